@@ -1,0 +1,37 @@
+"""tfreg: the reference model zoo of learned image registration, in Keras 3.
+
+One map everywhere: ``moved(x) = moving(x + u(x))``. The displacement ``u`` lives on the grid of the
+fixed image, in voxels, in array-axis (``ij``) order; tensors are ``(batch, *spatial, channels)``.
+
+Submodules load on first use, so that ``import tfreg`` costs nothing.
+"""
+
+import importlib
+from types import ModuleType
+
+__version__ = "0.1.0"
+
+_SUBMODULES = (
+    "data",
+    "errors",
+    "io",
+    "layers",
+    "losses",
+    "ops",
+    "optimise",
+    "registration",
+    "training",
+    "viz",
+)
+
+__all__ = ["__version__", *_SUBMODULES]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"tfreg.{name}")
+    raise AttributeError(f"module 'tfreg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,23 @@
+"""``tfreg models``."""
+
+import argparse
+import json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("--json", action="store_true", help="as JSON, with all that is known")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Prints a line per preset."""
+    import zoo
+
+    presets = [zoo.describe(name) for name in zoo.list_presets()]
+    if options.json:
+        known = [{k: v for k, v in vars(preset).items() if k != "path"} for preset in presets]
+        print(json.dumps(known, indent=2))
+        return
+    for preset in presets:
+        score = f"{preset.score['metric']} {preset.score['value']}"
+        print(f"{preset.name:<18} {score:<11} {preset.licence:<13} {preset.summary}")

@@ -1,0 +1,27 @@
+"""``tfreg train RECIPE``."""
+
+import argparse
+
+# Each recipe is a module of the zoo with ``add_arguments(parser)`` and ``run(options)``; it loads
+# only when it is named, so that `tfreg --help` stays quick.
+_RECIPES = {"dirnet-mnist": "zoo.dirnet.train"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("recipe", choices=sorted(_RECIPES), help="which network, on which data")
+    parser.add_argument(
+        "options",
+        nargs=argparse.REMAINDER,
+        help="the recipe's own options; `tfreg train RECIPE --help` lists them",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Hands over to the recipe."""
+    import importlib
+
+    recipe = importlib.import_module(_RECIPES[options.recipe])
+    parser = argparse.ArgumentParser(prog=f"tfreg train {options.recipe}")
+    recipe.add_arguments(parser)
+    recipe.run(parser.parse_args(options.options))

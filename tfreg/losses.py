@@ -1,0 +1,75 @@
+"""Similarities between a fixed and a moved image."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def ncc(fixed: Any, moved: Any) -> Any:
+    """Normalised cross correlation of each image pair, over the whole image.
+
+    ``ncc = sum((f - mean f)(m - mean m)) / sqrt(sum((f - mean f)^2) sum((m - mean m)^2))``
+
+    Computed in at least float32 on centred values. Where an image is constant, correlation is not
+    defined; the result is 0 and so is its gradient.
+
+    Args:
+        fixed: tensor ``(batch, *spatial, channels)``.
+        moved: tensor of the same shape.
+
+    Returns:
+        Tensor ``(batch,)`` in [-1, 1].
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg import losses
+    >>> image = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
+    >>> round(float(losses.ncc(image, 3 * image + 5)[0]), 5)
+    1.0
+    """
+    fixed, moved = _at_least_float32(fixed), _at_least_float32(moved)
+    axes = tuple(range(1, len(fixed.shape)))
+    fixed = fixed - ops.mean(fixed, axis=axes, keepdims=True)
+    moved = moved - ops.mean(moved, axis=axes, keepdims=True)
+    covariance = ops.mean(fixed * moved, axis=axes)
+    variances = ops.mean(fixed * fixed, axis=axes) * ops.mean(moved * moved, axis=axes)
+    # Below this product the images are constant up to rounding. The inner where keeps the root away
+    # from zero, so that the gradient of the unused branch is finite too.
+    defined = variances > 1e-20
+    safe = ops.where(defined, variances, ops.ones_like(variances))
+    return ops.where(defined, covariance / ops.sqrt(safe), ops.zeros_like(covariance))
+
+
+@keras.saving.register_keras_serializable(package="tfreg")
+class NCC(keras.losses.Loss):
+    """The loss ``-NCC``, per image, averaged over the batch.
+
+    Args:
+        name: name of the loss.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg import losses
+    >>> image = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype("float32")
+    >>> round(float(losses.NCC()(image, image)), 5)
+    -1.0
+
+    Reference:
+        de Vos et al., End-to-end unsupervised deformable image registration with a convolutional
+        neural network, DLMIA 2017.
+    """
+
+    def __init__(self, name: str = "ncc", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return -ncc(y_true, y_pred)
+
+
+def _at_least_float32(values: Any) -> Any:
+    values = ops.convert_to_tensor(values)
+    dtype = keras.backend.standardize_dtype(values.dtype)
+    return values if dtype == "float64" else ops.cast(values, "float32")

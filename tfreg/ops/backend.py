@@ -1,0 +1,91 @@
+"""The only place that knows which Keras backend runs: compilation and gradients of functions."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+
+def compiled(function: Callable) -> Callable:
+    """Compiles ``function`` as a whole: an XLA island on TensorFlow, ``jit`` on JAX.
+
+    Inside a TensorFlow graph the island is compiled on its own while its surroundings
+    (convolutions, which are faster in the ordinary graph on a CPU) stay as they are. Compilation is cached per
+    shape and dtype of the arguments, all of which must be tensors. On a backend without a compiler
+    the function runs as it is.
+
+    Args:
+        function: function of tensors, written with ``keras.ops``.
+
+    Returns:
+        A function of the same arguments and results.
+    """
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        # Shapes are never relaxed to unknown ones: XLA compiles for exact shapes in any case.
+        return functools.wraps(function)(
+            tf.function(function, jit_compile=True, reduce_retracing=False)
+        )
+    if backend == "jax":
+        import jax
+
+        return jax.jit(function)
+    return function
+
+
+def graph(function: Callable) -> Callable:
+    """Traces ``function`` once per shape: an ordinary graph on TensorFlow, ``jit`` on JAX.
+
+    For functions made of convolutions, which TensorFlow runs faster on a CPU without XLA. All
+    arguments must be tensors.
+
+    Args:
+        function: function of tensors, written with ``keras.ops``.
+
+    Returns:
+        A function of the same arguments and results.
+    """
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return functools.wraps(function)(tf.function(function, reduce_retracing=False))
+    return compiled(function)
+
+
+def value_and_gradient(function: Callable, argument: Any) -> tuple[Any, Any]:
+    """Values of a function of one tensor, and the gradient of their sum.
+
+    Args:
+        function: maps a tensor to a tensor of values, one per problem of a batch.
+        argument: the tensor at which both are taken.
+
+    Returns:
+        The pair (values, gradient with the shape of ``argument``).
+
+    Raises:
+        RuntimeError: on a backend that has no automatic differentiation here.
+    """
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(argument)
+            values = function(argument)
+        return values, tape.gradient(values, argument)
+    if backend == "jax":
+        import jax
+
+        def summed(tensor: Any) -> tuple[Any, Any]:
+            values = function(tensor)
+            return values.sum(), values
+
+        (_, values), gradient = jax.value_and_grad(summed, has_aux=True)(argument)
+        return values, gradient
+    raise RuntimeError(
+        f"Gradients need the tensorflow or jax backend of Keras. Received: backend={backend}"
+    )

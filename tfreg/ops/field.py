@@ -1,0 +1,85 @@
+"""Algebra of displacement fields."""
+
+from typing import Any
+
+from keras import ops
+
+
+def gradient(values: Any, axis: int) -> Any:
+    """Derivative along one axis per voxel: central differences, one-sided at the two ends.
+
+    Args:
+        values: tensor with at least two voxels along ``axis``.
+        axis: axis of ``values``.
+
+    Returns:
+        Tensor of the shape of ``values``.
+    """
+    size = values.shape[axis]
+    if size is None or size < 2:
+        raise ValueError(
+            f"A derivative needs a known size of at least 2. Received: size={size}, axis={axis}"
+        )
+
+    def part(start: int, stop: int) -> Any:
+        index = [slice(None)] * len(values.shape)
+        index[axis] = slice(start, stop)
+        return values[tuple(index)]
+
+    first = part(1, 2) - part(0, 1)
+    last = part(size - 1, size) - part(size - 2, size - 1)
+    middle = (part(2, size) - part(0, size - 2)) * 0.5
+    return ops.concatenate([first, middle, last], axis=axis)
+
+
+def jacobian_matrix(displacement: Any) -> Any:
+    """Jacobian of the map ``x + u(x)``: ``J[i, j] = delta_ij + d u_i / d x_j``.
+
+    Args:
+        displacement: tensor ``(batch, *spatial, ndim)`` in voxels.
+
+    Returns:
+        Tensor ``(batch, *spatial, ndim, ndim)``.
+    """
+    displacement = ops.convert_to_tensor(displacement)
+    ndim = displacement.shape[-1]
+    if len(displacement.shape) != ndim + 2 or ndim not in (2, 3):
+        raise ValueError(
+            "displacement must be (batch, *spatial, ndim), 2-D or 3-D. "
+            f"Received: displacement.shape={tuple(displacement.shape)}"
+        )
+    columns = [gradient(displacement, axis=1 + axis) for axis in range(ndim)]
+    return ops.stack(columns, axis=-1) + ops.eye(ndim, dtype=displacement.dtype)
+
+
+def jacobian_determinant(displacement: Any) -> Any:
+    """``det(I + grad u)``: local change of volume of the map; at or below zero it folds.
+
+    Central differences inside, one-sided differences at the border.
+
+    Args:
+        displacement: tensor ``(batch, *spatial, ndim)`` in voxels, 2-D or 3-D.
+
+    Returns:
+        Tensor ``(batch, *spatial)``.
+
+    Raises:
+        ValueError: if the shape is not that of a displacement.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg import ops
+    >>> x = np.moveaxis(np.indices((4, 5)), 0, -1)[None].astype("float32")
+    >>> det = ops.jacobian_determinant(0.5 * x)  # x -> 1.5 x along both axes
+    >>> float(np.asarray(det)[0, 2, 2])
+    2.25
+    """
+    m = jacobian_matrix(displacement)
+    if m.shape[-1] == 2:
+        return m[..., 0, 0] * m[..., 1, 1] - m[..., 0, 1] * m[..., 1, 0]
+    return (
+        m[..., 0, 0] * (m[..., 1, 1] * m[..., 2, 2] - m[..., 1, 2] * m[..., 2, 1])
+        - m[..., 0, 1] * (m[..., 1, 0] * m[..., 2, 2] - m[..., 1, 2] * m[..., 2, 0])
+        + m[..., 0, 2] * (m[..., 1, 0] * m[..., 2, 1] - m[..., 1, 1] * m[..., 2, 0])
+    )

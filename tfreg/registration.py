@@ -1,0 +1,270 @@
+"""Registering images with a network: the base of every model of the zoo, and its answer."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops as keras_ops
+
+from tfreg import losses, ops
+from tfreg.errors import InputError
+from tfreg.optimise import minimiser
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The answer to "where in the moving image is each point of the fixed image?".
+
+    Attributes:
+        fixed: the fixed images ``(batch, *spatial)``; for a single pair without the batch axis, as
+            everything below.
+        moving: the moving images.
+        moved: the moving images warped onto the fixed ones, in their own intensities.
+        displacement: ``(batch, *spatial, ndim)``, ``moved(x) = moving(x + displacement(x))``, in
+            voxels, array-axis order.
+        similarity_before: NCC of the fixed and the moving images, one per pair.
+        similarity_after: NCC of the fixed and the moved images.
+        seconds: time of preprocessing, network, refinement and warping of the whole batch. The
+            first call for a shape includes compilation.
+    """
+
+    fixed: np.ndarray
+    moving: np.ndarray
+    moved: np.ndarray
+    displacement: np.ndarray
+    similarity_before: np.ndarray | float
+    similarity_after: np.ndarray | float
+    seconds: float
+
+    @cached_property
+    def jacobian_determinant(self) -> np.ndarray:
+        """``det(I + grad u)`` per voxel; at or below zero the map folds."""
+        batch = self.displacement if self._batched else self.displacement[None]
+        determinant = keras_ops.convert_to_numpy(ops.jacobian_determinant(batch))
+        return determinant if self._batched else determinant[0]
+
+    def warp_points(self, points: Any) -> np.ndarray:
+        """Takes points of the fixed image to where they are in the moving image: ``x + u(x)``.
+
+        Args:
+            points: ``(n, ndim)`` positions in voxels of the fixed image, array-axis order; for a
+                batch ``(batch, n, ndim)``.
+
+        Returns:
+            Array of the same shape, in voxels of the moving image. Between voxels ``u`` is
+            interpolated linearly; outside the image it is that of the nearest border voxel.
+
+        Raises:
+            InputError: on another shape.
+        """
+        points = np.asarray(points, dtype="float32")
+        ndim = self.displacement.shape[-1]
+        expected = 3 if self._batched else 2
+        if points.ndim != expected or points.shape[-1] != ndim:
+            raise InputError(
+                f"points must be {'(batch, n' if self._batched else '(n'}, {ndim}). "
+                f"Received: shape={points.shape}"
+            )
+        field, where = self.displacement, points
+        if not self._batched:
+            field, where = field[None], where[None]
+        moved = where + keras_ops.convert_to_numpy(ops.sample(field, where))
+        return moved if self._batched else moved[0]
+
+    @property
+    def _batched(self) -> bool:
+        return self.displacement.ndim == self.displacement.shape[-1] + 2
+
+
+class RegistrationModel(keras.Model):
+    """A network that registers: the base of every model of the zoo.
+
+    A subclass defines ``parameters`` (the network: images to the parameters of a transform, such
+    as control points) and ``displacement`` (the transform: parameters to a dense displacement).
+    From these the model is trained, called and refined.
+
+    ``model({"fixed", "moving"})`` answers ``{"parameters", "displacement", "moved"}``. Training
+    needs pairs only, no targets: ``model.fit(dataset_of_pairs)`` minimises ``-NCC(fixed, moved)``.
+
+    Args:
+        ndim: number of spatial axes, 2 or 3.
+        refine_learning_rate: step of Adam, in units of the parameters, when refining.
+    """
+
+    def __init__(self, ndim: int, refine_learning_rate: float = 0.1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if ndim not in (2, 3):
+            raise ValueError(f"ndim must be 2 or 3. Received: ndim={ndim}")
+        self.ndim = ndim
+        self.refine_learning_rate = refine_learning_rate
+        self._similarity = losses.NCC()
+        self._functions: dict[str, Any] = {}
+
+    def parameters(self, fixed: Any, moving: Any, training: bool | None = None) -> Any:
+        """The transform's parameters for a batch of pairs ``(batch, *spatial, 1)``."""
+        raise NotImplementedError
+
+    def displacement(self, parameters: Any) -> Any:
+        """The dense displacement ``(batch, *spatial, ndim)`` in voxels of the parameters."""
+        raise NotImplementedError
+
+    def check_size(self, size: Sequence[int]) -> None:
+        """Raises ``InputError`` when images of this size cannot go through the network."""
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
+        parameters = self.parameters(inputs["fixed"], inputs["moving"], training=training)
+        displacement = self.displacement(parameters)
+        return {
+            "parameters": parameters,
+            "displacement": displacement,
+            "moved": ops.resample(inputs["moving"], displacement),
+        }
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """``-NCC(fixed, moved)``, averaged over the batch."""
+        return self._similarity(x["fixed"], y_pred["moved"])
+
+    def register(self, fixed: Any, moving: Any, refine: int = 0) -> Registration:
+        """Registers one pair or a batch of pairs.
+
+        Args:
+            fixed: one image ``(*spatial,)``, or a batch ``(batch, *spatial)`` or
+                ``(batch, *spatial, 1)``, of any real dtype and intensity range.
+            moving: images of the same shape.
+            refine: number of steps of instance optimisation (Adam on the parameters, the whole loop
+                compiled) that start from the network's answer; 0 is the network alone.
+
+        Returns:
+            The displacement, the moved images and what can be computed from them.
+
+        Raises:
+            InputError: on shapes that do not fit, complex or non-finite values.
+
+        Example:
+
+        >>> import numpy as np, zoo
+        >>> model = zoo.load("dirnet-phantom")
+        >>> image = np.zeros((28, 28)); image[8:20, 10:16] = 1
+        >>> answer = model.register(image, np.roll(image, 1, axis=1))
+        >>> answer.displacement.shape
+        (28, 28, 2)
+        """
+        if isinstance(refine, bool) or int(refine) != refine or refine < 0:
+            raise InputError(f"refine must be a number of steps, 0 or more. Received: {refine}")
+        begin = time.perf_counter()
+        fixed_array = as_image(fixed, self.ndim, "fixed")
+        moving_array = as_image(moving, self.ndim, "moving")
+        if np.shape(fixed) != np.shape(moving):
+            raise InputError(
+                "fixed and moving must have one shape. "
+                f"Received: fixed {np.shape(fixed)}, moving {np.shape(moving)}"
+            )
+        self.check_size(fixed_array.shape[1:-1])
+        answer = self._function("register")(
+            fixed_array, moving_array, unit_range(fixed_array), unit_range(moving_array)
+        )
+        if refine:
+            answer = self._refined(answer, fixed_array, moving_array, int(refine))
+        displacement, moved, before, after = (
+            keras_ops.convert_to_numpy(part) for part in answer[1:]
+        )
+        seconds = time.perf_counter() - begin
+        single = np.ndim(fixed) == self.ndim
+        first = (lambda array: array[0]) if single else (lambda array: array)
+        return Registration(
+            fixed=first(fixed_array[..., 0]),
+            moving=first(moving_array[..., 0]),
+            moved=first(moved[..., 0]),
+            displacement=first(displacement),
+            similarity_before=float(before[0]) if single else before,
+            similarity_after=float(after[0]) if single else after,
+            seconds=seconds,
+        )
+
+    def _refined(self, answer: tuple, fixed: np.ndarray, moving: np.ndarray, steps: int) -> tuple:
+        scaled = unit_range(fixed), unit_range(moving)
+        parameters, _, _ = self._function("refine")(np.int32(steps), answer[0], *scaled)
+        return self._function("apply")(parameters, fixed, moving)
+
+    def _function(self, name: str) -> Any:
+        """Compiled functions are made on first use and kept: a second pair pays nothing."""
+        if name not in self._functions:
+
+            def apply(parameters: Any, fixed: Any, moving: Any) -> tuple:
+                displacement = self.displacement(parameters)
+                moved = ops.resample(moving, displacement)
+                before = losses.ncc(fixed, moving)
+                return parameters, displacement, moved, before, losses.ncc(fixed, moved)
+
+            def register(fixed: Any, moving: Any, fixed_unit: Any, moving_unit: Any) -> tuple:
+                parameters = self.parameters(fixed_unit, moving_unit, training=False)
+                return apply(parameters, fixed, moving)
+
+            def objective(parameters: Any, fixed: Any, moving: Any) -> Any:
+                return -losses.ncc(fixed, ops.resample(moving, self.displacement(parameters)))
+
+            self._functions[name] = {
+                "apply": lambda: ops.compiled(apply),
+                "register": lambda: ops.graph(register),
+                "refine": lambda: minimiser(objective, self.refine_learning_rate),
+            }[name]()
+        return self._functions[name]
+
+
+def as_image(values: Any, ndim: int, name: str) -> np.ndarray:
+    """A batch of one-channel float32 images from one image or a batch of them.
+
+    Args:
+        values: ``(*spatial,)``, ``(batch, *spatial)`` or ``(batch, *spatial, 1)``.
+        ndim: number of spatial axes.
+        name: what to call it in an error.
+
+    Returns:
+        float32 array ``(batch, *spatial, 1)``.
+
+    Raises:
+        InputError: on another shape, an empty array, or values that are not real and finite.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{name} must be an array of numbers: {error}") from error
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{name} must hold real numbers. Received: dtype={array.dtype}")
+    shape = array.shape
+    if array.ndim == ndim:
+        array = array[None, ..., None]
+    elif array.ndim == ndim + 1:
+        array = array[..., None]
+    elif array.ndim != ndim + 2 or shape[-1] != 1:
+        raise InputError(
+            f"{name} must be one {ndim}-D image, a batch (batch, *{ndim} axes), or (batch, *{ndim} "
+            f"axes, 1). Received: shape={shape}"
+        )
+    if array.size == 0:
+        raise InputError(f"{name} must not be empty. Received: shape={shape}")
+    array = array.astype("float32")
+    if not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).sum())
+        raise InputError(f"{name} must hold finite values. Received: {bad} NaN or infinite voxels")
+    return array
+
+
+def unit_range(images: np.ndarray) -> np.ndarray:
+    """Scales each image of a batch linearly to [0, 1]; a constant image becomes zero."""
+    axes = tuple(range(1, images.ndim))
+    low = images.min(axis=axes, keepdims=True)
+    extent = images.max(axis=axes, keepdims=True) - low
+    return (images - low) / np.where(extent > 0, extent, np.float32(1))

@@ -1,0 +1,129 @@
+"""Training that survives interruption and can be repeated."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfreg.errors import InputError
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keeps the state of a training in a folder, always whole.
+
+    After each epoch the weights, the optimiser's state and the step are written beside the old ones
+    and put in place by a rename; a process killed at any moment leaves the last whole checkpoint.
+
+    Args:
+        folder: where the checkpoint lives; made if absent.
+        recipe: what identifies this training. A checkpoint of another recipe is refused.
+        steps_per_epoch: steps that an epoch adds.
+
+    Raises:
+        InputError: if the folder holds the checkpoint of another recipe, or a damaged one.
+    """
+
+    def __init__(self, folder: Path, recipe: dict[str, Any], steps_per_epoch: int) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+        self.recipe = recipe
+        self.steps_per_epoch = steps_per_epoch
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._state = self.folder / "checkpoint.json"
+        self.step = 0
+        self._weights: str | None = None
+        if self._state.exists():
+            try:
+                state = json.loads(self._state.read_text(encoding="utf-8"))
+                self.step, self._weights = int(state["step"]), state["weights"]
+                found = state["recipe"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"{self._state} is damaged: {error}. Delete it to start anew."
+                ) from error
+            if found != recipe:
+                changed = [k for k in {*found, *recipe} if found.get(k) != recipe.get(k)]
+                raise InputError(
+                    f"{self.folder} holds a training with another {', '.join(sorted(changed))}; "
+                    "choose another folder, or delete it to start anew."
+                )
+
+    def restore(self, model: keras.Model) -> int:
+        """Puts the state of the checkpoint, if there is one, into a built and compiled model.
+
+        Returns:
+            The number of steps that are done.
+        """
+        if self._weights is not None:
+            model.optimizer.build(model.trainable_variables)
+            path = self.folder / self._weights
+            try:
+                model.load_weights(path)
+            except (OSError, ValueError, KeyError) as error:
+                raise InputError(
+                    f"{path} cannot be restored: {error}. Delete it to start anew."
+                ) from error
+        return self.step
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        step = (epoch + 1) * self.steps_per_epoch
+        name = f"checkpoint-{step}.weights.h5"
+        self.model.save_weights(self.folder / name, overwrite=True)
+        partial = self._state.with_suffix(".partial")
+        partial.write_text(
+            json.dumps({"step": step, "weights": name, "recipe": self.recipe}), encoding="utf-8"
+        )
+        os.replace(partial, self._state)  # from here on the new weights count
+        if self._weights not in (None, name):
+            (self.folder / self._weights).unlink(missing_ok=True)
+        self.step, self._weights = step, name
+
+
+def fit(
+    model: keras.Model,
+    batches: Callable[[int, int], Any],
+    steps: int,
+    folder: Path,
+    recipe: dict[str, Any],
+    steps_per_epoch: int = 100,
+    validation: Any = None,
+    verbose: int | str = "auto",
+) -> None:
+    """Trains a compiled model for a number of steps, from its last checkpoint if there is one.
+
+    Args:
+        model: built and compiled.
+        batches: ``batches(start, stop)`` answers the batches of these steps; being a function of
+            the step alone, it continues after an interruption where it stopped.
+        steps: number of steps in total, a multiple of ``steps_per_epoch``.
+        folder: checkpoint and ``log.csv`` (one line per epoch) go here.
+        recipe: what identifies the training, see :class:`Checkpoint`.
+        steps_per_epoch: steps between checkpoints, validations and lines of the log.
+        validation: a batch on which the loss is taken after each epoch.
+        verbose: as in ``keras.Model.fit``.
+
+    Raises:
+        InputError: if steps is no multiple of ``steps_per_epoch``, or the checkpoint is unusable.
+    """
+    if steps < 1 or steps % steps_per_epoch:
+        raise InputError(
+            f"The number of iterations must be a multiple of {steps_per_epoch}. Received: {steps}"
+        )
+    checkpoint = Checkpoint(folder, recipe, steps_per_epoch)
+    done = checkpoint.restore(model)
+    if done >= steps:
+        return
+    log = keras.callbacks.CSVLogger(Path(folder) / "log.csv", append=done > 0)
+    model.fit(
+        batches(done, steps),
+        initial_epoch=done // steps_per_epoch,
+        epochs=steps // steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+        validation_data=validation,
+        callbacks=[keras.callbacks.TerminateOnNaN(), log, checkpoint],
+        shuffle=False,
+        verbose=verbose,
+    )

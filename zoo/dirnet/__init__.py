@@ -1,0 +1,1 @@
+"""DIRNet (de Vos et al., 2017)."""
