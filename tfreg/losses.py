@@ -1,9 +1,11 @@
-"""Similarities between a fixed and a moved image."""
+"""Similarities between a fixed and a moved image, and penalties on a displacement."""
 
 from typing import Any
 
 import keras
 from keras import ops
+
+from tfreg.ops.field import cell_determinant
 
 
 def ncc(fixed: Any, moved: Any) -> Any:
@@ -67,6 +69,28 @@ class NCC(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return -ncc(y_true, y_pred)
+
+
+def folding_penalty(displacement: Any, margin: float = 0.1) -> Any:
+    """``mean(max(0, margin - det(I + grad u)))`` over the cells of the grid, per field.
+
+    Args:
+        displacement: tensor ``(batch, *spatial, ndim)`` in voxels.
+        margin: determinants below this are penalised, so that folding is stopped before it begins.
+
+    Returns:
+        Tensor ``(batch,)``; 0 where the map shrinks no cell below ``margin``.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg import losses
+    >>> float(losses.folding_penalty(np.zeros((1, 4, 4, 2), "float32"))[0])
+    0.0
+    """
+    determinant = cell_determinant(displacement)
+    axes = tuple(range(1, len(determinant.shape)))
+    return ops.mean(ops.relu(margin - determinant), axis=axes)
 
 
 def _at_least_float32(values: Any) -> Any:

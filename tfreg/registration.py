@@ -93,14 +93,22 @@ class RegistrationModel(keras.Model):
     Args:
         ndim: number of spatial axes, 2 or 3.
         refine_learning_rate: step of Adam, in units of the parameters, when refining.
+        refine_folding_weight: weight of ``losses.folding_penalty`` beside -NCC when refining.
     """
 
-    def __init__(self, ndim: int, refine_learning_rate: float = 0.1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        ndim: int,
+        refine_learning_rate: float = 1.0,
+        refine_folding_weight: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if ndim not in (2, 3):
             raise ValueError(f"ndim must be 2 or 3. Received: ndim={ndim}")
         self.ndim = ndim
         self.refine_learning_rate = refine_learning_rate
+        self.refine_folding_weight = refine_folding_weight
         self._similarity = losses.NCC()
         self._functions: dict[str, Any] = {}
 
@@ -143,8 +151,9 @@ class RegistrationModel(keras.Model):
             fixed: one image ``(*spatial,)``, or a batch ``(batch, *spatial)`` or
                 ``(batch, *spatial, 1)``, of any real dtype and intensity range.
             moving: images of the same shape.
-            refine: number of steps of instance optimisation (Adam on the parameters, the whole loop
-                compiled) that start from the network's answer; 0 is the network alone.
+            refine: number of steps of instance optimisation that start from the network's answer:
+                Adam on the parameters, on -NCC plus a penalty on folding, the whole loop compiled.
+                0 is the network alone.
 
         Returns:
             The displacement, the moved images and what can be computed from them.
@@ -213,7 +222,10 @@ class RegistrationModel(keras.Model):
                 return apply(parameters, fixed, moving)
 
             def objective(parameters: Any, fixed: Any, moving: Any) -> Any:
-                return -losses.ncc(fixed, ops.resample(moving, self.displacement(parameters)))
+                displacement = self.displacement(parameters)
+                folding = losses.folding_penalty(displacement)
+                similarity = losses.ncc(fixed, ops.resample(moving, displacement))
+                return self.refine_folding_weight * folding - similarity
 
             self._functions[name] = {
                 "apply": lambda: ops.compiled(apply),

@@ -11,9 +11,9 @@ def compiled(function: Callable) -> Callable:
     """Compiles ``function`` as a whole: an XLA island on TensorFlow, ``jit`` on JAX.
 
     Inside a TensorFlow graph the island is compiled on its own while its surroundings
-    (convolutions, which are faster in the ordinary graph on a CPU) stay as they are. Compilation is cached per
-    shape and dtype of the arguments, all of which must be tensors. On a backend without a compiler
-    the function runs as it is.
+    (convolutions, which are faster in the ordinary graph on a CPU) stay as they are. Compilation
+    is cached per shape and dtype of the arguments, all of which must be tensors. On a backend
+    without a compiler the function runs as it is.
 
     Args:
         function: function of tensors, written with ``keras.ops``.

@@ -1,8 +1,8 @@
 """B-splines: from a coarse grid of control points to a dense displacement.
 
 ``u(x) = sum_i c_i prod_a beta((x_a - p_i,a) / s_a)`` with the cubic basis function ``beta``
-(Rueckert et al., 1999). The sum separates over the axes, so it is one small matrix product per axis; the
-matrices depend on sizes only and are made in NumPy when a function is traced.
+(Rueckert et al., 1999). The sum separates over the axes, so it is one small matrix product per
+axis; the matrices depend on sizes only and are made in NumPy when a function is traced.
 """
 
 import functools

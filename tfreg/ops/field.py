@@ -42,12 +42,7 @@ def jacobian_matrix(displacement: Any) -> Any:
         Tensor ``(batch, *spatial, ndim, ndim)``.
     """
     displacement = ops.convert_to_tensor(displacement)
-    ndim = displacement.shape[-1]
-    if len(displacement.shape) != ndim + 2 or ndim not in (2, 3):
-        raise ValueError(
-            "displacement must be (batch, *spatial, ndim), 2-D or 3-D. "
-            f"Received: displacement.shape={tuple(displacement.shape)}"
-        )
+    ndim = _check(displacement)
     columns = [gradient(displacement, axis=1 + axis) for axis in range(ndim)]
     return ops.stack(columns, axis=-1) + ops.eye(ndim, dtype=displacement.dtype)
 
@@ -75,7 +70,52 @@ def jacobian_determinant(displacement: Any) -> Any:
     >>> float(np.asarray(det)[0, 2, 2])
     2.25
     """
-    m = jacobian_matrix(displacement)
+    return _determinant(jacobian_matrix(displacement))
+
+
+def cell_determinant(displacement: Any) -> Any:
+    """``det(I + grad u)`` with forward differences, per cell of the grid.
+
+    Central differences do not see a field that alternates from voxel to voxel; these do, which is
+    what a penalty needs.
+
+    Args:
+        displacement: tensor ``(batch, *spatial, ndim)`` in voxels, 2-D or 3-D.
+
+    Returns:
+        Tensor ``(batch, *(spatial - 1))``.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg import ops
+    >>> tuple(ops.cell_determinant(np.zeros((1, 5, 4, 2), "float32")).shape)
+    (1, 4, 3)
+    """
+    displacement = ops.convert_to_tensor(displacement)
+    ndim = _check(displacement)
+
+    def corner(axis: int | None) -> Any:
+        index = [slice(None)] + [slice(None, -1)] * ndim
+        if axis is not None:
+            index[1 + axis] = slice(1, None)
+        return displacement[tuple(index)]
+
+    columns = [corner(axis) - corner(None) for axis in range(ndim)]
+    return _determinant(ops.stack(columns, axis=-1) + ops.eye(ndim, dtype=displacement.dtype))
+
+
+def _check(displacement: Any) -> int:
+    ndim = displacement.shape[-1]
+    if len(displacement.shape) != ndim + 2 or ndim not in (2, 3):
+        raise ValueError(
+            "displacement must be (batch, *spatial, ndim), 2-D or 3-D. "
+            f"Received: displacement.shape={tuple(displacement.shape)}"
+        )
+    return ndim
+
+
+def _determinant(m: Any) -> Any:
     if m.shape[-1] == 2:
         return m[..., 0, 0] * m[..., 1, 1] - m[..., 0, 1] * m[..., 1, 0]
     return (

@@ -49,13 +49,14 @@ def train(
     digit: int | None,
     iterations: int,
     learning_rate: float,
+    schedule: str,
     seed: int,
     verbose: int | str = "auto",
 ) -> Preset:
     """Trains one DIRNet on random pairs of the same digit, and writes it as a preset.
 
     Section 3.1 of the paper: a network per digit, 5,000 iterations of 32 random pairs, Adam. The
-    learning rate falls to zero along a cosine; the paper does not state one.
+    paper does not state a learning rate.
 
     Args:
         name: name of the preset.
@@ -64,6 +65,7 @@ def train(
         digit: the digit, or ``None`` for one network for all.
         iterations: number of iterations.
         learning_rate: that of Adam at the start.
+        schedule: ``"cosine"`` (decay to zero) or ``"constant"``.
         seed: of the weights and of the pairs.
         verbose: as in ``keras.Model.fit``.
 
@@ -77,7 +79,7 @@ def train(
         "batch": BATCH,
         "optimiser": "Adam",
         "learning_rate": learning_rate,
-        "schedule": "cosine decay to 0",
+        "schedule": schedule,
         "seed": seed,
     }
     keras.utils.set_random_seed(seed)
@@ -88,7 +90,11 @@ def train(
     model = DIRNet(**ARCHITECTURE)
     model.build()
     model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, iterations)),
+        keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(learning_rate, iterations)
+            if schedule == "cosine"
+            else learning_rate
+        ),
         jit_compile=True,  # images of 28 pixels: measured twice as fast as the graph
     )
     tensorflow = keras.config.backend() == "tensorflow"
@@ -140,6 +146,7 @@ def _write_preset(
         training={
             "command": _command(recipe),
             **recipe,
+            "curve": read_log(folder),
         },
         score={
             "metric": "ncc",
@@ -154,11 +161,9 @@ def _write_preset(
 
 
 def _command(recipe: dict[str, Any]) -> str:
-    options = {key: recipe[key] for key in ("data", "digit", "iterations", "seed")}
-    words = [f"--{key} {value}" for key, value in options.items() if value is not None]
-    return " ".join(
-        ["tfreg train dirnet-mnist", *words, f"--learning-rate {recipe['learning_rate']}"]
-    )
+    keys = ("data", "digit", "iterations", "learning_rate", "schedule", "seed")
+    words = [f"--{k.replace('_', '-')} {recipe[k]}" for k in keys if recipe[k] is not None]
+    return " ".join(["tfreg train dirnet-mnist", *words])
 
 
 def read_log(folder: Path) -> dict[str, list[float]]:
@@ -169,7 +174,7 @@ def read_log(folder: Path) -> dict[str, list[float]]:
     rows = [line.split(",") for line in lines[1:]]
     return {
         "iteration": [100 * (int(row[epoch]) + 1) for row in rows],
-        "ncc": [-float(row[value]) for row in rows],
+        "ncc": [round(-float(row[value]), 4) for row in rows],
     }
 
 
@@ -179,6 +184,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", choices=("mnist", "phantom"), default="mnist")
     parser.add_argument("--iterations", type=int, default=5000, help="default: 5000, as the paper")
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
+    parser.add_argument("--schedule", choices=("cosine", "constant"), default="cosine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", help="folder (default: runs/<name>); an unfinished run continues")
 
@@ -200,6 +206,7 @@ def run(options: argparse.Namespace) -> None:
         options.digit,
         options.iterations,
         options.learning_rate,
+        options.schedule,
         options.seed,
     )
     print(f"{name}: validation NCC {preset.score['value']:.4f}, written to {folder}")

@@ -1,0 +1,40 @@
+# make demo: a small table of DIRNet beside elastix, with pictures, in demo/
+# make test: the tests
+# Both make .venv and install what they need; python3 (3.10 to 3.13) and make must be there.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint tables clean
+
+demo: .venv/.demo
+	$(BIN)/python -m benchmarks run dirnet-mnist --pairs 3 --out demo
+
+test: .venv/.dev
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+# The committed results, on real MNIST: about half an hour.
+tables: .venv/.dev
+	$(BIN)/python -m benchmarks run dirnet-mnist
+	$(BIN)/python -m benchmarks run dirnet-mnist --pairs 500 --methods "none,dirnet,dirnet + refine" \
+		--out benchmarks/results/dirnet-mnist-500
+	$(BIN)/python -m benchmarks readme
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: pyproject.toml setup.py | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	touch $@
+
+.venv/.dev: pyproject.toml setup.py | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf .venv demo build *.egg-info

@@ -1,0 +1,57 @@
+"""``python -m benchmarks list``, ``run TABLE`` and ``readme``."""
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from benchmarks import readme
+from tfreg.errors import InputError
+
+# One module per table, loaded when it is named: ``add_arguments(parser)`` and ``run(options)``.
+TABLES = {"dirnet-mnist": "DIRNet on MNIST: NCC and time of ten networks beside elastix"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="name the tables")
+    commands.add_parser("readme", help="put the committed tables into the pages that show them")
+    run = commands.add_parser("run", help="make a table with its figures")
+    tables = run.add_subparsers(dest="table", required=True)
+    modules = {}
+    for name, summary in TABLES.items():
+        modules[name] = importlib.import_module(f"benchmarks.tables.{name.replace('-', '_')}")
+        table = tables.add_parser(name, help=summary, description=summary)
+        table.add_argument("--methods", help="comma-separated; default: all of the table")
+        table.add_argument("--seed", type=int, default=0, help="seed of the pairs (default: 0)")
+        table.add_argument("--json", type=Path, metavar="FILE", help="write the JSON here as well")
+        table.add_argument(
+            "--out", type=Path, metavar="DIR", help=f"folder (default: benchmarks/results/{name})"
+        )
+        modules[name].add_arguments(table)
+    options = parser.parse_args(arguments)
+    if options.command == "list":
+        for name, summary in TABLES.items():
+            print(f"{name:<16} {summary}")
+        return 0
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        if options.command == "readme":
+            readme.update()
+            return 0
+        table = modules[options.table].run(options)
+        folder = options.out or Path(__file__).parent / "results" / options.table
+        table.write(folder, options.json)
+    except InputError as error:
+        print(f"benchmarks: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    print(table.markdown())
+    print(f"written to {folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

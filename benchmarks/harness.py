@@ -1,0 +1,201 @@
+"""What all tables share: the machine, the rows, and the files that a run leaves."""
+
+import csv
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfreg import io
+from tfreg.errors import InputError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number of a table with its spread."""
+
+    method: str
+    group: str
+    metric: str
+    unit: str
+    mean: float
+    sd: float
+    median: float
+    q1: float
+    q3: float
+    n: int
+    paper: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        method: str,
+        group: str,
+        metric: str,
+        unit: str,
+        values: Sequence[float],
+        paper: float | None = None,
+    ) -> "Row":
+        """Mean, SD over the values (n - 1), median and quartiles."""
+        values = np.asarray(values, "float64")
+        q1, median, q3 = np.percentile(values, [25, 50, 75])
+        sd = values.std(ddof=1) if len(values) > 1 else 0.0
+        numbers = (float(f"{v:.6g}") for v in (values.mean(), sd, median, q1, q3))
+        return cls(method, group, metric, unit, *numbers, len(values), paper)
+
+
+@dataclass
+class Table:
+    """A table as it is written to disk.
+
+    Attributes:
+        name: name of the table.
+        data: what it ran on.
+        protocol: how, in a few sentences.
+        columns: metrics to print, with the statistic to print of each.
+        rows: all numbers.
+        figures: functions that write a figure to a path, by file name.
+        settings: seed, pairs and whatever else decides the result.
+        notes: what went wrong or must be known.
+    """
+
+    name: str
+    data: str
+    protocol: str
+    columns: dict[str, str]
+    rows: list[Row] = field(default_factory=list)
+    figures: dict[str, Callable[[Path], Any]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def markdown(self) -> str:
+        """The rows of the group ``all``, a line per method, and one line per group."""
+        groups: dict[str, dict[str, dict[str, Row]]] = {}
+        for row in self.rows:
+            groups.setdefault(row.group, {}).setdefault(row.method, {})[row.metric] = row
+        lines = [f"## {self.name}: {self.data}", "", self.protocol, ""]
+        shown = [c for c in self.columns if any(r.metric == c for r in self.rows)]
+        units = {row.metric: row.unit for row in self.rows}
+        header = [f"{c} ({units[c]})" if units[c] != "1" else c for c in shown]
+        paper = any(row.paper is not None for row in self.rows)
+        lines += _line(["method", *header, *(["paper"] if paper else [])])
+        lines += _line(["---"] * (1 + len(header) + paper))
+        for method, cells in groups.get("all", {}).items():
+            numbers = [_cell(cells.get(c), self.columns[c]) for c in shown]
+            values = [r.paper for r in cells.values() if r.paper is not None]
+            lines += _line([method, *numbers, *([f"{values[0]:g}" if values else ""] * paper)])
+        rest = {group: methods for group, methods in groups.items() if group != "all"}
+        if rest:
+            metric = shown[0]
+            names = list(dict.fromkeys(m for methods in rest.values() for m in methods))
+            lines += ["", f"{metric} by group, mean ± SD:", ""]
+            lines += _line(["group", *names, *(["paper"] if paper else [])])
+            lines += _line(["---"] * (1 + len(names) + paper))
+            for group, methods in rest.items():
+                cells = [_cell(methods.get(m, {}).get(metric), "mean ± sd") for m in names]
+                values = [
+                    r[metric].paper
+                    for r in methods.values()
+                    if metric in r and r[metric].paper is not None
+                ]
+                lines += _line([group, *cells, *([f"{values[0]:g}" if values else ""] * paper)])
+        lines += ["", *(f"- {note}" for note in self.notes)]
+        settings = ", ".join(f"{key} {value}" for key, value in self.settings.items())
+        about = machine()
+        lines += [
+            f"- {settings}",
+            f"- {about['processor']}, {about['cores']} cores, {about['system']}, Python "
+            f"{about['python']}; " + ", ".join(f"{k} {v}" for k, v in about["versions"].items()),
+        ]
+        return "\n".join(lines) + "\n"
+
+    def write(self, folder: Path, json_file: Path | None = None) -> None:
+        """Writes ``table.md``, ``table.csv``, ``table.json`` and the figures, all or none."""
+        rows = [asdict(row) for row in self.rows]
+        content = {
+            "table": self.name,
+            "data": self.data,
+            "protocol": self.protocol,
+            "settings": self.settings,
+            "notes": self.notes,
+            "machine": machine(),
+            "rows": rows,
+        }
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+        def write_csv(path: Path) -> None:
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, ["data", *rows[0]], lineterminator="\n")
+                writer.writeheader()
+                writer.writerows({"data": self.data, **row} for row in rows)
+
+        writers = {
+            "table.md": lambda path: path.write_text(self.markdown(), encoding="utf-8"),
+            "table.json": lambda path: path.write_text(text, encoding="utf-8"),
+            "table.csv": write_csv,
+        }
+        io.write_together(folder, {**writers, **self.figures})
+        if json_file is not None:
+            io.write_together(
+                json_file.parent, {json_file.name: lambda path: path.write_text(text, "utf-8")}
+            )
+
+
+def choose(requested: str | None, known: Sequence[str]) -> list[str]:
+    """The methods that ``--methods`` names, in the order of the table."""
+    if requested is None:
+        return list(known)
+    names = [name.strip() for name in requested.split(",") if name.strip()]
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise InputError(
+            f"--methods takes {', '.join(known)}. Received: {', '.join(unknown) or 'nothing'}"
+        )
+    return [name for name in known if name in names]
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, system and versions of what takes part."""
+    packages = ("tfreg", "keras", "tensorflow", "tensorflow-cpu", "jax", "itk-elastix", "numpy")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "versions": versions,
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _line(cells: Sequence[str]) -> list[str]:
+    return ["| " + " | ".join(cells) + " |"]
+
+
+def _cell(row: Row | None, statistic: str) -> str:
+    if row is None:
+        return ""
+    if statistic == "mean ± sd":
+        return f"{row.mean:.3f} ± {row.sd:.3f}"
+    return f"{getattr(row, statistic):.3g}"

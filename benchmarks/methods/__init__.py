@@ -1,0 +1,1 @@
+"""Registration methods behind one interface: a pair of images in, a displacement out."""

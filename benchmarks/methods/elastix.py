@@ -1,0 +1,212 @@
+"""elastix in a worker process of its own: warm before the clock starts, replaceable after a crash.
+
+Importing ITK takes seconds and a crash inside it ends the process, so a worker that has loaded
+everything answers pair by pair. Its time is taken inside it, around the registration alone: sending
+the images and making the displacement field are not charged to elastix.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfreg.errors import InputError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A B-spline registration of elastix.
+
+    Attributes:
+        iterations: iterations per resolution level.
+        spacing: final grid spacing in voxels.
+        levels: resolution levels, each half the size of the next.
+        threads: threads that ITK may use.
+        seed: elastix' ``RandomSeed``.
+    """
+
+    iterations: int
+    spacing: int
+    levels: int = 2
+    threads: int = 1
+    seed: int = 1
+
+    def parameters(self, ndim: int) -> dict[str, list[str]]:
+        """The parameter file, as a mapping.
+
+        NCC on every voxel, adaptive stochastic gradient descent with its step sizes estimated from
+        the images (elastix' own default), linear interpolation.
+        """
+        return {
+            "Registration": ["MultiResolutionRegistration"],
+            "FixedImagePyramid": ["FixedSmoothingImagePyramid"],
+            "MovingImagePyramid": ["MovingSmoothingImagePyramid"],
+            "NumberOfResolutions": [str(self.levels)],
+            "Transform": ["BSplineTransform"],
+            "BSplineTransformSplineOrder": ["3"],
+            "FinalGridSpacingInVoxels": [str(self.spacing)] * ndim,
+            "HowToCombineTransforms": ["Compose"],
+            "Metric": ["AdvancedNormalizedCorrelation"],
+            "ImageSampler": ["Full"],
+            "NewSamplesEveryIteration": ["false"],
+            "Optimizer": ["AdaptiveStochasticGradientDescent"],
+            "AutomaticParameterEstimation": ["true"],
+            "AutomaticTransformInitialization": ["false"],
+            "MaximumNumberOfIterations": [str(self.iterations)],
+            "Interpolator": ["LinearInterpolator"],
+            "ResampleInterpolator": ["FinalBSplineInterpolator"],
+            "FinalBSplineInterpolationOrder": ["1"],
+            "Resampler": ["DefaultResampler"],
+            "DefaultPixelValue": ["0"],
+            "RequiredRatioOfValidSamples": ["0.05"],
+            "ErodeMask": ["false"],
+            "FixedInternalImagePixelType": ["float"],
+            "MovingInternalImagePixelType": ["float"],
+            "ResultImagePixelType": ["float"],
+            "UseDirectionCosines": ["true"],
+            "WriteResultImage": ["false"],
+            "RandomSeed": [str(self.seed)],
+        }
+
+
+class ElastixError(RuntimeError):
+    """One registration failed; the message is the line of elastix' log that says why."""
+
+
+class Elastix:
+    """A warm elastix worker.
+
+    Args:
+        settings: how to register.
+        timeout: seconds that a pair may take.
+
+    Raises:
+        InputError: if itk-elastix is not installed.
+    """
+
+    def __init__(self, settings: Settings, timeout: float = 120.0) -> None:
+        import importlib.util
+
+        if importlib.util.find_spec("itk") is None:
+            raise InputError('elastix is not installed: pip install "tfreg[bench]".')
+        self.settings = settings
+        self.timeout = timeout
+        self.cold_seconds: float | None = None
+        self._process: Any = None
+        self._pipe: Any = None
+
+    def __call__(self, fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, float, float]:
+        """Registers one pair.
+
+        Returns:
+            Displacement ``(*spatial, ndim)`` in voxels, seconds, and the worker's peak MiB.
+
+        Raises:
+            ElastixError: if elastix reports an error, crashes or takes too long. The worker is
+                replaced, and the next pair is registered as if nothing had happened.
+        """
+        begin = time.perf_counter()
+        if self._process is None:
+            self._start()
+        try:
+            self._pipe.send((fixed.astype("float32"), moving.astype("float32")))
+            if not self._pipe.poll(self.timeout):
+                raise ElastixError(f"no answer within {self.timeout:g} s")
+            answer = self._pipe.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            self._process.join(5)
+            code = self._process.exitcode
+            self.close()
+            raise ElastixError(f"the worker died with exit code {code}") from None
+        except ElastixError:
+            self.close()
+            raise
+        if isinstance(answer, str):
+            raise ElastixError(answer)
+        if self.cold_seconds is None:
+            self.cold_seconds = time.perf_counter() - begin
+        return answer
+
+    def close(self) -> None:
+        """Ends the worker."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+        self._process = self._pipe = None
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        before = os.environ.get("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+        # The thread count is read once, when ITK loads; passing it to the call crashes 0.25.
+        os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(self.settings.threads)
+        try:
+            self._process = context.Process(
+                target=_worker, args=(theirs, self.settings), daemon=True
+            )
+            self._process.start()
+        finally:
+            if before is None:
+                del os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"]
+            else:
+                os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = before
+        theirs.close()
+
+
+def _worker(pipe: Connection, settings: Settings) -> None:
+    import resource
+
+    import itk
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # transformix leaves a copy of the field where it runs
+        while True:
+            try:
+                fixed, moving = pipe.recv()
+            except EOFError:
+                return
+            try:
+                displacement, seconds = _register(itk, fixed, moving, settings, Path(folder))
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+                pipe.send((displacement, seconds, peak))
+            except RuntimeError as error:
+                pipe.send(_reason(Path(folder), error))
+
+
+def _register(
+    itk: Any, fixed: np.ndarray, moving: np.ndarray, settings: Settings, folder: Path
+) -> tuple[np.ndarray, float]:
+    parameters = itk.ParameterObject.New()
+    parameters.AddParameterMap(settings.parameters(fixed.ndim))
+    fixed_image, moving_image = itk.image_from_array(fixed), itk.image_from_array(moving)
+    begin = time.perf_counter()
+    _, transform = itk.elastix_registration_method(
+        fixed_image,
+        moving_image,
+        parameter_object=parameters,
+        log_to_console=False,
+        log_to_file=True,
+        log_file_name="elastix.log",
+        output_directory=str(folder),
+    )
+    seconds = time.perf_counter() - begin
+    field = itk.transformix_deformation_field(moving_image, transform, log_to_console=False)
+    # ITK orders components x, y(, z); array axes run the other way.
+    return np.ascontiguousarray(itk.array_from_image(field)[..., ::-1]), seconds
+
+
+def _reason(folder: Path, error: Exception) -> str:
+    with contextlib.suppress(OSError):
+        lines = (folder / "elastix.log").read_text(errors="replace").splitlines()
+        telling = [line.strip() for line in lines if "rror" in line or "too many" in line.lower()]
+        if telling:
+            return telling[-1]
+    return str(error).strip().splitlines()[-1]

@@ -1,0 +1,61 @@
+"""Networks of the zoo as methods of a benchmark: one pair, a batch, and a cold start."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+import zoo
+
+_COLD = """
+import json, resource, sys, time
+begin = time.perf_counter()
+import numpy as np
+import zoo
+pair = np.random.default_rng(0).random((2, *json.loads(sys.argv[2])))
+zoo.load(sys.argv[1]).register(pair[0], pair[1], refine=int(sys.argv[3]))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps([time.perf_counter() - begin, peak]))
+"""
+
+
+class Network:
+    """A preset with a number of refinement steps.
+
+    Args:
+        preset: name of the preset.
+        refine: steps of instance optimisation.
+    """
+
+    def __init__(self, preset: str, refine: int = 0) -> None:
+        self.preset = preset
+        self.refine = refine
+        self._model = zoo.load(preset)
+        self._warm: set[tuple[int, ...]] = set()
+
+    def __call__(self, fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, float]:
+        """Registers a pair or a batch; answers displacement and seconds of the whole call.
+
+        The clock covers all that a user waits for, preprocessing and warping included. The first
+        call for a shape compiles and is made twice, so that what is timed is warm.
+        """
+        if fixed.shape not in self._warm:
+            self._model.register(fixed, moving, refine=self.refine)
+            self._warm.add(fixed.shape)
+        begin = time.perf_counter()
+        answer = self._model.register(fixed, moving, refine=self.refine)
+        return answer.displacement, time.perf_counter() - begin
+
+
+def cold_start(preset: str, size: tuple[int, ...], refine: int) -> tuple[float, float]:
+    """Seconds from a fresh interpreter to the first answer, imports included, and peak MiB."""
+    answer = subprocess.run(
+        [sys.executable, "-c", _COLD, preset, json.dumps(size), str(refine)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, peak = json.loads(answer.stdout.strip().splitlines()[-1])
+    return seconds, peak
