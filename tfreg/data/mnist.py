@@ -74,7 +74,7 @@ def _from_folder() -> dict[str, np.ndarray] | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test")}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not the MNIST file of Keras' layout: {error}") from error
     if arrays["x_train"].shape[1:] != (28, 28):
         raise InputError(f"{path} must hold 28x28 images. Received: {arrays['x_train'].shape}")

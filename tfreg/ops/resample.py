@@ -304,7 +304,8 @@ def _interpolate(image: Any, place: _Place, derivatives: bool) -> tuple[Any, lis
         low, low_slopes = along(axis + 1, offset)
         high, high_slopes = along(axis + 1, offset + steps[axis])
         fraction = fractions[axis][..., None]
-        value = low + fraction * (high - low)
+        # Not low + fraction * (high - low): that is inexact where the fraction is 1.
+        value = low * (1 - fraction) + high * fraction
         if not derivatives:
             return value, []
         slopes = [a + fraction * (b - a) for a, b in zip(low_slopes, high_slopes, strict=True)]

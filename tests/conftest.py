@@ -1,0 +1,58 @@
+"""Shared pieces of the tests."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import pytest
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ.get("TFREG_DATA"):
+        return
+    skip = pytest.mark.skip(reason="needs real data: TFREG_DATA is not set")
+    for item in items:
+        if "real_data" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def numpy():
+    """A tensor of either backend as a NumPy array."""
+    return keras.ops.convert_to_numpy
+
+
+@pytest.fixture
+def check_gradient():
+    """Compares the gradient of ``function`` at ``argument`` with central differences (float64)."""
+    from tfreg import ops
+
+    def check(function, argument, step=1e-5, tolerance=1e-6, samples=40):
+        def scalar(tensor):
+            return keras.ops.reshape(keras.ops.sum(function(tensor)), (1,))
+
+        tensor = keras.ops.convert_to_tensor(argument, "float64")
+        if keras.backend.standardize_dtype(tensor.dtype) != "float64":
+            pytest.skip("float64 is switched off on this backend")
+        found = keras.ops.convert_to_numpy(ops.value_and_gradient(scalar, tensor)[1])
+        picks = np.random.default_rng(1).choice(argument.size, min(samples, argument.size), False)
+        for flat in picks:
+            index = np.unravel_index(flat, argument.shape)
+            values = []
+            for sign in (1, -1):
+                moved = argument.astype("float64").copy()
+                moved[index] += sign * step
+                moved = keras.ops.convert_to_tensor(moved, "float64")
+                values.append(float(keras.ops.convert_to_numpy(scalar(moved))[0]))
+            expected = (values[0] - values[1]) / (2 * step)
+            assert abs(found[index] - expected) <= tolerance * max(1.0, abs(expected)), index
+        return found
+
+    return check

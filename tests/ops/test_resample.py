@@ -1,0 +1,171 @@
+import keras
+import numpy as np
+import pytest
+from scipy.ndimage import map_coordinates
+
+from tfreg import ops
+
+SHAPES = [(7, 11), (5, 8, 6)]
+
+
+def random_case(rng, shape, channels=1, batch=2, size=2.5):
+    image = rng.normal(size=(batch, *shape, channels)).astype("float32")
+    displacement = (size * rng.normal(size=(batch, *shape, len(shape)))).astype("float32")
+    return image, displacement
+
+
+def scipy_resample(image, displacement, order, mode, cval=0.0):
+    grid = np.moveaxis(np.indices(displacement.shape[1:-1]), 0, -1)
+    out = np.empty((*displacement.shape[:-1], image.shape[-1]), "float64")
+    for b in range(len(image)):
+        points = np.moveaxis(grid + displacement[b], -1, 0)
+        for c in range(image.shape[-1]):
+            out[b, ..., c] = map_coordinates(
+                image[b, ..., c].astype("float64"), points, order=order, mode=mode, cval=cval
+            )
+    return out
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("interpolation", ["nearest", "linear"])
+@pytest.mark.parametrize("mode", ["border", "constant"])
+def test_zero_displacement_is_exactly_the_image(rng, numpy, shape, interpolation, mode):
+    image, displacement = random_case(rng, shape, channels=2)
+    moved = numpy(ops.resample(image, 0 * displacement, interpolation, mode))
+    np.testing.assert_array_equal(moved, image)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("interpolation", ["nearest", "linear"])
+def test_translation_moves_along_its_own_axis(rng, numpy, shape, interpolation):
+    image, displacement = random_case(rng, shape)
+    for axis, steps in enumerate((1, 2, 3)[: len(shape)]):
+        shift = np.zeros_like(displacement)
+        shift[..., axis] = steps
+        moved = numpy(ops.resample(image, shift, interpolation))
+        index = np.clip(np.arange(shape[axis]) + steps, 0, shape[axis] - 1)
+        np.testing.assert_array_equal(moved, np.take(image, index, axis=1 + axis))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", ["border", "constant"])
+def test_linear_equals_scipy(rng, numpy, shape, channels, mode):
+    image, displacement = random_case(rng, shape, channels)
+    fill = 0.0 if mode == "border" else -3.5
+    moved = numpy(ops.resample(image, displacement, "linear", mode, fill))
+    expected = scipy_resample(
+        image, displacement, 1, {"border": "nearest"}.get(mode, mode), cval=fill
+    )
+    np.testing.assert_allclose(moved, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nearest_equals_scipy_and_keeps_integers(rng, numpy, shape):
+    _, displacement = random_case(rng, shape)
+    labels = rng.integers(0, 9, size=(2, *shape, 1)).astype("int32")
+    for mode, fill in (("border", 0.0), ("constant", 7.0)):
+        moved = numpy(ops.resample(labels, displacement, "nearest", mode, fill))
+        expected = scipy_resample(
+            labels, displacement, 0, {"border": "nearest"}.get(mode, mode), cval=fill
+        )
+        assert moved.dtype == np.int32
+        np.testing.assert_array_equal(moved, expected)
+
+
+def test_output_grid_may_differ_from_the_image(rng, numpy):
+    image, _ = random_case(rng, (7, 11))
+    displacement = rng.normal(size=(2, 4, 15, 2)).astype("float32")
+    moved = numpy(ops.resample(image, displacement))
+    np.testing.assert_allclose(moved, scipy_resample(image, displacement, 1, "nearest"), atol=2e-6)
+
+
+def test_axis_of_one_voxel(rng, numpy):
+    image, displacement = random_case(rng, (1, 9))
+    moved = numpy(ops.resample(image, displacement))
+    np.testing.assert_allclose(moved, scipy_resample(image, displacement, 1, "nearest"), atol=2e-6)
+
+
+def test_sample_is_resample_at_points(rng, numpy):
+    image, displacement = random_case(rng, (5, 8, 6))
+    grid = numpy(ops.identity_grid((5, 8, 6)))
+    points = (grid + displacement).reshape(2, -1, 3)
+    at_points = numpy(ops.sample(image, points)).reshape(image.shape)
+    np.testing.assert_allclose(at_points, numpy(ops.resample(image, displacement)), atol=1e-6)
+
+
+def _inside(rng, shape, batch=1):
+    """Displacements whose targets stay clear of voxel centres, where linear has a kink."""
+    grid = np.moveaxis(np.indices(shape), 0, -1)
+    low = rng.integers(0, np.array(shape) - 1, size=(batch, *shape, len(shape)))
+    return low + rng.uniform(0.1, 0.9, size=low.shape) - grid
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (3, 4, 5)])
+@pytest.mark.parametrize("mode", ["border", "constant"])
+def test_gradient_of_the_displacement(rng, check_gradient, shape, mode):
+    image = keras.ops.convert_to_tensor(rng.normal(size=(1, *shape, 2)), "float64")
+    weights = keras.ops.convert_to_tensor(rng.normal(size=(1, *shape, 2)), "float64")
+    displacement = _inside(rng, shape)
+    displacement[0, 0, 0] = 40.3  # far outside
+    displacement[0, 1, 1] = -40.3
+    found = check_gradient(lambda u: weights * ops.resample(image, u, mode=mode), displacement)
+    assert np.abs(found).max() > 0.1
+    assert (found[0, 0, 0] == 0).all() and (found[0, 1, 1] == 0).all()
+
+
+@pytest.mark.parametrize("mode", ["border", "constant"])
+def test_gradient_of_the_image(rng, check_gradient, mode):
+    shape = (3, 4, 5)
+    displacement = keras.ops.convert_to_tensor(2 * rng.normal(size=(2, *shape, 3)), "float64")
+    weights = keras.ops.convert_to_tensor(rng.normal(size=(2, *shape, 2)), "float64")
+    image = rng.normal(size=(2, *shape, 2))
+    check_gradient(lambda i: weights * ops.resample(i, displacement, mode=mode), image)
+
+
+def test_gradient_is_the_same_eager_graph_and_compiled(rng, numpy):
+    image, displacement = random_case(rng, (6, 9))
+
+    def gradient(image, displacement):
+        return ops.value_and_gradient(
+            lambda u: keras.ops.sum(ops.resample(image, u) ** 2, axis=(1, 2, 3)), displacement
+        )[1]
+
+    image, displacement = (keras.ops.convert_to_tensor(a) for a in (image, displacement))
+    expected = numpy(gradient(image, displacement))
+    assert np.abs(expected).max() > 0.1
+    for wrap in (ops.graph, ops.compiled):
+        np.testing.assert_allclose(numpy(wrap(gradient)(image, displacement)), expected, atol=1e-5)
+
+
+def test_half_precision_image_keeps_float32_coordinates(numpy):
+    size = 1000  # bfloat16 and float16 cannot count that far in steps of a quarter
+    ramp = np.zeros((1, 2, size, 1), "float16")
+    ramp[0, :, 700] = 1
+    displacement = np.zeros((1, 2, size, 2), "float32")
+    displacement[..., 1] = 0.25
+    moved = numpy(ops.resample(ramp, displacement))
+    assert moved.dtype == np.float16
+    assert moved[0, 0, 699, 0] == 0.25 and moved[0, 0, 700, 0] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"interpolation": "cubical"}, "cubical"),
+        ({"mode": "reflect"}, "reflect"),
+        ({"fill_value": 1.0}, "no effect"),
+        ({"image": np.zeros((4, 4))}, "2 or 3 spatial axes"),
+        ({"displacement": np.zeros((1, 4, 4, 3), "float32")}, "2 coordinates"),
+        ({"displacement": np.zeros((1, 4, 2), "float32")}, "displacement for this image"),
+        ({"displacement": np.zeros((3, 4, 4, 2), "float32")}, "Batch sizes"),
+    ],
+)
+def test_bad_input_is_named(change, message):
+    arguments = {
+        "image": np.zeros((1, 4, 4, 1), "float32"),
+        "displacement": np.zeros((1, 4, 4, 2), "float32"),
+        **change,
+    }
+    with pytest.raises(ValueError, match=message):
+        ops.resample(**arguments)

@@ -1,0 +1,28 @@
+"""The operations, layers and losses once more, on JAX, in a process of its own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+@pytest.mark.skipif(keras.config.backend() == "jax", reason="already running on JAX")
+def test_on_jax():
+    parts = ["ops", "layers", "test_losses.py", "test_optimise.py", "test_registration.py"]
+    parts.append("zoo/test_dirnet.py")
+    answer = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *(str(ROOT / "tests" / part) for part in parts)],
+        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"},
+        capture_output=True,
+        text=True,
+    )
+    last = answer.stdout.strip().splitlines()[-1]
+    assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr[-1000:]
+    assert "passed" in last and "skipped" not in last, last

@@ -1,0 +1,42 @@
+import keras
+import numpy as np
+import pytest
+
+from tfreg import losses, ops
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 9, 1), (2, 4, 5, 6, 2)])
+def test_ncc_equals_numpy_per_image(rng, numpy, shape):
+    fixed, moved = rng.normal(size=(2, *shape)).astype("float32")
+    expected = [np.corrcoef(f.ravel(), m.ravel())[0, 1] for f, m in zip(fixed, moved, strict=True)]
+    np.testing.assert_allclose(numpy(losses.ncc(fixed, moved)), expected, atol=1e-6)
+    loss = float(losses.NCC()(fixed, moved))
+    assert loss == pytest.approx(-np.mean(expected), abs=1e-6)
+
+
+def test_ncc_ignores_linear_changes_of_intensity(rng, numpy):
+    image = rng.normal(size=(2, 8, 8, 1)).astype("float32")
+    np.testing.assert_allclose(numpy(losses.ncc(image, 1e3 + 7 * image)), 1, atol=1e-5)
+    np.testing.assert_allclose(numpy(losses.ncc(image, 2 - 1e-3 * image)), -1, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1000.3])
+def test_constant_images_give_zero_with_a_zero_gradient(rng, numpy, value):
+    image = keras.ops.convert_to_tensor(rng.normal(size=(1, 8, 8, 1)).astype("float32"))
+    constant = keras.ops.full((1, 8, 8, 1), value)
+    values, gradient = ops.value_and_gradient(lambda m: losses.ncc(image, m), constant)
+    assert abs(numpy(values)[0]) < 1e-6
+    assert np.isfinite(numpy(gradient)).all()
+    assert numpy(losses.ncc(constant, constant))[0] == 0
+
+
+def test_gradients(rng, check_gradient):
+    fixed = keras.ops.convert_to_tensor(rng.normal(size=(2, 5, 6, 1)), "float64")
+    check_gradient(lambda m: losses.ncc(fixed, m), rng.normal(size=(2, 5, 6, 1)))
+    check_gradient(losses.folding_penalty, 0.7 * rng.normal(size=(1, 4, 5, 2)))
+
+
+def test_half_precision_is_computed_in_float32(rng, numpy):
+    image = (1000 + rng.normal(size=(1, 32, 32, 1))).astype("float16")
+    assert numpy(losses.ncc(image, image)).dtype == np.float32
+    assert numpy(losses.ncc(image, image))[0] == pytest.approx(1, abs=1e-5)

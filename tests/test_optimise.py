@@ -1,0 +1,61 @@
+import numpy as np
+from keras import ops as keras_ops
+
+from tfreg.optimise import minimiser
+
+
+def squares(x, target):
+    return keras_ops.sum((x - target) ** 2, axis=1)
+
+
+def test_problems_of_a_batch_do_not_touch_each_other(numpy):
+    run = minimiser(squares, 0.1)
+    start = np.array([[0.0, 0.0], [5.0, 5.0]], "float32")
+    target = np.array([[1.0, -1.0], [4.0, 7.0]], "float32")
+    both = [numpy(part) for part in run(np.int32(50), start, target)]
+    for i in range(2):
+        alone = run(np.int32(50), start[i : i + 1], target[i : i + 1])
+        np.testing.assert_allclose(both[0][i], numpy(alone[0])[0], atol=1e-6)
+    many = numpy(run(np.int32(500), start, target)[0])
+    np.testing.assert_allclose(many, target, atol=1e-2)
+
+
+def test_steps_are_adams(numpy):
+    """Two steps by hand."""
+    start, target = np.array([[3.0]], "float32"), np.array([[0.0]], "float32")
+    x, mean, square = 3.0, 0.0, 0.0
+    for t in (1, 2):
+        gradient = 2 * x
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        rate = 0.5 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+        x -= rate * mean / (np.sqrt(square) + 1e-8)
+    found = numpy(minimiser(squares, 0.5)(np.int32(2), start, target)[0])
+    np.testing.assert_allclose(found, [[x]], rtol=1e-5)
+
+
+def test_never_worse_than_the_start(numpy):
+    run = minimiser(squares, 100.0)  # every step overshoots
+    start = np.array([[1.0]], "float32")
+    best, value, first = run(np.int32(20), start, np.array([[1.1]], "float32"))
+    np.testing.assert_array_equal(numpy(best), start)
+    assert numpy(value)[0] == numpy(first)[0]
+
+
+def test_nan_never_wins(numpy):
+    run = minimiser(lambda x: keras_ops.sum(keras_ops.log(x), axis=1), 1.0)
+    best, value, _ = run(np.int32(10), np.array([[1.5]], "float32"))
+    assert np.isfinite(numpy(best)).all() and np.isfinite(numpy(value)).all()
+
+
+def test_zero_steps_is_the_start(numpy):
+    start = np.array([[2.0]], "float32")
+    best, _, _ = minimiser(squares, 0.1)(np.int32(0), start, np.array([[0.0]], "float32"))
+    np.testing.assert_array_equal(numpy(best), start)
+
+
+def test_repeated_runs_are_bit_equal(rng, numpy):
+    start = rng.normal(size=(4, 10)).astype("float32")
+    target = rng.normal(size=(4, 10)).astype("float32")
+    run = minimiser(squares, 0.1)
+    first, second = (numpy(run(np.int32(30), start, target)[0]) for _ in range(2))
+    np.testing.assert_array_equal(first, second)

@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+
+import zoo
+from tfreg import ops
+from tfreg.data import phantoms
+from tfreg.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def model():
+    return zoo.load("dirnet-phantom")
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    images = phantoms.digits(40, seed=8).images
+    return images[:20], np.roll(images[20:], 0, axis=0)
+
+
+def test_a_pair_alone_and_in_a_batch(model, pairs):
+    fixed, moving = pairs
+    batch = model.register(fixed, moving, refine=5)
+    assert batch.moved.shape == fixed.shape and batch.displacement.shape == (*fixed.shape, 2)
+    single = model.register(fixed[3], moving[3], refine=5)
+    assert single.moved.shape == (28, 28) and isinstance(single.similarity_after, float)
+    np.testing.assert_allclose(single.displacement, batch.displacement[3], atol=2e-3)
+    assert single.similarity_after == pytest.approx(batch.similarity_after[3], abs=1e-3)
+    np.testing.assert_allclose(
+        single.jacobian_determinant, batch.jacobian_determinant[3], atol=5e-3
+    )
+    channels = model.register(fixed[..., None], moving[..., None], refine=5)
+    np.testing.assert_array_equal(channels.moved, batch.moved)
+
+
+def test_it_registers_and_refining_never_hurts(model, pairs):
+    alone, refined = (model.register(*pairs, refine=n) for n in (0, 60))
+    assert alone.similarity_after.mean() > alone.similarity_before.mean() + 0.2
+    assert refined.similarity_after.mean() > 0.97
+    assert (refined.similarity_after > alone.similarity_after - 0.02).all()
+    assert (refined.jacobian_determinant <= 0).mean() < 0.005
+
+
+def test_the_answer_is_the_map_that_it_says(model, pairs, numpy):
+    answer = model.register(*pairs)
+    moved = numpy(ops.resample(answer.moving[..., None], answer.displacement))[..., 0]
+    np.testing.assert_allclose(answer.moved, moved, atol=1e-2)
+    expected = [
+        np.corrcoef(f.ravel(), m.ravel())[0, 1] for f, m in zip(pairs[0], moved, strict=True)
+    ]
+    np.testing.assert_allclose(answer.similarity_after, expected, atol=1e-4)
+
+
+def test_points_go_where_the_image_comes_from(model, pairs):
+    answer = model.register(pairs[0][4], pairs[1][4])
+    points = np.array([[9, 14], [20, 13], [14, 3]])
+    arrived = answer.warp_points(points)
+    np.testing.assert_allclose(arrived - points, answer.displacement[tuple(points.T)], atol=1e-5)
+    batch = model.register(*pairs)
+    np.testing.assert_allclose(
+        batch.warp_points(np.broadcast_to(points, (20, 3, 2)))[4], arrived, atol=2e-3
+    )
+    with pytest.raises(InputError, match="points must be"):
+        answer.warp_points([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float64", "float16", "uint32"])
+def test_any_real_dtype_and_range(model, pairs, dtype):
+    fixed, moving = pairs[0][7], pairs[1][7]
+    expected = model.register(fixed, moving)
+    offset = 0 if dtype.startswith("u") else -300
+    found = model.register((fixed.astype("float64") + offset).astype(dtype), moving.astype(dtype))
+    np.testing.assert_allclose(found.displacement, expected.displacement, atol=1e-2)
+    assert model.register(fixed > 128, moving > 128).similarity_after > 0.5
+
+
+def test_moved_keeps_the_moving_intensities(model, pairs):
+    answer = model.register(pairs[0][2], 1000.0 + pairs[1][2])
+    assert answer.moved.min() >= 999.9 and answer.moved.max() > 1200
+
+
+@pytest.mark.parametrize("value", [0, 17.5])
+@pytest.mark.parametrize("refine", [0, 10])
+def test_constant_images_never_make_a_nan(model, pairs, value, refine):
+    constant = np.full((28, 28), value)
+    for fixed, moving in ((constant, constant), (pairs[0][1], constant), (constant, pairs[0][1])):
+        answer = model.register(fixed, moving, refine=refine)
+        assert np.isfinite(answer.displacement).all() and np.isfinite(answer.moved).all()
+        assert abs(answer.similarity_after) < 1e-6
+
+
+IMAGE = np.zeros((28, 28))
+NAN = np.where(np.eye(28) > 0, np.nan, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "moving", "message"),
+    [
+        (IMAGE, np.zeros((28, 24)), "one shape"),
+        (np.zeros((30, 30)), np.zeros((30, 30)), r"multiples of 4 pixels.*\(30, 30\)"),
+        (np.zeros((28, 28, 3)), np.zeros((28, 28, 3)), "multiples of 4"),
+        (np.zeros((1, 28, 28, 3)), np.zeros((1, 28, 28, 3)), "one 2-D image"),
+        (np.zeros(28), np.zeros(28), "one 2-D image"),
+        (np.zeros((0, 28, 28)), np.zeros((0, 28, 28)), "not be empty"),
+        (NAN, IMAGE, "28 NaN"),
+        (IMAGE, np.where(np.eye(28) > 0, np.inf, 0.0), "moving must hold finite"),
+        (1j * IMAGE, IMAGE, "complex128"),
+        ("fixed", IMAGE, "real numbers"),
+        ([[1, 2], [3]], IMAGE, "array of numbers"),
+    ],
+)
+def test_bad_images_are_named(model, fixed, moving, message):
+    with pytest.raises(InputError, match=message):
+        model.register(fixed, moving)
+
+
+@pytest.mark.parametrize("refine", [-1, 2.5, True])
+def test_bad_refine(model, refine):
+    with pytest.raises(InputError, match="refine"):
+        model.register(IMAGE, IMAGE, refine=refine)
+
+
+def test_repeated_runs_are_bit_equal(model, pairs):
+    first, second = (model.register(*pairs, refine=20) for _ in range(2))
+    np.testing.assert_array_equal(first.displacement, second.displacement)

@@ -1,0 +1,86 @@
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import zoo
+from tfreg.errors import InputError
+from zoo import presets
+
+_spec = importlib.util.spec_from_file_location(
+    "make_golden", Path(__file__).parent / "make_golden.py"
+)
+make_golden = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(make_golden)
+GOLDEN = json.loads(make_golden.GOLDEN.read_text())
+
+
+def test_the_paper_has_a_network_per_digit():
+    assert [f"dirnet-mnist-{d}" for d in range(10)] + ["dirnet-phantom"] == zoo.list_presets()
+
+
+@pytest.mark.parametrize("name", zoo.list_presets())
+def test_golden_output(name):
+    found = make_golden.answer(name)
+    assert found.keys() == GOLDEN[name].keys()
+    for key, expected in GOLDEN[name].items():
+        # Convolutions may add up in another order on another processor.
+        assert found[key]["ncc"] == pytest.approx(expected["ncc"], abs=2e-3)
+        np.testing.assert_allclose(found[key]["displacement"], expected["displacement"], atol=0.05)
+
+
+@pytest.mark.parametrize("name", zoo.list_presets())
+def test_preset_says_what_it_is(name):
+    preset = zoo.describe(name)
+    assert preset.licence and preset.provenance["paper"] and preset.provenance["data"]
+    assert preset.training["command"].startswith("tfreg train dirnet-mnist")
+    assert preset.training["iterations"] == preset.training["curve"]["iteration"][-1] == 5000
+    assert preset.score["value"] == pytest.approx(preset.training["curve"]["ncc"][-1], abs=2e-3)
+    assert presets.sha256_of(preset.weights_path) == preset.sha256
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    for part in ("presets", "weights"):
+        shutil.copytree(presets._ROOT / "dirnet" / part, tmp_path / "dirnet" / part)
+    monkeypatch.setattr(presets, "_ROOT", tmp_path)
+    return tmp_path / "dirnet"
+
+
+def test_corrupted_weights_name_file_and_hash(copy):
+    path = copy / "weights" / "dirnet-phantom.weights.h5"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    expected = zoo.describe("dirnet-phantom").sha256
+    with pytest.raises(InputError, match=rf"dirnet-phantom\.weights\.h5 is damaged.*{expected}"):
+        zoo.load("dirnet-phantom")
+
+
+def test_missing_weights_name_file_and_hash(copy):
+    (copy / "weights" / "dirnet-phantom.weights.h5").unlink()
+    expected = zoo.describe("dirnet-phantom").sha256
+    with pytest.raises(InputError, match=rf"dirnet-phantom\.weights\.h5 is missing.*{expected}"):
+        zoo.load("dirnet-phantom")
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"name": "dirnet-phantom"}'])
+def test_damaged_json_is_named(copy, text):
+    (copy / "presets" / "dirnet-phantom.json").write_text(text)
+    with pytest.raises(InputError, match=r"dirnet-phantom\.json"):
+        zoo.load("dirnet-phantom")
+
+
+def test_a_later_format_is_refused(copy):
+    path = copy / "presets" / "dirnet-phantom.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(InputError, match="format 2"):
+        zoo.load("dirnet-phantom")
+
+
+def test_unknown_preset_lists_the_known():
+    with pytest.raises(InputError, match=r"dirnet-phantom.*Received: dirnet-mnist-77"):
+        zoo.load("dirnet-mnist-77")
