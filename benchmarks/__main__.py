@@ -15,6 +15,8 @@ TABLES = {"dirnet-mnist": "DIRNet on MNIST: NCC and time of ten networks beside 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns its exit code."""
+    # Before the tables load TensorFlow, whose start-up notices are not for the user of a command.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="name the tables")
@@ -37,7 +39,6 @@ def main(arguments: list[str] | None = None) -> int:
         for name, summary in TABLES.items():
             print(f"{name:<16} {summary}")
         return 0
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         if options.command == "readme":
             readme.update()

@@ -89,6 +89,16 @@ def test_constant_images_never_make_a_nan(model, pairs, value, refine):
         assert abs(answer.similarity_after) < 1e-6
 
 
+def test_registering_follows_the_weights(pairs):
+    """Compiled functions must not freeze the weights that they were compiled with."""
+    model = zoo.load("dirnet-phantom")
+    before = model.register(pairs[0], pairs[1])
+    model.set_weights([0 * weight for weight in model.get_weights()])
+    after = model.register(pairs[0], pairs[1])
+    assert np.abs(before.displacement).max() > 1
+    np.testing.assert_array_equal(after.displacement, 0)
+
+
 IMAGE = np.zeros((28, 28))
 NAN = np.where(np.eye(28) > 0, np.nan, 0.0)
 

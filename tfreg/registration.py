@@ -185,6 +185,8 @@ class RegistrationModel(keras.Model):
                 f"Received: fixed {np.shape(fixed)}, moving {np.shape(moving)}"
             )
         self.check_size(fixed_array.shape[1:-1])
+        if not self.built:
+            self.build()
         small = np.prod(fixed_array.shape[1:-1]) <= _SMALL
         answer = self._function("register small" if small else "register")(
             fixed_array, moving_array, unit_range(fixed_array), unit_range(moving_array)
@@ -234,8 +236,8 @@ class RegistrationModel(keras.Model):
 
             self._functions[name] = {
                 "apply": lambda: ops.compiled(apply),
-                "register": lambda: ops.graph(register),
-                "register small": lambda: ops.compiled(register),
+                "register": lambda: ops.graph(register, self.variables),
+                "register small": lambda: ops.compiled(register, self.variables),
                 "refine": lambda: minimiser(objective, self.refine_learning_rate),
             }[name]()
         return self._functions[name]

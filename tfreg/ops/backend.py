@@ -1,13 +1,13 @@
 """The only place that knows which Keras backend runs: compilation and gradients of functions."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 
-def compiled(function: Callable) -> Callable:
+def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     """Compiles ``function`` as a whole: an XLA island on TensorFlow, ``jit`` on JAX.
 
     Inside a TensorFlow graph the island is compiled on its own while its surroundings
@@ -17,6 +17,7 @@ def compiled(function: Callable) -> Callable:
 
     Args:
         function: function of tensors, written with ``keras.ops``.
+        variables: the Keras variables that the function reads, so that it follows their changes.
 
     Returns:
         A function of the same arguments and results.
@@ -30,13 +31,23 @@ def compiled(function: Callable) -> Callable:
             tf.function(function, jit_compile=True, reduce_retracing=False)
         )
     if backend == "jax":
-        import jax
-
-        return jax.jit(function)
+        return _jit(function, variables)
     return function
 
 
-def graph(function: Callable) -> Callable:
+def _jit(function: Callable, variables: Sequence[Any]) -> Callable:
+    """``jax.jit``, with the variables as arguments: jit would freeze those that it closes over."""
+    import jax
+
+    @jax.jit
+    def pure(values: list[Any], *args: Any) -> Any:
+        with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
+            return function(*args)
+
+    return functools.wraps(function)(lambda *args: pure([v.value for v in variables], *args))
+
+
+def graph(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     """Traces ``function`` once per shape: an ordinary graph on TensorFlow, ``jit`` on JAX.
 
     For functions made of convolutions, which TensorFlow runs faster on a CPU without XLA. All
@@ -44,6 +55,7 @@ def graph(function: Callable) -> Callable:
 
     Args:
         function: function of tensors, written with ``keras.ops``.
+        variables: as in :func:`compiled`.
 
     Returns:
         A function of the same arguments and results.
@@ -53,7 +65,7 @@ def graph(function: Callable) -> Callable:
         import tensorflow as tf
 
         return functools.wraps(function)(tf.function(function, reduce_retracing=False))
-    return compiled(function)
+    return compiled(function, variables)
 
 
 def value_and_gradient(function: Callable, argument: Any) -> tuple[Any, Any]:
