@@ -193,3 +193,21 @@ def test_environment_is_not_needed(pair):
         env={**environment, "HOME": str(pair)},
     )
     assert answer.returncode == 0 and "dirnet-phantom" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((28, 28), "complex64"), "real numbers"),
+        (np.zeros((0, 28)), "not be empty"),
+        (np.zeros(28), "2-D images"),
+        (np.full((28, 28), "a"), "real numbers"),
+    ],
+)
+def test_arrays_that_are_no_images_say_so_in_one_line(tmp_path, capfd, array, message):
+    np.save(tmp_path / "a.npy", array)
+    files = [str(tmp_path / "a.npy")] * 2
+    code = main(["register", *files, "-m", "dirnet-phantom", "-o", str(tmp_path / "out")])
+    lines = capfd.readouterr().err.splitlines()
+    assert code == 2 and len(lines) == 1 and message in lines[0]
+    assert not (tmp_path / "out").exists()

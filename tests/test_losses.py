@@ -40,3 +40,22 @@ def test_half_precision_is_computed_in_float32(rng, numpy):
     image = (1000 + rng.normal(size=(1, 32, 32, 1))).astype("float16")
     assert numpy(losses.ncc(image, image)).dtype == np.float32
     assert numpy(losses.ncc(image, image))[0] == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (31, 17)])
+@pytest.mark.parametrize("value", [0.1, 1000.3, -7e4])
+def test_constant_images_are_constant_whatever_the_rounding_of_their_mean(rng, numpy, size, value):
+    """The mean of many equal float32 values need not be that value; the centred image is noise."""
+    image = keras.ops.convert_to_tensor(rng.normal(size=(1, *size, 1)).astype("float32"))
+    constant = keras.ops.full((1, *size, 1), value, dtype="float32")
+    assert numpy(losses.ncc(constant, constant))[0] == 0
+    values, gradient = ops.value_and_gradient(lambda m: losses.ncc(image, m), constant)
+    assert numpy(values)[0] == 0 and (numpy(gradient) == 0).all()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e6, 1e12])
+def test_ncc_ignores_the_scale_of_both_images(rng, numpy, scale):
+    """E.g. diffusion in m2/s (1e-9) or raw counts: units must not decide."""
+    image = rng.normal(size=(1, 9, 8, 1)).astype("float32")
+    scaled = image * np.float32(scale)
+    np.testing.assert_allclose(numpy(losses.ncc(scaled, scaled)), 1, atol=1e-5)

@@ -59,3 +59,11 @@ def test_repeated_runs_are_bit_equal(rng, numpy):
     run = minimiser(squares, 0.1)
     first, second = (numpy(run(np.int32(30), start, target)[0]) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_a_broken_problem_leaves_the_others_alone(numpy):
+    run = minimiser(squares, 0.1)
+    target = np.array([[1.0], [2.0]], "float32")
+    good = numpy(run(np.int32(40), np.zeros((2, 1), "float32"), target)[0])
+    broken = numpy(run(np.int32(40), np.array([[np.nan], [0.0]], "float32"), target)[0])
+    np.testing.assert_allclose(broken[1], good[1], atol=1e-6)

@@ -133,3 +133,49 @@ def test_bad_refine(model, refine):
 def test_repeated_runs_are_bit_equal(model, pairs):
     first, second = (model.register(*pairs, refine=20) for _ in range(2))
     np.testing.assert_array_equal(first.displacement, second.displacement)
+
+
+def test_refining_never_worsens_what_it_minimises(model, pairs, numpy):
+    """-NCC plus the penalty on folding, which may trade the one for the other."""
+    from tfreg import losses
+
+    def objective(answer):
+        folding = numpy(losses.folding_penalty(answer.displacement))
+        return model.refine_folding_weight * folding - answer.similarity_after
+
+    alone = objective(model.register(*pairs))
+    for steps in (1, 30):
+        assert (objective(model.register(*pairs, refine=steps)) <= alone + 1e-4).all()
+
+
+def test_points_and_image_move_together(model, pairs, numpy):
+    """Where a point arrives the moving image has the value that the moved image shows there."""
+    answer = model.register(pairs[0][4], pairs[1][4])
+    grid = np.moveaxis(np.indices((28, 28)), 0, -1).reshape(-1, 2)
+    arrived = answer.warp_points(grid)
+    assert np.abs(arrived - grid).max() > 0.5
+    moving = answer.moving[None, ..., None]
+    values = numpy(ops.sample(moving, arrived[None]))[0, :, 0].reshape(28, 28)
+    np.testing.assert_allclose(values, answer.moved, atol=0.01)  # of a range of 255
+
+
+def test_points_are_taken_along_rows_before_columns(model):
+    """An asymmetric truth: the digit moved two rows down and one column to the left."""
+    fixed = phantoms.digits(1, seed=1, which=[3]).images[0]
+    answer = model.register(fixed, np.roll(fixed, (2, -1), axis=(0, 1)), refine=100)
+    ink = np.argwhere(fixed > 200)
+    shift = np.median(answer.warp_points(ink) - ink, axis=0)
+    np.testing.assert_allclose(shift, (2, -1), atol=0.3)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e12])
+def test_units_of_intensity_do_not_matter(model, pairs, scale):
+    expected = model.register(pairs[0][3], pairs[1][3])
+    found = model.register(pairs[0][3] * scale, pairs[1][3] * scale)
+    np.testing.assert_allclose(found.displacement, expected.displacement, atol=1e-2)
+    assert found.similarity_after == pytest.approx(expected.similarity_after, abs=1e-3)
+
+
+def test_the_widest_range_of_float32_makes_no_nan(model, pairs):
+    image = np.where(pairs[0][3] > 128, np.float32(3e38), np.float32(-3e38))
+    assert np.isfinite(model.register(image, image).displacement).all()

@@ -1,7 +1,9 @@
 """Images on disk."""
 
+import contextlib
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        image = sitk.ReadImage(str(path))
+        with _silent_stderr():
+            image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise InputError(f"{path} is not an image that can be read.") from error
     array = sitk.GetArrayFromImage(image)
@@ -49,6 +52,20 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     elif components != 1:
         raise InputError(f"{path} must have 1, 3 or 4 channels. Received: {components}")
     return array
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """The image libraries print to the process' stderr what they then raise."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def write_png(path: Path, image: np.ndarray, low: float, high: float) -> None:
@@ -76,6 +93,9 @@ def write_together(folder: str | os.PathLike, writers: dict[str, Callable[[Path]
         folder.mkdir(parents=True, exist_ok=True)
         for path, write in zip(partial, writers.values(), strict=True):
             write(path)
+        for name in writers:
+            if (folder / name).is_dir():
+                raise InputError(f"{folder / name} is a folder and cannot be replaced by a file.")
         for path, name in zip(partial, writers, strict=True):
             os.replace(path, folder / name)
     except (OSError, RuntimeError) as error:

@@ -31,17 +31,32 @@ def ncc(fixed: Any, moved: Any) -> Any:
     >>> round(float(losses.ncc(image, 3 * image + 5)[0]), 5)
     1.0
     """
-    fixed, moved = _at_least_float32(fixed), _at_least_float32(moved)
+    fixed, fixed_varies = _standardise(_at_least_float32(fixed))
+    moved, moved_varies = _standardise(_at_least_float32(moved))
     axes = tuple(range(1, len(fixed.shape)))
-    fixed = fixed - ops.mean(fixed, axis=axes, keepdims=True)
-    moved = moved - ops.mean(moved, axis=axes, keepdims=True)
-    covariance = ops.mean(fixed * moved, axis=axes)
-    variances = ops.mean(fixed * fixed, axis=axes) * ops.mean(moved * moved, axis=axes)
-    # Below this product the images are constant up to rounding. The inner where keeps the root away
-    # from zero, so that the gradient of the unused branch is finite too.
-    defined = variances > 1e-20
-    safe = ops.where(defined, variances, ops.ones_like(variances))
+    covariance = ops.sum(fixed * moved, axis=axes)
+    squares = ops.sum(fixed * fixed, axis=axes) * ops.sum(moved * moved, axis=axes)
+    # The inner where keeps the root from zero: the gradient of the unused branch is finite too.
+    defined = ops.logical_and(fixed_varies, moved_varies)
+    safe = ops.where(defined, squares, ops.ones_like(squares))
     return ops.where(defined, covariance / ops.sqrt(safe), ops.zeros_like(covariance))
+
+
+def _standardise(images: Any) -> tuple[Any, Any]:
+    """Centres each image and brings it to order 1, and tells whether it varies beyond rounding."""
+    axes = tuple(range(1, len(images.shape)))
+    low, high = (f(images, axis=axes, keepdims=True) for f in (ops.min, ops.max))
+    largest = ops.maximum(ops.abs(low), ops.abs(high))
+    varies = high - low > 1e-6 * largest
+    # Correlation does not depend on the scale, so no gradient flows through it.
+    scale = ops.stop_gradient(ops.where(varies, high - low, ops.ones_like(low)))
+    images = (images - low) / scale
+    count = 1
+    for size in ops.shape(images)[1:]:
+        count = count * size
+    # Not ops.mean: on JAX it computes in float32.
+    mean = ops.sum(images, axis=axes, keepdims=True) / ops.cast(count, images.dtype)
+    return images - mean, ops.reshape(varies, (-1,))
 
 
 @keras.saving.register_keras_serializable(package="tfreg")

@@ -157,7 +157,8 @@ class RegistrationModel(keras.Model):
             moving: images of the same shape.
             refine: number of steps of instance optimisation that start from the network's answer:
                 Adam on the parameters, on -NCC plus a penalty on folding, the whole loop compiled.
-                0 is the network alone.
+                That sum never gets worse; the first few steps may trade a little NCC for less
+                folding. 0 is the network alone.
 
         Returns:
             The displacement, the moved images and what can be computed from them.
@@ -285,6 +286,6 @@ def as_image(values: Any, ndim: int, name: str) -> np.ndarray:
 def unit_range(images: np.ndarray) -> np.ndarray:
     """Scales each image of a batch linearly to [0, 1]; a constant image becomes zero."""
     axes = tuple(range(1, images.ndim))
-    low = images.min(axis=axes, keepdims=True)
-    extent = images.max(axis=axes, keepdims=True) - low
-    return (images - low) / np.where(extent > 0, extent, np.float32(1))
+    low = images.min(axis=axes, keepdims=True).astype("float64")
+    extent = images.max(axis=axes, keepdims=True) - low  # float64: it may exceed float32's range
+    return ((images - low) / np.where(extent > 0, extent, 1)).astype("float32")

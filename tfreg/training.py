@@ -10,6 +10,8 @@ import keras
 
 from tfreg.errors import InputError
 
+STEPS_PER_EPOCH = 100
+
 
 class Checkpoint(keras.callbacks.Callback):
     """Keeps the state of a training in a folder, always whole.
@@ -39,7 +41,7 @@ class Checkpoint(keras.callbacks.Callback):
             try:
                 state = json.loads(self._state.read_text(encoding="utf-8"))
                 self.step, self._weights = int(state["step"]), state["weights"]
-                found = state["recipe"]
+                found = dict(state["recipe"])
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(
                     f"{self._state} is damaged: {error}. Delete it to start anew."
@@ -82,13 +84,21 @@ class Checkpoint(keras.callbacks.Callback):
         self.step, self._weights = step, name
 
 
+def check_steps(steps: int, steps_per_epoch: int = STEPS_PER_EPOCH) -> None:
+    """Raises ``InputError`` unless ``steps`` is a positive multiple of ``steps_per_epoch``."""
+    if steps < 1 or steps % steps_per_epoch:
+        raise InputError(
+            f"The number of iterations must be a multiple of {steps_per_epoch}. Received: {steps}"
+        )
+
+
 def fit(
     model: keras.Model,
     batches: Callable[[int, int], Any],
     steps: int,
     folder: Path,
     recipe: dict[str, Any],
-    steps_per_epoch: int = 100,
+    steps_per_epoch: int = STEPS_PER_EPOCH,
     validation: Any = None,
     verbose: int | str = "auto",
 ) -> None:
@@ -108,15 +118,17 @@ def fit(
     Raises:
         InputError: if steps is no multiple of ``steps_per_epoch``, or the checkpoint is unusable.
     """
-    if steps < 1 or steps % steps_per_epoch:
-        raise InputError(
-            f"The number of iterations must be a multiple of {steps_per_epoch}. Received: {steps}"
-        )
+    check_steps(steps, steps_per_epoch)
     checkpoint = Checkpoint(folder, recipe, steps_per_epoch)
     done = checkpoint.restore(model)
     if done >= steps:
         return
-    log = keras.callbacks.CSVLogger(Path(folder) / "log.csv", append=done > 0)
+    path = Path(folder) / "log.csv"
+    if done and path.exists():
+        # A process killed between the log and the checkpoint leaves a line that comes again.
+        kept = path.read_text(encoding="utf-8").splitlines()[: 1 + done // steps_per_epoch]
+        path.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    log = keras.callbacks.CSVLogger(path, append=done > 0)
     model.fit(
         batches(done, steps),
         initial_epoch=done // steps_per_epoch,

@@ -111,3 +111,24 @@ def test_gradient(rng, check_gradient):
 def test_bad_input_is_named(shape, spacing, boundary, message):
     with pytest.raises(ValueError, match=message):
         ops.bspline_displacement(np.zeros(shape, "float32"), spacing, boundary)
+
+
+@pytest.mark.parametrize(("grid", "spacing"), [((3, 5), (4, 3)), ((2, 4, 3), (2, 3, 4))])
+def test_constant_grid_is_a_translation(numpy, grid, spacing):
+    vector = np.array([1.5, -2.0, 0.25][: len(grid)], "float32")
+    control_points = np.broadcast_to(vector, (1, *grid, len(grid)))
+    found = numpy(ops.bspline_displacement(control_points, spacing, "edge"))
+    np.testing.assert_allclose(found, np.broadcast_to(vector, found.shape), atol=1e-6)
+
+
+def test_flips_in_three_dimensions(rng, numpy):
+    control_points = rng.normal(size=(1, 3, 4, 5, 3)).astype("float32")
+    for boundary in bspline.BOUNDARIES:
+        straight = numpy(ops.bspline_displacement(control_points, (2, 3, 4), boundary))
+        for axis in (1, 2, 3):
+            flipped = np.flip(control_points, axis)
+            np.testing.assert_allclose(
+                numpy(ops.bspline_displacement(flipped, (2, 3, 4), boundary)),
+                np.flip(straight, axis),
+                atol=1e-6,
+            )

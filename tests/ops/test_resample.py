@@ -169,3 +169,49 @@ def test_bad_input_is_named(change, message):
     }
     with pytest.raises(ValueError, match=message):
         ops.resample(**arguments)
+
+
+@pytest.mark.parametrize("shape", [(1, 9), (9, 1), (4, 1, 5), (1, 1, 6)])
+@pytest.mark.parametrize("mode", ["border", "constant"])
+def test_axes_of_one_voxel_everywhere(rng, numpy, shape, mode):
+    image, displacement = random_case(rng, shape, channels=2, size=1.0)
+    displacement[:, ..., 0] *= rng.random(displacement.shape[:-1]) < 0.5  # some stay inside
+    for interpolation, order in (("linear", 1), ("nearest", 0)):
+        moved = numpy(ops.resample(image, displacement, interpolation, mode))
+        expected = scipy_resample(image, displacement, order, {"border": "nearest"}.get(mode, mode))
+        np.testing.assert_allclose(moved, expected, atol=2e-6)
+
+
+def test_gradient_along_an_axis_of_one_voxel_is_zero(rng, check_gradient):
+    image = keras.ops.convert_to_tensor(rng.normal(size=(1, 1, 6, 1)), "float64")
+    displacement = _inside(rng, (2, 6))[:, :1] * [0.0, 1.0] + [0.0, 1e-3]
+    found = check_gradient(lambda u: ops.resample(image, u)[..., 0] ** 2, displacement, samples=6)
+    # Off the axis' only position the image is flat ("border"), so nothing pulls there.
+    assert np.abs(found[..., 1]).max() > 0.1 and (found[..., 0] == 0).all()
+
+
+def test_nearest_takes_halves_up_and_every_channel(rng, numpy):
+    image = np.arange(12, dtype="int32").reshape(1, 1, 6, 2)
+    displacement = np.zeros((1, 1, 6, 2), "float32")
+    displacement[..., 1] = 0.5
+    moved = numpy(ops.resample(image, displacement, "nearest"))
+    np.testing.assert_array_equal(moved[0, 0], image[0, 0, [1, 2, 3, 4, 5, 5]])
+
+
+def test_integers_become_float_under_linear(numpy):
+    image = np.array([[[[0], [10]], [[20], [30]]]], "uint8")
+    moved = numpy(ops.resample(image, np.full((1, 2, 2, 2), 0.5, "float32")))
+    assert moved.dtype == np.float32 and moved[0, 0, 0, 0] == 15
+
+
+if keras.config.backend() == "tensorflow":  # only there a graph may not know its sizes
+
+    @pytest.mark.parametrize("interpolation", ["nearest", "linear"])
+    def test_sizes_unknown_to_the_graph(rng, numpy, interpolation):
+        import tensorflow as tf
+
+        image, displacement = random_case(rng, (5, 7))
+        signature = [tf.TensorSpec((None, None, None, c)) for c in (1, 2)]
+        run = tf.function(lambda i, u: ops.resample(i, u, interpolation), input_signature=signature)
+        expected = numpy(ops.resample(image, displacement, interpolation))
+        np.testing.assert_allclose(numpy(run(image, displacement)), expected, atol=1e-6)

@@ -56,8 +56,10 @@ def test_training_raises_the_ncc(rng):
     pairs = PairSampler(phantom.images, phantom.labels, 16, seed=0, scale=1 / 255)
     model = DIRNet(poolings=2)
     model.compile(keras.optimizers.Adam(3e-3), jit_compile=True)
+    # On JAX as it is trained where there is no TensorFlow.
+    batches = pairs.dataset if keras.config.backend() == "tensorflow" else pairs.tuples
     loss = model.fit(
-        pairs.dataset(0, 120), epochs=4, steps_per_epoch=30, shuffle=False, verbose=0
+        batches(0, 120), epochs=4, steps_per_epoch=30, shuffle=False, verbose=0
     ).history["loss"]
     assert loss[-1] < loss[0] - 0.03
 
@@ -65,3 +67,25 @@ def test_training_raises_the_ncc(rng):
 def test_bad_options():
     with pytest.raises(ValueError, match="poolings=7"):
         DIRNet(poolings=7)
+
+
+def test_every_option_survives_the_config():
+    options = {
+        "poolings": 1,
+        "kernels": 3,
+        "convolutions": 2,
+        "boundary": "edge",
+        "refine_learning_rate": 0.25,
+        "refine_folding_weight": 3.0,
+    }
+    again = DIRNet.from_config(DIRNet(**options).get_config())
+    assert {name: getattr(again, name) for name in options} == options
+
+
+def test_normalised_layers_have_no_bias_and_the_activation_is_elu():
+    layers = DIRNet(poolings=2).regressor
+    convolutions = [layer for layer in layers if isinstance(layer, keras.layers.Conv2D)]
+    assert [c.use_bias for c in convolutions] == [False] * 8 + [True]
+    assert [c.kernel_size for c in convolutions] == [(3, 3)] * 6 + [(1, 1)] * 3
+    kinds = {a.activation.__name__ for a in layers if isinstance(a, keras.layers.Activation)}
+    assert kinds == {"elu"}

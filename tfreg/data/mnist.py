@@ -76,8 +76,18 @@ def _from_folder() -> dict[str, np.ndarray] | None:
             arrays = {key: file[key] for key in ("x_train", "y_train", "x_test", "y_test")}
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not the MNIST file of Keras' layout: {error}") from error
-    if arrays["x_train"].shape[1:] != (28, 28):
-        raise InputError(f"{path} must hold 28x28 images. Received: {arrays['x_train'].shape}")
+    for part in ("train", "test"):
+        images, labels = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if images.shape[1:] != (28, 28) or labels.shape != images.shape[:1]:
+            raise InputError(
+                f"{path} must hold 28x28 images and a label for each. "
+                f"Received: x_{part} {images.shape}, y_{part} {labels.shape}"
+            )
+    if len(arrays["x_train"]) <= _VALIDATION:
+        raise InputError(
+            f"{path} must hold more than {_VALIDATION} training images, which are held out for "
+            f"validation. Received: {len(arrays['x_train'])}"
+        )
     return arrays
 
 

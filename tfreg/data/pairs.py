@@ -78,10 +78,10 @@ class PairSampler:
             "moving": self.images[moving].astype("float32") * np.float32(self.scale),
         }
 
-    def batches(self, start: int, stop: int) -> Iterator[dict[str, np.ndarray]]:
-        """Batches ``start .. stop-1`` as NumPy arrays, for backends other than TensorFlow."""
+    def tuples(self, start: int, stop: int) -> Iterator[tuple[dict[str, np.ndarray]]]:
+        """Batches ``start .. stop-1`` as Keras takes them without TensorFlow: ``(x,)``."""
         for step in range(start, stop):
-            yield self.batch(step)
+            yield (self.batch(step),)
 
     def dataset(self, start: int, stop: int) -> Any:
         """Batches ``start .. stop-1`` as a ``tf.data.Dataset``, prefetched."""

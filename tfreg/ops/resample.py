@@ -157,7 +157,7 @@ def _nearest(kind: str, backend: str, mode: str, fill_value: float) -> Callable:
         place = _Place(kind, image, where)
         index = place.batch_offset
         for position, size, stride in zip(place.positions, place.sizes, place.strides, strict=True):
-            rounded = ops.floor(ops.clip(position, 0, size - 1) + 0.5)
+            rounded = ops.floor(ops.clip(position, 0, _last(size, position)) + 0.5)
             index = index + ops.cast(rounded, "int32") * stride
         values = _gather(image, index)
         if mode == "constant":
@@ -258,8 +258,8 @@ class _Place:
     def inside(self, axis: int | None = None) -> Any:
         axes = range(len(self.sizes)) if axis is None else (axis,)
         checks = [
-            ops.logical_and(self.positions[a] >= 0, self.positions[a] <= self.sizes[a] - 1)
-            for a in axes
+            ops.logical_and(p >= 0, p <= _last(size, p))
+            for p, size in ((self.positions[a], self.sizes[a]) for a in axes)
         ]
         return functools.reduce(ops.logical_and, checks)
 
@@ -267,16 +267,22 @@ class _Place:
         """Flat index of the lower corner of each position's cell, and the fractions within it."""
         index, fractions = self.batch_offset, []
         for position, size, stride in zip(self.positions, self.sizes, self.strides, strict=True):
-            position = ops.clip(position, 0, size - 1)
+            position = ops.clip(position, 0, _last(size, position))
             # The last voxel is the upper corner of the last cell: no index leaves the image. An
             # axis of one voxel has no cell; there both corners are that voxel, with fraction 0.
-            lower = ops.minimum(ops.cast(position, "int32"), max_cell(size))
+            lower = ops.minimum(ops.cast(position, "int32"), _last_cell(size))
             fractions.append(position - ops.cast(lower, position.dtype))
             index = index + lower * stride
         return index, fractions
 
 
-def max_cell(size: Any) -> Any:
+def _last(size: Any, position: Any) -> Any:
+    """Index of the last voxel; a number where the size is known, else a tensor of the positions'
+    dtype."""
+    return size - 1 if isinstance(size, int) else ops.cast(size - 1, position.dtype)
+
+
+def _last_cell(size: Any) -> Any:
     """Index of the last cell along an axis of ``size`` voxels."""
     return max(size - 2, 0) if isinstance(size, int) else ops.maximum(size - 2, 0)
 

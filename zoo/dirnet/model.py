@@ -122,6 +122,8 @@ class DIRNet(RegistrationModel):
             "kernels": self.kernels,
             "convolutions": self.convolutions,
             "boundary": self.boundary,
+            "refine_learning_rate": self.refine_learning_rate,
+            "refine_folding_weight": self.refine_folding_weight,
         }
 
 

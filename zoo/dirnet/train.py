@@ -11,7 +11,7 @@ import numpy as np
 from tfreg import __version__, losses
 from tfreg.data import PairSampler, mnist, phantoms
 from tfreg.errors import InputError
-from tfreg.training import fit
+from tfreg.training import check_steps, fit
 from zoo.dirnet.model import DIRNet
 from zoo.presets import Preset, sha256_of
 
@@ -72,6 +72,7 @@ def train(
     Returns:
         The preset; its files are ``<folder>/presets/<name>.json`` and beside it.
     """
+    check_steps(iterations)
     recipe = {
         "data": data,
         "digit": digit,
@@ -100,7 +101,7 @@ def train(
     tensorflow = keras.config.backend() == "tensorflow"
     fit(
         model,
-        sampler.dataset if tensorflow else sampler.batches,
+        sampler.dataset if tensorflow else sampler.tuples,
         iterations,
         folder,
         recipe,

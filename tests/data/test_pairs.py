@@ -1,0 +1,58 @@
+"""What test_data.py does not ask of the pairs: prefixes, channels, values and proportions."""
+
+import numpy as np
+import pytest
+
+from tfreg.data import PairSampler
+
+LABELS = np.array([2] * 6 + [7] * 18)
+
+
+def sampler(**options):
+    images = np.arange(24, dtype="uint8")[:, None, None] * np.ones((1, 4, 6), "uint8")
+    return PairSampler(images, LABELS, **{"batch_size": 8, "seed": 5, **options})
+
+
+def test_a_resumed_stream_is_the_tail_of_the_whole_one():
+    pytest.importorskip("tensorflow")
+    pairs = sampler()
+    whole, tail = list(pairs.dataset(0, 7)), list(pairs.dataset(4, 7))
+    assert (len(whole), len(tail)) == (7, 3)
+    for step, a, b in zip((4, 5, 6), whole[4:], tail, strict=True):
+        for name in ("fixed", "moving"):
+            np.testing.assert_array_equal(a[name], b[name])
+            np.testing.assert_array_equal(a[name], pairs.batch(step)[name])
+
+
+def test_values_are_those_of_the_chosen_images():
+    pairs = sampler(scale=0.5)
+    fixed, moving = pairs.indices(3)
+    batch = pairs.batch(3)
+    assert batch["fixed"].dtype == np.float32
+    np.testing.assert_array_equal(batch["fixed"][:, 1, 2, 0], 0.5 * fixed)
+    np.testing.assert_array_equal(batch["moving"][:, 1, 2, 0], 0.5 * moving)
+
+
+def test_a_class_is_drawn_in_proportion_to_its_size():
+    fixed = np.concatenate([sampler(batch_size=500).indices(step)[0] for step in range(8)])
+    # 4000 draws of probability 1/4: the standard deviation of the share is 0.007.
+    assert np.mean(LABELS[fixed] == 2) == pytest.approx(0.25, abs=0.03)
+
+
+def test_images_with_channels_and_with_three_axes():
+    labels = np.zeros(4, int)
+    colour = PairSampler(np.zeros((4, 5, 6, 3)), labels, 2, channels=True)
+    assert colour.batch(0)["fixed"].shape == (2, 5, 6, 3)
+    volume = PairSampler(np.zeros((4, 5, 6, 7)), labels, 2)
+    assert volume.batch(0)["moving"].shape == (2, 5, 6, 7, 1)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_images(count):
+    with pytest.raises(ValueError, match="two images of one class"):
+        PairSampler(np.zeros((count, 4, 4)), np.zeros(count, int))
+
+
+def test_batch_size_must_be_positive():
+    with pytest.raises(ValueError, match="batch_size=0"):
+        sampler(batch_size=0)
