@@ -22,6 +22,9 @@ from zoo.dirnet.train import digits
 REFINE = 100  # steps; chosen on validation pairs
 BATCH = 256
 ELASTIX = {"elastix 2x100": 100, "elastix 2x2000": 2000}
+_ELASTIX = (
+    "NCC, 4 px grid, 2 levels, full sampling, linear final interpolation, 1 thread, RandomSeed 1"
+)
 METHODS = ("none", *ELASTIX, "dirnet", "dirnet + refine")
 COLUMNS = {
     "ncc": "mean ± sd",
@@ -78,9 +81,8 @@ def run(options: argparse.Namespace) -> Table:
         settings={
             "pairs per digit": options.pairs,
             "seed": options.seed,
-            "refine": f"{REFINE} steps",
-            "elastix": "NCC, 4 px grid, 2 levels, full sampling, linear final interpolation, "
-            "1 thread, RandomSeed 1",
+            **({"refine": f"{REFINE} steps"} if "dirnet + refine" in methods else {}),
+            **({"elastix": _ELASTIX} if set(ELASTIX) & set(methods) else {}),
         },
     )
     if data == "mnist" and "dirnet" in methods:
