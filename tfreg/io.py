@@ -95,7 +95,7 @@ def write_together(folder: str | os.PathLike, writers: dict[str, Callable[[Path]
             write(path)
         for name in writers:
             if (folder / name).is_dir():
-                raise InputError(f"{folder / name} is a folder and cannot be replaced by a file.")
+                raise InputError(f"{folder} cannot be written to: {name} is a folder there.")
         for path, name in zip(partial, writers, strict=True):
             os.replace(path, folder / name)
     except (OSError, RuntimeError) as error:
