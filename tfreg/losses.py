@@ -51,12 +51,7 @@ def _standardise(images: Any) -> tuple[Any, Any]:
     # Correlation does not depend on the scale, so no gradient flows through it.
     scale = ops.stop_gradient(ops.where(varies, high - low, ops.ones_like(low)))
     images = (images - low) / scale
-    count = 1
-    for size in ops.shape(images)[1:]:
-        count = count * size
-    # Not ops.mean: on JAX it computes in float32.
-    mean = ops.sum(images, axis=axes, keepdims=True) / ops.cast(count, images.dtype)
-    return images - mean, ops.reshape(varies, (-1,))
+    return images - ops.reshape(_mean(images), ops.shape(low)), ops.reshape(varies, (-1,))
 
 
 @keras.saving.register_keras_serializable(package="tfreg")
@@ -104,8 +99,16 @@ def folding_penalty(displacement: Any, margin: float = 0.1) -> Any:
     0.0
     """
     determinant = cell_determinant(displacement)
-    axes = tuple(range(1, len(determinant.shape)))
-    return ops.mean(ops.relu(margin - determinant), axis=axes)
+    return _mean(ops.relu(margin - determinant))
+
+
+def _mean(values: Any) -> Any:
+    """Mean of each item of a batch; not ``ops.mean``, which on JAX computes in float32."""
+    count = 1
+    for size in ops.shape(values)[1:]:
+        count = count * size
+    total = ops.sum(values, axis=tuple(range(1, len(values.shape))))
+    return total / ops.cast(count, values.dtype)
 
 
 def _at_least_float32(values: Any) -> Any:
