@@ -57,7 +57,7 @@ def test_kill_and_resume_is_no_different_from_not_being_killed(tmp_path):
         subprocess.run([*command, str(folder)], check=True, capture_output=True)
     name = "dirnet-phantom-3"
     for a, b in zip(weights_of(killed, name), weights_of(whole, name), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+        np.testing.assert_allclose(a, b, atol=1e-4)
     assert read_log(killed)["iteration"] == [100, 200]
     assert json.loads((killed / "checkpoint.json").read_text())["step"] == 200
 
@@ -141,7 +141,7 @@ def test_resumed_in_process_is_the_whole_training(tmp_path):
     assert json.loads((tmp_path / "killed" / "checkpoint.json").read_text())["step"] == 2
     resumed, whole = (tiny(tmp_path / name, 6) for name in ("killed", "whole"))
     for a, b in zip(resumed, whole, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+        np.testing.assert_allclose(a, b, atol=1e-4)
     assert sorted(p.name for p in (tmp_path / "killed").iterdir()) == [
         "checkpoint-6.weights.h5", "checkpoint.json", "log.csv",
     ]  # fmt: skip
