@@ -41,7 +41,7 @@ class Checkpoint(keras.callbacks.Callback):
             try:
                 state = json.loads(self._state.read_text(encoding="utf-8"))
                 self.step, self._weights = int(state["step"]), state["weights"]
-                found = dict(state["recipe"])
+                found = {**state["recipe"]}  # a list is no recipe
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(
                     f"{self._state} is damaged: {error}. Delete it to start anew."
