@@ -1,7 +1,13 @@
+import itertools
+
 import keras
 import numpy as np
 import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.interpolate import BSpline
+from scipy.ndimage import spline_filter1d
 
 from tfreg import ops
 from tfreg.ops import bspline
@@ -18,10 +24,14 @@ def transposed_convolution(control_points, spacing):
     return full[crop : crop + len(control_points) * s]
 
 
-def test_basis_is_scipys():
-    t = np.linspace(-2.5, 2.5, 101)
-    element = BSpline.basis_element([-2, -1, 0, 1, 2], extrapolate=False)
-    np.testing.assert_allclose(bspline.basis(t), np.nan_to_num(element(t)), atol=1e-12)
+@pytest.mark.parametrize("order", bspline.ORDERS)
+def test_basis_and_its_derivatives_are_scipys(order):
+    t = np.linspace(-2.5, 2.5, 102)  # no knot among them
+    element = BSpline.basis_element(np.arange(order + 2) - (order + 1) / 2, extrapolate=False)
+    for derivative in range(order + 1):
+        expected = np.nan_to_num(element(t, nu=derivative))
+        np.testing.assert_allclose(bspline.basis(t, order, derivative), expected, atol=1e-12)
+    assert not bspline.basis(t, order, order + 1).any()
 
 
 @pytest.mark.parametrize("spacing", [2, 4, 16])
@@ -45,44 +55,177 @@ def test_edge_weights_sum_to_one_and_zero_ones_do_not(spacing):
 
 @pytest.mark.parametrize(("grid", "spacing"), [((5, 7), (4, 2)), ((3, 5, 4), (2, 3, 4))])
 @pytest.mark.parametrize("boundary", ["zero", "edge"])
-def test_displacement_is_the_tensor_product(rng, numpy, grid, spacing, boundary):
+@pytest.mark.parametrize("order", bspline.ORDERS)
+def test_displacement_is_the_tensor_product(rng, numpy, grid, spacing, boundary, order):
     ndim = len(grid)
     control_points = rng.normal(size=(2, *grid, ndim)).astype("float32")
-    found = numpy(ops.bspline_displacement(control_points, spacing, boundary))
+    found = numpy(ops.bspline_displacement(control_points, spacing, boundary, order))
     expected = control_points.astype("float64")
     for axis in range(ndim):
         matrix = bspline.basis_matrix(
-            grid[axis] * spacing[axis], grid[axis], spacing[axis], boundary
+            grid[axis] * spacing[axis], grid[axis], spacing[axis], boundary, order
         )
         expected = np.moveaxis(np.tensordot(matrix, expected, (1, 1 + axis)), 0, 1 + axis)
     assert found.shape == (2, *(g * s for g, s in zip(grid, spacing, strict=True)), ndim)
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-def test_equals_simpleitk(rng, numpy):
-    sitk = pytest.importorskip("SimpleITK")
-    grid, spacing = (6, 8), (4, 3)
-    control_points = rng.normal(size=(1, *grid, 2))
-    found = numpy(ops.bspline_displacement(control_points.astype("float32"), spacing))[0]
-    # ITK's grid has a point more on either side than fits our zero boundary: pad it with zeros.
-    padded = np.pad(control_points[0], ((2, 2), (2, 2), (0, 0)))
-    transform = sitk.BSplineTransform(2, 3)
-    size = [n + 4 for n in grid]
-    first = [(s - 1) / 2 - 2 * s for s in spacing]
-    mesh = [n - 3 for n in size]
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize(("grid", "spacing"), [((6, 8), (4, 3)), ((4, 5, 3), (2, 3, 4))])
+def test_equals_simpleitk(rng, numpy, grid, spacing, order):
+    ndim = len(grid)
+    control_points = rng.normal(size=(1, *grid, ndim))
+    found = numpy(ops.bspline_displacement(control_points.astype("float32"), spacing, order=order))
+    # Beyond our grid coefficients are zero; ITK's ends there, so give it two more on either side.
+    padded = np.pad(control_points[0], [(2, 2)] * ndim + [(0, 0)])
+    transform = sitk.BSplineTransform(ndim, order)
+    mesh = [n + 4 - order for n in grid]
+    # ITK's domain starts (order - 1) / 2 control points inside its grid.
+    first = [(s - 1) / 2 - 2 * s + (order - 1) / 2 * s for s in spacing]
     transform.SetTransformDomainMeshSize(mesh[::-1])
-    # ITK's domain starts one control point inside its grid.
-    transform.SetTransformDomainOrigin([f + s for f, s in zip(first, spacing, strict=True)][::-1])
+    transform.SetTransformDomainOrigin(first[::-1])
     transform.SetTransformDomainPhysicalDimensions(
         [float(m * s) for m, s in zip(mesh, spacing, strict=True)][::-1]
     )
-    transform.SetTransformDomainDirection([1, 0, 0, 1])
-    transform.SetParameters([*padded[..., 1].ravel().tolist(), *padded[..., 0].ravel().tolist()])
-    rows, columns = found.shape[:2]
-    for row in range(0, rows, 5):
-        for column in range(0, columns, 3):
-            x, y = transform.TransformPoint((float(column), float(row)))
-            np.testing.assert_allclose(found[row, column], (y - row, x - column), atol=1e-5)
+    transform.SetTransformDomainDirection(np.eye(ndim).ravel().tolist())
+    parameters = [padded[..., a].ravel() for a in reversed(range(ndim))]
+    transform.SetParameters(np.concatenate(parameters).tolist())
+    checked = 0
+    for point in itertools.product(*(range(0, n, 3) for n in found.shape[1:-1])):
+        moved = transform.TransformPoint([float(p) for p in point[::-1]])[::-1]
+        inside = all(
+            f <= p < f + m * s for p, f, m, s in zip(point, first, mesh, spacing, strict=True)
+        )
+        if inside:
+            checked += 1
+            np.testing.assert_allclose(found[0][point], np.subtract(moved, point), atol=1e-5)
+    assert checked > 20
+
+
+@pytest.mark.parametrize(("grid", "spacing"), [((5, 6), (4, 3)), ((4, 3, 5), (3, 4, 2))])
+@pytest.mark.parametrize("boundary", bspline.BOUNDARIES)
+def test_derivatives_against_fine_differences(rng, numpy, grid, spacing, boundary):
+    """Differences of the spline itself, evaluated between voxels in float64."""
+    ndim = len(grid)
+    control_points = rng.normal(size=(1, *grid, ndim))
+    step = 1e-4
+
+    def between_voxels(offset):
+        values = control_points[0]
+        for axis in range(ndim):
+            count, s = grid[axis], spacing[axis]
+            t = (np.arange(count * s) + offset[axis] - (s - 1) / 2) / s
+            outside = np.arange(-2, count + 2)
+            weights = bspline.basis(t[:, None] - outside)
+            matrix = np.zeros((count * s, count))
+            for column, i in enumerate(outside):
+                if boundary == "edge" or 0 <= i < count:
+                    matrix[:, np.clip(i, 0, count - 1)] += weights[:, column]
+            values = np.moveaxis(np.tensordot(matrix, values, (1, axis)), 0, axis)
+        return values
+
+    unit = step * np.eye(ndim)
+    for a, b in itertools.combinations_with_replacement(range(ndim), 2):
+        derivative = tuple(int(axis == a) + int(axis == b) for axis in range(ndim))
+        found = numpy(
+            ops.bspline_derivative(control_points.astype("float32"), spacing, derivative, boundary)
+        )[0]
+        signs = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+        expected = sum(p * q * between_voxels((p * unit[a] + q * unit[b]) / 2) for p, q in signs)
+        np.testing.assert_allclose(found, expected / step**2, atol=2e-4)
+    first = tuple(int(axis == 0) for axis in range(ndim))
+    found = numpy(
+        ops.bspline_derivative(control_points.astype("float32"), spacing, first, boundary)
+    )[0]
+    expected = (between_voxels(unit[0]) - between_voxels(-unit[0])) / (2 * step)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", bspline.ORDERS)
+@pytest.mark.parametrize("boundary", ["mirror", "zero", "edge"])
+@pytest.mark.parametrize("shape", [(6, 9), (4, 1, 5)])
+def test_prefilter_interpolates(rng, numpy, order, boundary, shape):
+    values = rng.normal(size=(2, *shape, 2)).astype("float32")
+    coefficients = numpy(ops.bspline_coefficients(values, order, boundary)).astype("float64")
+    width = {"mirror": "reflect", "zero": "constant", "edge": "edge"}[boundary]
+    found = np.pad(coefficients, [(0, 0)] + [(1, 1)] * len(shape) + [(0, 0)], width)
+    for axis in range(1, len(shape) + 1):
+        weights = bspline.basis(np.array([-1.0, 0.0, 1.0]), order)
+        size = shape[axis - 1]
+        found = sum(
+            w * np.take(found, np.arange(k, k + size), axis=axis) for k, w in enumerate(weights)
+        )
+    np.testing.assert_allclose(found, values, atol=1e-5)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_prefilter_is_scipys(rng, numpy, order):
+    values = rng.normal(size=(1, 7, 12, 1)).astype("float32")
+    expected = values[0, ..., 0].astype("float64")
+    for axis in range(2):
+        expected = spline_filter1d(expected, order, axis, mode="mirror")
+    found = numpy(ops.bspline_coefficients(values, order))[0, ..., 0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_shape_crops(rng, numpy):
+    control_points = rng.normal(size=(1, 4, 5, 2)).astype("float32")
+    full = numpy(ops.bspline_displacement(control_points, (4, 3)))
+    part = numpy(ops.bspline_displacement(control_points, (4, 3), shape=(13, 15)))
+    np.testing.assert_allclose(part, full[:, :13, :15], atol=1e-6)
+
+
+@pytest.mark.parametrize(("grid", "spacing"), [((5, 7), (4, 2)), ((3, 5, 4), (2, 3, 4))])
+@pytest.mark.parametrize("boundary", bspline.BOUNDARIES)
+@pytest.mark.parametrize("order", [2, 3])
+def test_bending_energy_is_the_mean_of_all_squared_second_derivatives(
+    rng, numpy, grid, spacing, boundary, order
+):
+    ndim = len(grid)
+    control_points = rng.normal(size=(2, *grid, ndim)).astype("float32")
+    expected = 0.0
+    for a, b in itertools.product(range(ndim), repeat=2):
+        derivative = [int(axis == a) + int(axis == b) for axis in range(ndim)]
+        dense = numpy(
+            ops.bspline_derivative(control_points, spacing, derivative, boundary, order)
+        ).astype("float64")
+        expected += (dense**2).sum(axis=-1).reshape(2, -1).mean(axis=-1)
+    found = numpy(ops.bspline_bending_energy(control_points, spacing, boundary, order))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_an_affine_grid_does_not_bend_away_from_the_border(numpy):
+    ramp = np.moveaxis(np.indices((9, 11)), 0, -1)[None].astype("float32")
+    for derivative in ((2, 0), (1, 1), (0, 2)):
+        second = numpy(ops.bspline_derivative(ramp, (3, 3), derivative))[0]
+        np.testing.assert_allclose(second[6:-6, 6:-6], 0, atol=1e-5)
+    assert numpy(ops.bspline_bending_energy(ramp, (3, 3)))[0] > 1e-3  # the zero boundary bends it
+
+
+def test_gradient_of_the_bending_energy(rng, check_gradient):
+    check_gradient(
+        lambda c: ops.bspline_bending_energy(c, (2, 3), "edge"), rng.normal(size=(2, 4, 3, 2))
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    grid=st.lists(st.integers(2, 6), min_size=2, max_size=3),
+    spacing=st.lists(st.integers(1, 5), min_size=3, max_size=3),
+    order=st.sampled_from(bspline.ORDERS),
+    seed=st.integers(0, 2**16),
+)
+def test_edge_boundary_reproduces_translations_and_adds_up(grid, spacing, order, seed):
+    rng = np.random.default_rng(seed)
+    ndim = len(grid)
+    spacing = spacing[:ndim]
+    a, b = rng.normal(size=(2, 1, *grid, ndim)).astype("float32")
+    shift = rng.normal(size=ndim).astype("float32")
+
+    def dense(c):
+        return keras.ops.convert_to_numpy(ops.bspline_displacement(c, spacing, "edge", order))
+
+    np.testing.assert_allclose(dense(a + 2 * b + shift), dense(a) + 2 * dense(b) + shift, atol=2e-5)
 
 
 def test_flipping_the_grid_flips_the_displacement(rng, numpy):
@@ -132,3 +275,22 @@ def test_flips_in_three_dimensions(rng, numpy):
                 np.flip(straight, axis),
                 atol=1e-6,
             )
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda c: ops.bspline_displacement(c, (4, 4), order=4), "order=4"),
+        (lambda c: ops.bspline_displacement(c, (4, 4), shape=(17, 16)), r"shape=\(17, 16\)"),
+        (lambda c: ops.bspline_displacement(c, (4, 4), shape=(16,)), "shape"),
+        (lambda c: ops.bspline_derivative(c, (4, 4), (2,)), "derivative"),
+        (lambda c: ops.bspline_derivative(c, (4, 4), (2, 0), order=1), "order 1"),
+        (lambda c: ops.bspline_bending_energy(c, (4, 4), order=1), "order=1"),
+        (lambda c: ops.bspline_coefficients(c, boundary="wrap"), "wrap"),
+        (lambda c: ops.bspline_coefficients(c, order=0), "order=0"),
+        (lambda c: ops.bspline_coefficients(c[0, 0]), "values.shape"),
+    ],
+)
+def test_bad_options_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(np.zeros((1, 4, 4, 2), "float32"))

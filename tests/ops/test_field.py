@@ -46,3 +46,18 @@ def test_bad_input_is_named():
         ops.jacobian_determinant(np.zeros((4, 4, 2), "float32"))
     with pytest.raises(ValueError, match="size of at least 2"):
         ops.jacobian_determinant(np.zeros((1, 1, 4, 2), "float32"))
+
+
+def test_divergence_and_curl_of_linear_fields(rng, numpy):
+    for shape in [(24, 31), (14, 18, 16)]:
+        ndim = len(shape)
+        matrix = rng.normal(size=(ndim, ndim))
+        grid = np.moveaxis(np.indices(shape), 0, -1).astype("float64")
+        field = (grid @ matrix.T)[None].astype("float32")  # d u_i / d x_j = matrix[i, j]
+        np.testing.assert_allclose(numpy(ops.divergence(field)), np.trace(matrix), atol=1e-4)
+        if ndim == 2:
+            expected = matrix[1, 0] - matrix[0, 1]
+        else:
+            expected = [matrix[k, j] - matrix[j, k] for j, k in ((1, 2), (2, 0), (0, 1))]
+        expected = np.broadcast_to(expected, numpy(ops.curl(field)).shape)
+        np.testing.assert_allclose(numpy(ops.curl(field)), expected, atol=1e-4)

@@ -1,6 +1,8 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from tfreg import ops
@@ -27,7 +29,7 @@ def scipy_resample(image, displacement, order, mode, cval=0.0):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("interpolation", ["nearest", "linear"])
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "catmull-rom"])
 @pytest.mark.parametrize("mode", ["border", "constant"])
 def test_zero_displacement_is_exactly_the_image(rng, numpy, shape, interpolation, mode):
     image, displacement = random_case(rng, shape, channels=2)
@@ -36,7 +38,7 @@ def test_zero_displacement_is_exactly_the_image(rng, numpy, shape, interpolation
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("interpolation", ["nearest", "linear"])
+@pytest.mark.parametrize("interpolation", ["nearest", "linear", "catmull-rom"])
 def test_translation_moves_along_its_own_axis(rng, numpy, shape, interpolation):
     image, displacement = random_case(rng, shape)
     for axis, steps in enumerate((1, 2, 3)[: len(shape)]):
@@ -103,24 +105,29 @@ def _inside(rng, shape, batch=1):
 
 @pytest.mark.parametrize("shape", [(4, 6), (3, 4, 5)])
 @pytest.mark.parametrize("mode", ["border", "constant"])
-def test_gradient_of_the_displacement(rng, check_gradient, shape, mode):
+@pytest.mark.parametrize("interpolation", ["linear", "cubic", "catmull-rom"])
+def test_gradient_of_the_displacement(rng, check_gradient, shape, mode, interpolation):
     image = keras.ops.convert_to_tensor(rng.normal(size=(1, *shape, 2)), "float64")
     weights = keras.ops.convert_to_tensor(rng.normal(size=(1, *shape, 2)), "float64")
     displacement = _inside(rng, shape)
     displacement[0, 0, 0] = 40.3  # far outside
     displacement[0, 1, 1] = -40.3
-    found = check_gradient(lambda u: weights * ops.resample(image, u, mode=mode), displacement)
+    found = check_gradient(
+        lambda u: weights * ops.resample(image, u, interpolation, mode), displacement
+    )
     assert np.abs(found).max() > 0.1
     assert (found[0, 0, 0] == 0).all() and (found[0, 1, 1] == 0).all()
 
 
+@pytest.mark.parametrize("shape", [(4, 6), (3, 4, 5)])
 @pytest.mark.parametrize("mode", ["border", "constant"])
-def test_gradient_of_the_image(rng, check_gradient, mode):
-    shape = (3, 4, 5)
-    displacement = keras.ops.convert_to_tensor(2 * rng.normal(size=(2, *shape, 3)), "float64")
+@pytest.mark.parametrize("interpolation", ["linear", "cubic", "catmull-rom"])
+def test_gradient_of_the_image(rng, check_gradient, shape, mode, interpolation):
+    ndim = len(shape)
+    displacement = keras.ops.convert_to_tensor(2 * rng.normal(size=(2, *shape, ndim)), "float64")
     weights = keras.ops.convert_to_tensor(rng.normal(size=(2, *shape, 2)), "float64")
     image = rng.normal(size=(2, *shape, 2))
-    check_gradient(lambda i: weights * ops.resample(i, displacement, mode=mode), image)
+    check_gradient(lambda i: weights * ops.resample(i, displacement, interpolation, mode), image)
 
 
 def test_gradient_is_the_same_eager_graph_and_compiled(rng, numpy):
@@ -215,3 +222,100 @@ if keras.config.backend() == "tensorflow":  # only there a graph may not know it
         run = tf.function(lambda i, u: ops.resample(i, u, interpolation), input_signature=signature)
         expected = numpy(ops.resample(image, displacement, interpolation))
         np.testing.assert_allclose(numpy(run(image, displacement)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_cubic_equals_scipys_order_3(rng, numpy, shape, channels):
+    image, displacement = random_case(rng, shape, channels)
+    moved = numpy(ops.resample(image, displacement, "cubic", "constant", -3.5))
+    expected = scipy_resample(image, displacement, 3, "constant", cval=-3.5)
+    np.testing.assert_allclose(moved, expected, atol=1e-5)
+    # "border" clamps the position first; there SciPy's own "nearest" pads the image instead.
+    grid = np.moveaxis(np.indices(shape), 0, -1)
+    clamped = np.clip(grid + displacement, 0, np.array(shape) - 1) - grid
+    moved = numpy(ops.resample(image, displacement, "cubic", "border"))
+    np.testing.assert_allclose(moved, scipy_resample(image, clamped, 3, "mirror"), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_catmull_rom_is_the_cubic_through_the_values_with_central_slopes(rng, numpy, shape):
+    """Per axis: p(0) = f_0, p(1) = f_1, p'(0) = (f_1 - f_-1) / 2, p'(1) = (f_2 - f_0) / 2."""
+    image, displacement = random_case(rng, shape)
+    moved = numpy(ops.resample(image, displacement, "catmull-rom"))
+    positions = np.moveaxis(np.indices(shape), 0, -1) + displacement
+    for b, *where in [(0, *(0,) * len(shape)), (1, *(2,) * len(shape)), (1, 3, 1, 4)]:
+        where = tuple(where)[: len(shape)]
+        values = image[b, ..., 0].astype("float64")
+        for position, size in zip(positions[(b, *where)], shape, strict=True):
+            position = np.clip(position, 0, size - 1)
+            lower = min(int(position), size - 2)
+            before, at, after, beyond = (
+                values[np.clip(lower + k, 0, size - 1)] for k in (-1, 0, 1, 2)
+            )
+            start, end = (after - before) / 2, (beyond - at) / 2
+            conditions = np.array([[1, 0, 0, 0], [1, 1, 1, 1], [0, 1, 0, 0], [0, 1, 2, 3]])
+            ends = np.stack([at, after, start, end]).reshape(4, -1)
+            powers = (position - lower) ** np.arange(4)
+            values = (powers @ np.linalg.solve(conditions, ends)).reshape(values.shape[1:])
+        np.testing.assert_allclose(moved[(b, *where)][0], values, atol=1e-5)
+
+
+@pytest.mark.parametrize("interpolation", ["cubic", "catmull-rom"])
+@pytest.mark.parametrize("shape", [(1, 9), (4, 1, 5), (2, 3), (1, 1, 2)])
+def test_cubic_kernels_on_the_smallest_axes(rng, numpy, interpolation, shape):
+    image, displacement = random_case(rng, shape, channels=2, size=0.0)
+    displacement += 0.0
+    moved = numpy(ops.resample(image, displacement, interpolation))
+    np.testing.assert_allclose(moved, image, atol=1e-5)
+    flat = numpy(ops.resample(np.ones_like(image), displacement + 0.3, interpolation))
+    np.testing.assert_allclose(flat, 1, atol=1e-5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    shape=st.one_of(
+        st.tuples(st.integers(2, 9), st.integers(2, 9)),
+        st.tuples(st.integers(2, 6), st.integers(2, 6), st.integers(2, 6)),
+    ),
+    order=st.sampled_from([0, 1, 3]),
+    seed=st.integers(0, 2**16),
+)
+def test_scipy_on_any_shape(shape, order, seed):
+    """To 1e-4 of the image's range, as everybody who compares with SciPy would check."""
+    rng = np.random.default_rng(seed)
+    image, displacement = random_case(rng, shape, channels=1, batch=1)
+    if order == 0:  # a half may go to either side
+        grid = np.moveaxis(np.indices(shape), 0, -1)
+        displacement += 0.02 * (np.abs((grid + displacement) % 1 - 0.5) < 0.01)
+    name = {0: "nearest", 1: "linear", 3: "cubic"}[order]
+    moved = keras.ops.convert_to_numpy(ops.resample(image, displacement, name, "constant", 2.0))
+    expected = scipy_resample(image, displacement, order, "constant", 2.0)
+    edge = np.moveaxis(np.indices(shape), 0, -1) + displacement
+    # On the very border float32 and float64 may differ on what is outside.
+    clear = (np.minimum(np.abs(edge), np.abs(edge - (np.array(shape) - 1))) > 1e-4).all(axis=-1)
+    np.testing.assert_allclose(moved[clear], expected[clear], atol=1e-4 * np.ptp(image))
+
+
+@settings(max_examples=10, deadline=None)
+@given(permutation=st.permutations([0, 1, 2]), seed=st.integers(0, 2**16))
+def test_axes_are_alike(permutation, seed):
+    """Permuting the axes of image and displacement permutes the result."""
+    rng = np.random.default_rng(seed)
+    image, displacement = random_case(rng, (4, 6, 5), channels=2, batch=1)
+    axes = [0, *(1 + p for p in permutation), 4]
+    for interpolation in ("nearest", "linear", "cubic", "catmull-rom"):
+        straight = keras.ops.convert_to_numpy(ops.resample(image, displacement, interpolation))
+        turned = ops.resample(
+            image.transpose(axes), displacement.transpose(axes)[..., permutation], interpolation
+        )
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(turned), straight.transpose(axes), atol=2e-5
+        )
+
+
+def test_cubic_kernels_need_a_known_shape():
+    image, displacement = keras.Input((None, 4, 1)), keras.Input((None, 4, 2))
+    for interpolation in ("cubic", "catmull-rom"):
+        with pytest.raises(ValueError, match="known spatial shape"):
+            ops.resample(image, displacement, interpolation)

@@ -1,6 +1,15 @@
 """Thin Keras layers over ``tfreg.ops``: one transformer or resampler per file."""
 
 from tfreg.layers.bspline_transformer import BSplineTransformer
+from tfreg.layers.linear_transformer import LinearTransformer
 from tfreg.layers.resampler import Resampler
+from tfreg.layers.tps_transformer import TPSTransformer
+from tfreg.layers.velocity_transformer import VelocityTransformer
 
-__all__ = ["BSplineTransformer", "Resampler"]
+__all__ = [
+    "BSplineTransformer",
+    "LinearTransformer",
+    "Resampler",
+    "TPSTransformer",
+    "VelocityTransformer",
+]

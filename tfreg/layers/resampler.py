@@ -5,7 +5,8 @@ from typing import Any
 import keras
 
 from tfreg import ops
-from tfreg.ops.resample import INTERPOLATIONS, MODES
+from tfreg.ops.interpolation import INTERPOLATIONS
+from tfreg.ops.resample import MODES
 
 
 @keras.saving.register_keras_serializable(package="tfreg")
@@ -13,7 +14,8 @@ class Resampler(keras.layers.Layer):
     """Warps an image by a displacement: ``moved(x) = image(x + u(x))``.
 
     Args:
-        interpolation: ``"linear"`` or ``"nearest"``.
+        interpolation: ``"nearest"``, ``"linear"``, ``"cubic"`` or ``"catmull-rom"``, see
+            :func:`tfreg.ops.resample`.
         mode: outside the image, ``"border"`` repeats the nearest voxel, ``"constant"`` gives
             ``fill_value``.
         fill_value: value outside the image when ``mode="constant"``.
@@ -35,6 +37,9 @@ class Resampler(keras.layers.Layer):
     >>> image = np.ones((1, 8, 6, 1), "float32")
     >>> tuple(layers.Resampler()([image, np.zeros((1, 8, 6, 2), "float32")]).shape)
     (1, 8, 6, 1)
+
+    Reference:
+        Jaderberg et al., Spatial transformer networks, NIPS 2015.
     """
 
     def __init__(
@@ -51,6 +56,10 @@ class Resampler(keras.layers.Layer):
             )
         if mode not in MODES:
             raise ValueError(f"mode must be one of {MODES}. Received: {mode}")
+        if mode == "border" and fill_value != 0.0:
+            raise ValueError(
+                f'fill_value has no effect with mode="border". Received: fill_value={fill_value}'
+            )
         self.interpolation = interpolation
         self.mode = mode
         self.fill_value = fill_value

@@ -3,21 +3,89 @@
 The map is ``moved(x) = moving(x + u(x))``, ``u`` on the fixed grid, in voxels, array-axis order.
 """
 
-from tfreg.ops.backend import compiled, graph, value_and_gradient
-from tfreg.ops.bspline import bspline_displacement
-from tfreg.ops.field import cell_determinant, jacobian_determinant, jacobian_matrix
+from tfreg.ops.affine_parts import AffineParts, affine_matrix, decompose_affine, rotation_matrix
+from tfreg.ops.algebra import (
+    compose,
+    exponential,
+    invert,
+    resize_displacement,
+    warp_points,
+)
+from tfreg.ops.backend import compiled, graph, uncompiled, value_and_gradient
+from tfreg.ops.bending import bspline_bending_energy
+from tfreg.ops.bspline import bspline_coefficients, bspline_derivative, bspline_displacement
+from tfreg.ops.downsample import downsample
+from tfreg.ops.field import (
+    cell_determinant,
+    curl,
+    divergence,
+    gradient,
+    jacobian_determinant,
+    jacobian_matrix,
+)
 from tfreg.ops.grid import identity_grid
+from tfreg.ops.labels import resample_labels
+from tfreg.ops.linear import apply_linear, compose_linear, invert_linear, linear_displacement
+from tfreg.ops.linear_fit import fit_linear
+from tfreg.ops.linear_parameters import bounded_parameters, linear_matrix, parameter_sizes
+from tfreg.ops.normalised import (
+    matrix_from_normalised,
+    matrix_to_normalised,
+    points_from_normalised,
+    points_to_normalised,
+    stn_identity,
+    stn_theta,
+)
 from tfreg.ops.resample import resample, sample
+from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
+from tfreg.ops.tps_layout import control_point_grid, tps_layout_displacement
 
 __all__ = [
+    "AffineParts",
+    "affine_matrix",
+    "apply_linear",
+    "bounded_parameters",
+    "bspline_bending_energy",
+    "bspline_coefficients",
+    "bspline_derivative",
     "bspline_displacement",
     "cell_determinant",
     "compiled",
+    "compose",
+    "compose_linear",
+    "control_point_grid",
+    "curl",
+    "decompose_affine",
+    "divergence",
+    "downsample",
+    "exponential",
+    "fit_linear",
+    "gradient",
     "graph",
     "identity_grid",
+    "invert",
+    "invert_linear",
     "jacobian_determinant",
     "jacobian_matrix",
+    "linear_displacement",
+    "linear_matrix",
+    "matrix_from_normalised",
+    "matrix_to_normalised",
+    "parameter_sizes",
+    "points_from_normalised",
+    "points_to_normalised",
     "resample",
+    "resample_labels",
+    "resize_displacement",
+    "rotation_matrix",
     "sample",
+    "stn_identity",
+    "stn_theta",
+    "tps_coefficients",
+    "tps_displacement",
+    "tps_evaluate",
+    "tps_layout_displacement",
+    "uncompiled",
     "value_and_gradient",
+    "warp_points",
 ]

@@ -1,10 +1,36 @@
 """The only place that knows which Keras backend runs: compilation and gradients of functions."""
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
+
+_PLAIN = contextvars.ContextVar("plain", default=False)
+
+
+@contextlib.contextmanager
+def uncompiled() -> Iterator[None]:
+    """Within it TensorFlow traces plain graphs, without XLA islands.
+
+    For export to formats that know no XLA, such as ONNX. What was traced before keeps its islands.
+
+    Example:
+
+    >>> import keras
+    >>> from tfreg import layers, ops
+    >>> velocity = keras.Input((8, 8, 2))
+    >>> model = keras.Model(velocity, layers.VelocityTransformer()(velocity))
+    >>> with ops.uncompiled():
+    ...     model.export("model.onnx", format="onnx")  # doctest: +SKIP
+    """
+    token = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)
 
 
 def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
@@ -27,8 +53,9 @@ def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
         import tensorflow as tf
 
         # Shapes are never relaxed to unknown ones: XLA compiles for exact shapes in any case.
+        island = tf.function(function, jit_compile=True, reduce_retracing=False)
         return functools.wraps(function)(
-            tf.function(function, jit_compile=True, reduce_retracing=False)
+            lambda *args: function(*args) if _PLAIN.get() else island(*args)
         )
     if backend == "jax":
         return _jit(function, variables)

@@ -1,4 +1,4 @@
-"""Algebra of displacement fields."""
+"""Derivatives of displacement fields: Jacobian, divergence, curl."""
 
 from typing import Any
 
@@ -103,6 +103,41 @@ def cell_determinant(displacement: Any) -> Any:
 
     columns = [corner(axis) - corner(None) for axis in range(ndim)]
     return _determinant(ops.stack(columns, axis=-1) + ops.eye(ndim, dtype=displacement.dtype))
+
+
+def divergence(field: Any) -> Any:
+    """``sum_i d u_i / d x_i`` per voxel; central differences, one-sided at the border.
+
+    Args:
+        field: tensor ``(batch, *spatial, ndim)``.
+
+    Returns:
+        Tensor ``(batch, *spatial)``.
+    """
+    field = ops.convert_to_tensor(field)
+    return sum(gradient(field[..., axis], axis=1 + axis) for axis in range(field.shape[-1]))
+
+
+def curl(field: Any) -> Any:
+    """Rotation of a field per voxel, in array-axis order.
+
+    In 2-D ``d u_1 / d x_0 - d u_0 / d x_1``; in 3-D the vector of ``d u_k / d x_j - d u_j / d x_k``
+    for ``(j, k)`` = (1, 2), (2, 0), (0, 1).
+
+    Args:
+        field: tensor ``(batch, *spatial, ndim)``.
+
+    Returns:
+        Tensor ``(batch, *spatial)`` in 2-D, ``(batch, *spatial, 3)`` in 3-D.
+    """
+    field = ops.convert_to_tensor(field)
+
+    def rotation(j: int, k: int) -> Any:
+        return gradient(field[..., k], axis=1 + j) - gradient(field[..., j], axis=1 + k)
+
+    if field.shape[-1] == 2:
+        return rotation(0, 1)
+    return ops.stack([rotation(1, 2), rotation(2, 0), rotation(0, 1)], axis=-1)
 
 
 def _check(displacement: Any) -> int:
