@@ -10,7 +10,10 @@ from benchmarks import readme
 from tfreg.errors import InputError
 
 # One module per table, loaded when it is named: ``add_arguments(parser)`` and ``run(options)``.
-TABLES = {"dirnet-mnist": "DIRNet on MNIST: NCC and time of ten networks beside elastix"}
+TABLES = {
+    "dirnet-mnist": "DIRNet on MNIST: NCC and time of ten networks beside elastix",
+    "resampling": "resampling: time and memory beside torch, SciPy and SimpleITK",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         modules[name] = importlib.import_module(f"benchmarks.tables.{name.replace('-', '_')}")
         table = tables.add_parser(name, help=summary, description=summary)
         table.add_argument("--methods", help="comma-separated; default: all of the table")
-        table.add_argument("--seed", type=int, default=0, help="seed of the pairs (default: 0)")
+        table.add_argument("--seed", type=int, default=0, help="seed of the data (default: 0)")
         table.add_argument("--json", type=Path, metavar="FILE", help="write the JSON here as well")
         table.add_argument(
             "--out", type=Path, metavar="DIR", help=f"folder (default: benchmarks/results/{name})"

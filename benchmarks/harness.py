@@ -63,6 +63,9 @@ class Table:
         figures: functions that write a figure to a path, by file name.
         settings: seed, pairs and whatever else decides the result.
         notes: what went wrong or must be known.
+        layout: ``"methods"``: a line per method, a column per metric, over all groups; then the
+            first metric by group. ``"groups"``: a block per metric, a line per method, a column per
+            group.
     """
 
     name: str
@@ -73,13 +76,40 @@ class Table:
     figures: dict[str, Callable[[Path], Any]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    layout: str = "methods"
 
     def markdown(self) -> str:
-        """The rows of the group ``all``, a line per method, and one line per group."""
+        """Title, protocol, the numbers in the table's layout, notes, settings and machine."""
+        lines = [f"## {self.name}: {self.data}", "", self.protocol, ""]
+        lines += self._by_group() if self.layout == "groups" else self._by_method()
+        lines += ["", *(f"- {note}" for note in self.notes)]
+        settings = ", ".join(f"{key} {value}" for key, value in self.settings.items())
+        about = machine()
+        lines += [
+            f"- {settings}",
+            f"- {about['processor']}, {about['cores']} cores, {about['system']}, Python "
+            f"{about['python']}; " + ", ".join(f"{k} {v}" for k, v in about["versions"].items()),
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _by_group(self) -> list[str]:
+        groups = list(dict.fromkeys(row.group for row in self.rows))
+        lines = []
+        for metric, statistic in self.columns.items():
+            rows = [row for row in self.rows if row.metric == metric]
+            shown = [group for group in groups if any(row.group == group for row in rows)]
+            unit = f" ({rows[0].unit})" if rows[0].unit != "1" else ""
+            lines += ["", *_line([f"{metric}{unit}", *shown]), *_line(["---"] * (1 + len(shown)))]
+            for method in dict.fromkeys(row.method for row in rows):
+                cells = {row.group: row for row in rows if row.method == method}
+                lines += _line([method, *(_cell(cells.get(g), statistic) for g in shown)])
+        return lines
+
+    def _by_method(self) -> list[str]:
         groups: dict[str, dict[str, dict[str, Row]]] = {}
         for row in self.rows:
             groups.setdefault(row.group, {}).setdefault(row.method, {})[row.metric] = row
-        lines = [f"## {self.name}: {self.data}", "", self.protocol, ""]
+        lines = []
         shown = [c for c in self.columns if any(r.metric == c for r in self.rows)]
         units = {row.metric: row.unit for row in self.rows}
         header = [f"{c} ({units[c]})" if units[c] != "1" else c for c in shown]
@@ -105,15 +135,7 @@ class Table:
                     if metric in r and r[metric].paper is not None
                 ]
                 lines += _line([group, *cells, *([f"{values[0]:g}" if values else ""] * paper)])
-        lines += ["", *(f"- {note}" for note in self.notes)]
-        settings = ", ".join(f"{key} {value}" for key, value in self.settings.items())
-        about = machine()
-        lines += [
-            f"- {settings}",
-            f"- {about['processor']}, {about['cores']} cores, {about['system']}, Python "
-            f"{about['python']}; " + ", ".join(f"{k} {v}" for k, v in about["versions"].items()),
-        ]
-        return "\n".join(lines) + "\n"
+        return lines
 
     def write(self, folder: Path, json_file: Path | None = None) -> None:
         """Writes ``table.md``, ``table.csv``, ``table.json`` and the figures, all or none."""
@@ -162,7 +184,10 @@ def choose(requested: str | None, known: Sequence[str]) -> list[str]:
 
 def machine() -> dict[str, Any]:
     """Processor, cores, system and versions of what takes part."""
-    packages = ("tfreg", "keras", "tensorflow", "tensorflow-cpu", "jax", "itk-elastix", "numpy")
+    packages = (
+        *("tfreg", "keras", "tensorflow", "tensorflow-cpu", "jax", "itk-elastix", "numpy"),
+        *("scipy", "SimpleITK", "torch"),
+    )
     versions = {}
     for package in packages:
         try:

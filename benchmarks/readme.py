@@ -15,7 +15,11 @@ _BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def pages() -> list[Path]:
     """The Markdown files that show tables."""
-    return [ROOT / "README.md", *sorted(ROOT.glob("zoo/*/README.md"))]
+    return [
+        ROOT / "README.md",
+        ROOT / "benchmarks/README.md",
+        *sorted(ROOT.glob("zoo/*/README.md")),
+    ]
 
 
 def updated(page: Path) -> str:

@@ -17,6 +17,7 @@ _SUBMODULES = (
     "io",
     "layers",
     "losses",
+    "metrics",
     "ops",
     "optimise",
     "registration",

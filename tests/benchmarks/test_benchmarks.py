@@ -112,10 +112,14 @@ def test_pages_show_the_committed_tables(page):
     assert page.read_text(encoding="utf-8") == readme.updated(page)
 
 
+def committed(name):
+    path = Path(readme.ROOT, "benchmarks", "results", name, "table.json")
+    return json.loads(path.read_text())["rows"]
+
+
 def test_committed_results_clear_the_papers_bar():
     """The networks on 500 test pairs per digit against the paper's validation values."""
-    path = Path(readme.ROOT, "benchmarks", "results", "dirnet-mnist-500", "table.json")
-    rows = json.loads(path.read_text())["rows"]
+    rows = committed("dirnet-mnist-500")
     found = {r["group"]: r for r in rows if (r["method"], r["metric"]) == ("dirnet", "ncc")}
     assert all(found[str(d)]["mean"] >= found[str(d)]["paper"] - 0.01 for d in range(10))
     assert all(found[str(d)]["n"] >= 500 for d in range(10)) and found["all"]["mean"] > 0.904

@@ -9,7 +9,7 @@ from tfreg import ops
 
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="the bar is TensorFlow's")
-def test_warping_a_volume_is_three_times_as_fast_as_scipy(rng):
+def test_warping_a_volume_is_five_times_as_fast_as_scipy(rng):
     """128^3, forward, both in this run; the first call compiles and is not timed."""
     image = rng.normal(size=(1, 128, 128, 128, 1)).astype("float32")
     displacement = (3 * rng.normal(size=(1, 128, 128, 128, 3))).astype("float32")
@@ -31,4 +31,4 @@ def test_warping_a_volume_is_three_times_as_fast_as_scipy(rng):
             function()
             runs.append(time.perf_counter() - begin)
         seconds[function] = np.median(runs)
-    assert seconds[scipys] > 3 * seconds[ours], seconds
+    assert seconds[scipys] > 5 * seconds[ours], seconds
