@@ -33,7 +33,6 @@ def test_constant_images_give_zero_with_a_zero_gradient(rng, numpy, value):
 def test_gradients(rng, check_gradient):
     fixed = keras.ops.convert_to_tensor(rng.normal(size=(2, 5, 6, 1)), "float64")
     check_gradient(lambda m: losses.ncc(fixed, m), rng.normal(size=(2, 5, 6, 1)))
-    check_gradient(losses.folding_penalty, 0.7 * rng.normal(size=(1, 4, 5, 2)))
 
 
 def test_half_precision_is_computed_in_float32(rng, numpy):
@@ -59,3 +58,13 @@ def test_ncc_ignores_the_scale_of_both_images(rng, numpy, scale):
     image = rng.normal(size=(1, 9, 8, 1)).astype("float32")
     scaled = image * np.float32(scale)
     np.testing.assert_allclose(numpy(losses.ncc(scaled, scaled)), 1, atol=1e-5)
+
+
+def test_a_mask_weights_the_sums(rng, numpy):
+    fixed, moved = rng.normal(size=(2, 2, 4, 5, 6, 2)).astype("float32")
+    mask = rng.uniform(size=(2, 4, 5, 6, 1)).astype("float32")
+    expected = []
+    for f, m, w in zip(fixed, moved, mask, strict=True):
+        covariance = np.cov(f.ravel(), m.ravel(), aweights=np.repeat(w, 2, axis=-1).ravel())
+        expected.append(covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1]))
+    np.testing.assert_allclose(numpy(losses.ncc(fixed, moved, mask)), expected, atol=1e-6)

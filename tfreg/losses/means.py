@@ -1,0 +1,90 @@
+"""Sums, means and extents per item of a batch, with or without weights."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def at_least_float32(values: Any) -> Any:
+    """The values as a float32 tensor; float64 stays float64."""
+    values = ops.convert_to_tensor(values)
+    dtype = keras.backend.standardize_dtype(values.dtype)
+    return values if dtype == "float64" else ops.cast(values, "float32")
+
+
+def inner_axes(values: Any) -> tuple[int, ...]:
+    """All axes but the batch."""
+    return tuple(range(1, len(values.shape)))
+
+
+def mean(values: Any) -> Any:
+    """Mean of each item of a batch; not ``ops.mean``, which on JAX computes in float32."""
+    return _mean_over(values, inner_axes(values), keepdims=False)
+
+
+def weighted_sum(values: Any, mask: Any) -> Any:
+    """Sum of each item, ``(batch,)``, weighted by a mask that broadcasts, or ``None``."""
+    return ops.sum(values if mask is None else values * mask, axis=inner_axes(values))
+
+
+def weighted_mean(values: Any, mask: Any) -> Any:
+    """Mean of each item, ``(batch,)``; 0 where the weights sum to zero."""
+    if mask is None:
+        return mean(values)
+    return _mean_over(values * mask, inner_axes(values), False) / _safe_mean_weight(mask, False)
+
+
+def mean_per_channel(values: Any, mask: Any) -> Any:
+    """Mean over space, ``(batch, 1, ..., channels)``; 0 where the weights sum to zero."""
+    axes = inner_axes(values)[:-1]
+    if mask is None:
+        return _mean_over(values, axes, keepdims=True)
+    return _mean_over(values * mask, axes, True) / _safe_mean_weight(mask, True)
+
+
+def extent(values: Any, mask: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """Smallest and largest value where the mask is above zero, and whether they differ.
+
+    They differ where the difference is more than rounding, 1e-6 of the largest magnitude. Where
+    the mask is zero everywhere, both are 0.
+
+    Args:
+        values: tensor ``(batch, *spatial, channels)``.
+        mask: tensor that broadcasts against ``values``, or ``None``.
+        axes: axes to reduce; they stay with size 1.
+
+    Returns:
+        The tensors low, high and varies (boolean).
+    """
+    if mask is None:
+        low, high = (f(values, axis=axes, keepdims=True) for f in (ops.min, ops.max))
+    else:
+        inside = mask > 0
+        some = ops.any(inside, axis=axes, keepdims=True)
+        low = ops.min(ops.where(inside, values, float("inf")), axis=axes, keepdims=True)
+        high = ops.max(ops.where(inside, values, -float("inf")), axis=axes, keepdims=True)
+        low, high = (ops.where(some, v, ops.zeros_like(v)) for v in (low, high))
+    largest = ops.maximum(ops.abs(low), ops.abs(high))
+    return low, high, high - low > 1e-6 * largest
+
+
+def divide(numerator: Any, denominator: Any) -> Any:
+    """The quotient, and 0 with a zero gradient wherever the denominator is not positive."""
+    defined = denominator > 0
+    # The inner where keeps the gradient of the unused branch finite.
+    quotient = numerator / ops.where(defined, denominator, ops.ones_like(denominator))
+    return ops.where(defined, quotient, ops.zeros_like(quotient))
+
+
+def _mean_over(values: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    count = 1
+    for axis in axes:
+        count = count * ops.shape(values)[axis]
+    return ops.sum(values, axis=axes, keepdims=keepdims) / ops.cast(count, values.dtype)
+
+
+def _safe_mean_weight(mask: Any, keepdims: bool) -> Any:
+    """Mean of the weights; 1 where they are all zero, and so are the weighted values."""
+    weight = _mean_over(mask, inner_axes(mask), keepdims)
+    return ops.where(weight > 0, weight, ops.ones_like(weight))
