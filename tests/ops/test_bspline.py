@@ -175,39 +175,6 @@ def test_shape_crops(rng, numpy):
     np.testing.assert_allclose(part, full[:, :13, :15], atol=1e-6)
 
 
-@pytest.mark.parametrize(("grid", "spacing"), [((5, 7), (4, 2)), ((3, 5, 4), (2, 3, 4))])
-@pytest.mark.parametrize("boundary", bspline.BOUNDARIES)
-@pytest.mark.parametrize("order", [2, 3])
-def test_bending_energy_is_the_mean_of_all_squared_second_derivatives(
-    rng, numpy, grid, spacing, boundary, order
-):
-    ndim = len(grid)
-    control_points = rng.normal(size=(2, *grid, ndim)).astype("float32")
-    expected = 0.0
-    for a, b in itertools.product(range(ndim), repeat=2):
-        derivative = [int(axis == a) + int(axis == b) for axis in range(ndim)]
-        dense = numpy(
-            ops.bspline_derivative(control_points, spacing, derivative, boundary, order)
-        ).astype("float64")
-        expected += (dense**2).sum(axis=-1).reshape(2, -1).mean(axis=-1)
-    found = numpy(ops.bspline_bending_energy(control_points, spacing, boundary, order))
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
-
-
-def test_an_affine_grid_does_not_bend_away_from_the_border(numpy):
-    ramp = np.moveaxis(np.indices((9, 11)), 0, -1)[None].astype("float32")
-    for derivative in ((2, 0), (1, 1), (0, 2)):
-        second = numpy(ops.bspline_derivative(ramp, (3, 3), derivative))[0]
-        np.testing.assert_allclose(second[6:-6, 6:-6], 0, atol=1e-5)
-    assert numpy(ops.bspline_bending_energy(ramp, (3, 3)))[0] > 1e-3  # the zero boundary bends it
-
-
-def test_gradient_of_the_bending_energy(rng, check_gradient):
-    check_gradient(
-        lambda c: ops.bspline_bending_energy(c, (2, 3), "edge"), rng.normal(size=(2, 4, 3, 2))
-    )
-
-
 @settings(max_examples=20, deadline=None)
 @given(
     grid=st.lists(st.integers(2, 6), min_size=2, max_size=3),
@@ -285,7 +252,6 @@ def test_flips_in_three_dimensions(rng, numpy):
         (lambda c: ops.bspline_displacement(c, (4, 4), shape=(16,)), "shape"),
         (lambda c: ops.bspline_derivative(c, (4, 4), (2,)), "derivative"),
         (lambda c: ops.bspline_derivative(c, (4, 4), (2, 0), order=1), "order 1"),
-        (lambda c: ops.bspline_bending_energy(c, (4, 4), order=1), "order=1"),
         (lambda c: ops.bspline_coefficients(c, boundary="wrap"), "wrap"),
         (lambda c: ops.bspline_coefficients(c, order=0), "order=0"),
         (lambda c: ops.bspline_coefficients(c[0, 0]), "values.shape"),

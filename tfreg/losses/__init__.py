@@ -5,6 +5,7 @@ array-axis order, in 2-D and 3-D. Every function returns one value per item of t
 in at least float32. The classes are Keras losses; minimising them registers.
 """
 
+from tfreg.losses.bspline_bending import bspline_bending_energy
 from tfreg.losses.correlation import NCC, ncc
 from tfreg.losses.folding import folding_penalty
 from tfreg.losses.gradient_field import NGF, ngf
@@ -21,6 +22,7 @@ __all__ = [
     "MutualInformation",
     "SoftDice",
     "bending_energy",
+    "bspline_bending_energy",
     "diffusion",
     "folding_penalty",
     "lncc",

@@ -2,15 +2,7 @@
 
 from typing import Any
 
-import keras
 from keras import ops
-
-
-def at_least_float32(values: Any) -> Any:
-    """The values as a float32 tensor; float64 stays float64."""
-    values = ops.convert_to_tensor(values)
-    dtype = keras.backend.standardize_dtype(values.dtype)
-    return values if dtype == "float64" else ops.cast(values, "float32")
 
 
 def inner_axes(values: Any) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from tfreg.losses.means import at_least_float32
+from tfreg.ops.precision import at_least_float32
 
 
 def prepare(fixed: Any, moved: Any, mask: Any) -> tuple[Any, Any, Any]:

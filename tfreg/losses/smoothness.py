@@ -5,7 +5,8 @@ from typing import Any
 
 from keras import ops
 
-from tfreg.losses.means import at_least_float32, mean
+from tfreg.losses.means import mean
+from tfreg.ops.precision import at_least_float32
 
 
 def bending_energy(displacement: Any) -> Any:

@@ -12,7 +12,6 @@ from tfreg.ops.algebra import (
     warp_points,
 )
 from tfreg.ops.backend import compiled, graph, uncompiled, value_and_gradient
-from tfreg.ops.bending import bspline_bending_energy
 from tfreg.ops.bspline import bspline_coefficients, bspline_derivative, bspline_displacement
 from tfreg.ops.downsample import downsample
 from tfreg.ops.field import (
@@ -45,7 +44,6 @@ __all__ = [
     "affine_matrix",
     "apply_linear",
     "bounded_parameters",
-    "bspline_bending_energy",
     "bspline_coefficients",
     "bspline_derivative",
     "bspline_displacement",

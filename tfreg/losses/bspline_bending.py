@@ -39,10 +39,10 @@ def bspline_bending_energy(
     Example:
 
     >>> import numpy as np
-    >>> from tfreg import ops
+    >>> from tfreg import losses
     >>> bump = np.zeros((1, 5, 5, 2), "float32")
     >>> bump[0, 2, 2] = 1.0
-    >>> energy = [float(ops.bspline_bending_energy(k * bump, (4, 4))[0]) for k in (1, 2)]
+    >>> energy = [float(losses.bspline_bending_energy(k * bump, (4, 4))[0]) for k in (1, 2)]
     >>> round(energy[1] / energy[0], 4)
     4.0
 
