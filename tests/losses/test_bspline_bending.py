@@ -43,7 +43,7 @@ def test_gradient_of_the_bending_energy(rng, check_gradient):
 
 
 def test_equals_the_dense_differences_where_the_spline_is_fine(rng, numpy):
-    """The finite-difference energy of the dense field, inside, on a grid much finer than the knots."""
+    """The finite-difference energy of the dense field, inside, where it is fine."""
     control_points = rng.normal(size=(1, 8, 9, 2)).astype("float32")
     dense = numpy(ops.bspline_displacement(control_points, (12, 12)))
     inner = dense[:, 24:-24, 24:-24]
