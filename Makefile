@@ -11,7 +11,7 @@ demo: .venv/.demo
 	$(BIN)/python -m benchmarks run dirnet-mnist --pairs 3 --out demo
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

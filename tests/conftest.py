@@ -1,6 +1,7 @@
 """Shared pieces of the tests."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -16,6 +17,22 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "real_data" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def plain(request):
+    """Small calculations run as they are written: compiling each would take most of the time.
+
+    Tests marked ``compiled`` keep TensorFlow's islands, as all tests of the networks do.
+    """
+    folder = Path(str(request.node.fspath)).parent.name
+    if folder not in ("ops", "layers", "losses") or request.node.get_closest_marker("compiled"):
+        yield
+        return
+    from tfreg import ops
+
+    with ops.uncompiled():
+        yield
 
 
 @pytest.fixture
@@ -42,6 +59,7 @@ def check_gradient():
         if keras.backend.standardize_dtype(tensor.dtype) != "float64":
             pytest.skip("float64 is switched off on this backend")
         found = keras.ops.convert_to_numpy(ops.value_and_gradient(scalar, tensor)[1])
+        traced = ops.graph(scalar)
         picks = np.random.default_rng(1).choice(argument.size, min(samples, argument.size), False)
         for flat in picks:
             index = np.unravel_index(flat, argument.shape)
@@ -50,7 +68,7 @@ def check_gradient():
                 moved = argument.astype("float64").copy()
                 moved[index] += sign * step
                 moved = keras.ops.convert_to_tensor(moved, "float64")
-                values.append(float(keras.ops.convert_to_numpy(scalar(moved))[0]))
+                values.append(float(keras.ops.convert_to_numpy(traced(moved))[0]))
             expected = (values[0] - values[1]) / (2 * step)
             assert abs(found[index] - expected) <= tolerance * max(1.0, abs(expected)), index
         return found

@@ -1,4 +1,8 @@
-"""The operations, layers and losses once more, on JAX, in a process of its own."""
+"""The marked tests of operations, layers and losses once more, on JAX, in a process of its own.
+
+``KERAS_BACKEND=jax JAX_ENABLE_X64=1 python -m pytest tests/ops tests/layers tests/losses`` runs
+all of them; that JAX gives the numbers of TensorFlow is shown by ``ops/test_backends_agree.py``.
+"""
 
 import importlib.util
 import os
@@ -17,15 +21,9 @@ ROOT = Path(__file__).parent.parent
 def test_on_jax():
     parts = ["ops", "layers", "losses", "test_optimise.py", "test_registration.py"]
     parts.append("zoo/test_dirnet.py")
+    options = ["-q", "-rs", "-m", "compiled or on_jax"]
     answer = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-rs",
-            *(str(ROOT / "tests" / part) for part in parts),
-        ],
+        [sys.executable, "-m", "pytest", *options, *(str(ROOT / "tests" / part) for part in parts)],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_ENABLE_X64": "1"},
         capture_output=True,
         text=True,

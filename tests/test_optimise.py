@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 from keras import ops as keras_ops
 
 from tfreg.optimise import minimiser
+
+pytestmark = pytest.mark.on_jax
 
 
 def squares(x, target):

@@ -6,6 +6,8 @@ from tfreg import ops
 from tfreg.data import phantoms
 from tfreg.errors import InputError
 
+pytestmark = pytest.mark.on_jax
+
 
 @pytest.fixture(scope="module")
 def model():

@@ -40,6 +40,7 @@ def inputs(rng, network):
 
 
 @pytest.mark.parametrize("transformer", ["affine", "bspline", "tps", "velocity"])
+@pytest.mark.compiled
 def test_saved_model(rng, tmp_path, transformer):
     import tensorflow as tf
 

@@ -13,6 +13,7 @@ def functional():
     return keras.Model([image, control_points], moved)
 
 
+@pytest.mark.compiled
 def test_functional_model_equals_the_ops(rng, numpy):
     model = functional()
     assert model.output_shape == (None, 8, 12, 1)
@@ -26,6 +27,7 @@ def test_functional_model_equals_the_ops(rng, numpy):
     )
 
 
+@pytest.mark.compiled
 def test_model_is_saved_and_loaded(rng, tmp_path):
     model = functional()
     inputs = [
@@ -39,6 +41,7 @@ def test_model_is_saved_and_loaded(rng, tmp_path):
     )
 
 
+@pytest.mark.compiled
 def test_unknown_spatial_size(rng, numpy):
     image, displacement = keras.Input((None, None, 1)), keras.Input((None, None, 2))
     model = keras.Model([image, displacement], layers.Resampler()([image, displacement]))
@@ -48,6 +51,7 @@ def test_unknown_spatial_size(rng, numpy):
     np.testing.assert_array_equal(numpy(model([values, zero])), values)
 
 
+@pytest.mark.compiled
 def test_coordinates_stay_float32_under_mixed_precision(numpy):
     layer = layers.Resampler(dtype="mixed_bfloat16")
     image = np.zeros((1, 2, 600, 1), "float32")

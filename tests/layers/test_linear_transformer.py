@@ -86,6 +86,7 @@ def test_config_round_trip():
     assert again.get_config() == layer.get_config()
 
 
+@pytest.mark.compiled
 def test_a_training_step_moves_the_parameters(rng):
     keras.utils.set_random_seed(0)
     inputs = keras.Input((4,))

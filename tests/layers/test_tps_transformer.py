@@ -15,6 +15,7 @@ def functional():
     return keras.Model([image, control_points], moved)
 
 
+@pytest.mark.compiled
 def test_functional_model_is_saved_and_loaded(rng, tmp_path):
     model = functional()
     assert model.output_shape == (None, 12, 20, 1)
@@ -54,6 +55,7 @@ def test_control_points_move_as_told(rng, numpy):
     np.testing.assert_allclose(u[:, ::5, ::10], values, atol=1e-5)
 
 
+@pytest.mark.compiled
 def test_a_training_step_moves_the_control_points():
     keras.utils.set_random_seed(0)
     inputs = keras.Input((4,))

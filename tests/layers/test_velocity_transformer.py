@@ -5,6 +5,7 @@ import pytest
 from tfreg import layers, ops
 
 
+@pytest.mark.compiled
 def test_layer_is_the_op_in_a_saved_functional_model(rng, numpy, tmp_path):
     velocity = keras.Input((9, 12, 2))
     model = keras.Model(velocity, layers.VelocityTransformer(squarings=5)(velocity))
@@ -24,6 +25,7 @@ def test_stays_float32_under_mixed_precision(numpy):
     assert found.dtype == np.float32 and (found == 600.25).all()
 
 
+@pytest.mark.compiled
 def test_symbolic_size():
     velocity = keras.Input((None, None, None, 3))
     assert layers.VelocityTransformer()(velocity).shape == (None, None, None, None, 3)

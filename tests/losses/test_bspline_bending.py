@@ -36,6 +36,7 @@ def test_an_affine_grid_does_not_bend_away_from_the_border(numpy):
     )  # the zero boundary bends it
 
 
+@pytest.mark.on_jax
 def test_gradient_of_the_bending_energy(rng, check_gradient):
     check_gradient(
         lambda c: losses.bspline_bending_energy(c, (2, 3), "edge"), rng.normal(size=(2, 4, 3, 2))

@@ -21,6 +21,7 @@ def test_ncc_ignores_linear_changes_of_intensity(rng, numpy):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 1000.3])
+@pytest.mark.on_jax
 def test_constant_images_give_zero_with_a_zero_gradient(rng, numpy, value):
     image = keras.ops.convert_to_tensor(rng.normal(size=(1, 8, 8, 1)).astype("float32"))
     constant = keras.ops.full((1, 8, 8, 1), value)
@@ -30,11 +31,13 @@ def test_constant_images_give_zero_with_a_zero_gradient(rng, numpy, value):
     assert numpy(losses.ncc(constant, constant))[0] == 0
 
 
+@pytest.mark.on_jax
 def test_gradients(rng, check_gradient):
     fixed = keras.ops.convert_to_tensor(rng.normal(size=(2, 5, 6, 1)), "float64")
     check_gradient(lambda m: losses.ncc(fixed, m), rng.normal(size=(2, 5, 6, 1)))
 
 
+@pytest.mark.on_jax
 def test_half_precision_is_computed_in_float32(rng, numpy):
     image = (1000 + rng.normal(size=(1, 32, 32, 1))).astype("float16")
     assert numpy(losses.ncc(image, image)).dtype == np.float32
@@ -60,6 +63,7 @@ def test_ncc_ignores_the_scale_of_both_images(rng, numpy, scale):
     np.testing.assert_allclose(numpy(losses.ncc(scaled, scaled)), 1, atol=1e-5)
 
 
+@pytest.mark.on_jax
 def test_a_mask_weights_the_sums(rng, numpy):
     fixed, moved = rng.normal(size=(2, 2, 4, 5, 6, 2)).astype("float32")
     mask = rng.uniform(size=(2, 4, 5, 6, 1)).astype("float32")

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 
 from tfreg import losses
 
 
+@pytest.mark.on_jax
 def test_gradient(rng, check_gradient):
     check_gradient(losses.folding_penalty, 0.7 * rng.normal(size=(1, 4, 5, 2)))
 

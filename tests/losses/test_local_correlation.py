@@ -43,6 +43,7 @@ def reference(fixed, moved, window, mask=None):
         ((1, 4, 5, 6, 1), 9),
     ],
 )
+@pytest.mark.compiled
 def test_equals_numpy_window_by_window(rng, numpy, shape, window):
     fixed, moved = rng.normal(size=(2, *shape)).astype("float32")
     moved += fixed
@@ -89,6 +90,7 @@ def test_ignores_scale_and_offset(rng, numpy, scale, offset):
     assert numpy(losses.lncc(other, other))[0] == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.on_jax
 def test_flat_windows_count_zero(rng, numpy):
     """A bright flat region does not correlate by its rounding errors."""
     image = rng.normal(size=(1, 40, 40, 1)).astype("float32")

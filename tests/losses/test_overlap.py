@@ -5,6 +5,7 @@ from tfreg import losses
 
 
 @pytest.mark.parametrize("shape", [(2, 7, 9), (2, 5, 4, 6)])
+@pytest.mark.on_jax
 def test_equals_numpy(rng, numpy, shape):
     labels = rng.integers(0, 4, size=shape)
     labels[1][labels[1] == 2] = 0  # a class that does not occur in one of the pairs

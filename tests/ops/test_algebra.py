@@ -33,6 +33,7 @@ def test_composition_of_linear_maps_is_exact(rng, numpy, shape):
     np.testing.assert_allclose(found[inner], field(a @ b)[0][inner], atol=1e-4)
 
 
+@pytest.mark.on_jax
 def test_composition_is_warping_twice_in_the_stated_order(rng, numpy):
     """On a ramp linear interpolation is exact, so both ways agree to rounding."""
     ramp = (np.indices((24, 31)) * [[[2.0]], [[-1.0]]]).sum(axis=0)[None, ..., None]
@@ -46,6 +47,7 @@ def test_composition_is_warping_twice_in_the_stated_order(rng, numpy):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.on_jax
 def test_inverse_undoes_the_map_to_its_residual(rng, numpy, shape):
     field = smooth(rng, shape, 1.5, batch=2)
     inverse, residual = (numpy(part) for part in algebra.invert(field))

@@ -6,6 +6,7 @@ from tfreg import ops
 
 
 @pytest.mark.parametrize("wrap", [ops.compiled, ops.graph])
+@pytest.mark.compiled
 def test_wrapped_function_is_the_function_and_is_traced_once_per_shape(numpy, wrap):
     traces = []
 
@@ -22,6 +23,7 @@ def test_wrapped_function_is_the_function_and_is_traced_once_per_shape(numpy, wr
     assert traces == [(2, 4), (3, 4)]
 
 
+@pytest.mark.compiled
 def test_values_stay_per_problem_and_the_gradient_is_of_their_sum(numpy):
     x = keras.ops.convert_to_tensor(np.array([[1.0, 2.0], [3.0, -4.0]], "float32"))
     values, gradient = ops.value_and_gradient(lambda t: keras.ops.sum(t**3, axis=1), x)
@@ -29,6 +31,7 @@ def test_values_stay_per_problem_and_the_gradient_is_of_their_sum(numpy):
     np.testing.assert_allclose(numpy(gradient), [[3, 12], [27, 48]])
 
 
+@pytest.mark.compiled
 def test_gradient_inside_a_compiled_function(numpy):
     def gradient(x):
         return ops.value_and_gradient(lambda t: keras.ops.sum(t**2, axis=1), x)[1]

@@ -72,6 +72,7 @@ def test_displacement_is_the_tensor_product(rng, numpy, grid, spacing, boundary,
 
 @pytest.mark.parametrize("order", [2, 3])
 @pytest.mark.parametrize(("grid", "spacing"), [((6, 8), (4, 3)), ((4, 5, 3), (2, 3, 4))])
+@pytest.mark.on_jax
 def test_equals_simpleitk(rng, numpy, grid, spacing, order):
     ndim = len(grid)
     control_points = rng.normal(size=(1, *grid, ndim))
@@ -202,6 +203,7 @@ def test_flipping_the_grid_flips_the_displacement(rng, numpy):
     np.testing.assert_allclose(flipped, straight[:, ::-1], atol=1e-6)
 
 
+@pytest.mark.on_jax
 def test_gradient(rng, check_gradient):
     control_points = rng.normal(size=(1, 4, 3, 2))
     weights = keras.ops.convert_to_tensor(rng.normal(size=(1, 8, 9, 2)), "float64")

@@ -54,6 +54,7 @@ def test_partial_blocks_and_factor_one(rng, numpy):
     np.testing.assert_allclose(flat, 1, atol=1e-6)
 
 
+@pytest.mark.on_jax
 def test_gradient(rng, check_gradient):
     weights = keras.ops.convert_to_tensor(rng.normal(size=(1, 3, 3, 1)), "float64")
     check_gradient(

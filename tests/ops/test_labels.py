@@ -11,6 +11,7 @@ def case(rng, shape=(7, 11), size=1.5):
 
 
 @pytest.mark.parametrize("shape", [(7, 11), (4, 6, 5)])
+@pytest.mark.on_jax
 def test_linear_is_the_argmax_of_one_hot(rng, numpy, shape):
     labels, displacement = case(rng, shape)
     classes = np.array([0, 2, 5])

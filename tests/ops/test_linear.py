@@ -135,6 +135,7 @@ def test_rigid_2d_agrees_with_simpleitk(numpy):
     np.testing.assert_allclose(u, itk_points(transform, shape) - grid(shape), atol=5e-6)
 
 
+@pytest.mark.on_jax
 def test_rigid_3d_agrees_with_simpleitk(numpy):
     shape, angles, shift = (5, 9, 6), (0.3, -0.5, 0.7), (1.5, -2.0, 0.25)
     transform = sitk.Euler3DTransform()
@@ -349,6 +350,9 @@ def test_attention_is_scale_then_x_then_y(numpy):
 
 # Gradients and errors
 
+# Keras on JAX takes sines and hyperbolic tangents of float64 in float32.
+ROUNDED = {"step": 1e-2, "tolerance": 1e-3} if keras.config.backend() == "jax" else {}
+
 
 @pytest.mark.parametrize(("kind", "shape"), CASES)
 def test_gradient_of_the_parameters(rng, check_gradient, kind, shape):
@@ -360,11 +364,12 @@ def test_gradient_of_the_parameters(rng, check_gradient, kind, shape):
             tensor = bounded_parameters(tensor, kind, len(shape))
         return linear_displacement(linear_matrix(tensor, kind, shape), shape) * weights
 
-    check_gradient(function, parameters)
-    check_gradient(function, np.zeros_like(parameters))
+    check_gradient(function, parameters, **ROUNDED)
+    check_gradient(function, np.zeros_like(parameters), **ROUNDED)
 
 
 @pytest.mark.parametrize("kind", ["rigid", "similarity", "affine"])
+@pytest.mark.on_jax
 def test_gradient_of_a_fit(rng, check_gradient, kind):
     fixed, moving = rng.normal(size=(2, 2, 7, 3))
     weights = rng.normal(size=(2, 3, 4))
@@ -375,9 +380,11 @@ def test_gradient_of_a_fit(rng, check_gradient, kind):
 def test_gradient_of_inverse_and_parts(rng, check_gradient):
     matrix = rng.normal(size=(2, 3, 4), scale=0.2) + np.eye(3, 4)
     check_gradient(lambda t: invert_linear(t) ** 2, matrix)
-    check_gradient(
-        lambda t: keras.ops.concatenate(list(decompose_affine(t, (5, 9, 6))), -1) ** 2, matrix
-    )
+
+    def parts(tensor):
+        return keras.ops.concatenate(list(decompose_affine(tensor, (5, 9, 6))), -1) ** 2
+
+    check_gradient(parts, matrix, **ROUNDED)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from tfreg import ops
 
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="the bar is TensorFlow's")
+@pytest.mark.compiled
 def test_warping_a_volume_is_five_times_as_fast_as_scipy(rng):
     """128^3, forward, both in this run; the first call compiles and is not timed."""
     image = rng.normal(size=(1, 128, 128, 128, 1)).astype("float32")

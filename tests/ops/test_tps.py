@@ -164,6 +164,7 @@ def test_layout_constant_and_zero(numpy):
     np.testing.assert_allclose(found, 1, atol=5e-6)
 
 
+@pytest.mark.on_jax
 def test_layout_takes_theta_of_an_stn(rng, numpy):
     """Theta are the 16 target coordinates; the control grid itself is the identity."""
     from tfreg.ops.normalised import points_from_normalised, points_to_normalised
@@ -211,6 +212,7 @@ def test_gradient_on_a_control_point_is_finite(rng, numpy, ndim):
     assert np.all(np.isfinite(gradient)) and np.any(gradient != 0)
 
 
+@pytest.mark.on_jax
 def test_gradient_of_the_layout(rng, check_gradient):
     control = control_point_grid((9, 8), (3, 4), "cells")
     weights = rng.normal(size=(2, 9, 8, 2))

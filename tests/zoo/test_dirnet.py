@@ -4,6 +4,8 @@ import pytest
 
 from zoo.dirnet.model import DIRNet
 
+pytestmark = pytest.mark.on_jax
+
 
 def inputs(rng, size, batch=2):
     return {k: rng.random((batch, size, size, 1)).astype("float32") for k in ("fixed", "moving")}

@@ -125,10 +125,13 @@ def digits(count: int, seed: int = 0, which: Sequence[int] = tuple(range(10))) -
     width = rng.uniform(1.0, 1.6)  # one pen for all: only the map differs between images
     images = np.empty((count, SIZE, SIZE), "uint8")
     x = _grid()
-    for i, label in enumerate(labels):
-        points = x + _map(x, affine[i], waves[i])
-        ink = np.clip(width + 0.5 - _distance(points, _STROKES[int(label)]), 0, 1)
-        images[i] = np.rint(255 * ink)
+    for digit in set(which):
+        chosen = np.flatnonzero(labels == digit)
+        points = np.empty((len(chosen), *x.shape))
+        for place, i in enumerate(chosen):
+            points[place] = x + _map(x, affine[i], waves[i])
+        ink = np.clip(width + 0.5 - _distance(points, _STROKES[digit]), 0, 1)
+        images[chosen] = np.rint(255 * ink)
     return PhantomDigits(images, labels, affine, waves)
 
 
@@ -155,6 +158,6 @@ def _distance(points: np.ndarray, strokes: list[np.ndarray]) -> np.ndarray:
             along = stop - start
             length = along @ along
             t = np.clip(((points - start) @ along) / length, 0, 1) if length > 0 else 0.0
-            offset = points - (start + np.asarray(t)[..., None] * along)
-            nearest = np.minimum(nearest, np.sqrt((offset**2).sum(axis=-1)))
-    return nearest
+            row, column = (points[..., a] - (start[a] + t * along[a]) for a in range(2))
+            nearest = np.minimum(nearest, row**2 + column**2)
+    return np.sqrt(nearest)

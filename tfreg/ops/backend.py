@@ -53,7 +53,8 @@ def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
         import tensorflow as tf
 
         # Shapes are never relaxed to unknown ones: XLA compiles for exact shapes in any case.
-        island = tf.function(function, jit_compile=True, reduce_retracing=False)
+        # Nothing in keras.ops needs AutoGraph, which rewrites every function that it meets.
+        island = tf.function(function, jit_compile=True, reduce_retracing=False, autograph=False)
         return functools.wraps(function)(
             lambda *args: function(*args) if _PLAIN.get() else island(*args)
         )
@@ -91,7 +92,9 @@ def graph(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return functools.wraps(function)(tf.function(function, reduce_retracing=False))
+        return functools.wraps(function)(
+            tf.function(function, reduce_retracing=False, autograph=False)
+        )
     return compiled(function, variables)
 
 

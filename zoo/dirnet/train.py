@@ -1,6 +1,7 @@
 """The recipes that made the presets of DIRNet, runnable as ``tfreg train dirnet-mnist``."""
 
 import argparse
+import functools
 import platform
 from pathlib import Path
 from typing import Any
@@ -31,15 +32,20 @@ def digits(data: str, split: str, digit: int | None) -> tuple[np.ndarray, np.nda
         digit: 0 to 9, or ``None``.
     """
     if data == "phantom":
-        count = 4000 if split == "train" else 1000
-        phantom = phantoms.digits(count, seed=PHANTOM_SEEDS[split])
-        images, labels = phantom.images, phantom.labels
+        images, labels = _phantom_digits(split)
     elif data == "mnist":
         images, labels = mnist.load(split)
     else:
         raise InputError(f"data must be mnist or phantom. Received: {data}")
     keep = np.ones(len(labels), bool) if digit is None else labels == digit
     return images[keep], labels[keep]
+
+
+@functools.lru_cache
+def _phantom_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Drawn once: a table asks for them digit by digit."""
+    phantom = phantoms.digits(4000 if split == "train" else 1000, seed=PHANTOM_SEEDS[split])
+    return phantom.images, phantom.labels
 
 
 def train(
