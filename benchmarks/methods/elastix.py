@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,36 +27,46 @@ class Settings:
 
     Attributes:
         iterations: iterations per resolution level.
-        spacing: final grid spacing in voxels.
+        spacing: final grid spacing, in the unit of the images (voxels where they have no size).
         levels: resolution levels, each half the size of the next.
         threads: threads that ITK may use.
         seed: elastix' ``RandomSeed``.
+        samples: random samples per iteration, new ones every time; ``None``: every voxel.
+        affine: whether an affine registration goes before.
+        default: elastix' own default map for B-splines as it comes (Mattes MI, 256 iterations,
+            2048 samples, four levels); of the above it takes threads and seed only.
     """
 
-    iterations: int
-    spacing: int
+    iterations: int = 500
+    spacing: float = 8
     levels: int = 2
     threads: int = 1
     seed: int = 1
+    samples: int | None = None
+    affine: bool = False
+    default: bool = False
 
-    def parameters(self, ndim: int) -> dict[str, list[str]]:
-        """The parameter file, as a mapping.
+    def parameters(self, ndim: int) -> list[dict[str, list[str]]]:
+        """The parameter maps, one per transform.
 
-        NCC on every voxel, adaptive stochastic gradient descent with its step sizes estimated from
-        the images (elastix' own default), linear interpolation.
+        NCC, adaptive stochastic gradient descent with its step sizes estimated from the images
+        (elastix' own default), linear interpolation.
         """
-        return {
+        sampler = {"ImageSampler": ["Full"], "NewSamplesEveryIteration": ["false"]}
+        if self.samples is not None:
+            sampler = {
+                "ImageSampler": ["RandomCoordinate"],
+                "NumberOfSpatialSamples": [str(self.samples)],
+                "NewSamplesEveryIteration": ["true"],
+            }
+        common = {
             "Registration": ["MultiResolutionRegistration"],
             "FixedImagePyramid": ["FixedSmoothingImagePyramid"],
             "MovingImagePyramid": ["MovingSmoothingImagePyramid"],
             "NumberOfResolutions": [str(self.levels)],
-            "Transform": ["BSplineTransform"],
-            "BSplineTransformSplineOrder": ["3"],
-            "FinalGridSpacingInVoxels": [str(self.spacing)] * ndim,
             "HowToCombineTransforms": ["Compose"],
             "Metric": ["AdvancedNormalizedCorrelation"],
-            "ImageSampler": ["Full"],
-            "NewSamplesEveryIteration": ["false"],
+            **sampler,
             "Optimizer": ["AdaptiveStochasticGradientDescent"],
             "AutomaticParameterEstimation": ["true"],
             "AutomaticTransformInitialization": ["false"],
@@ -74,6 +85,14 @@ class Settings:
             "WriteResultImage": ["false"],
             "RandomSeed": [str(self.seed)],
         }
+        spline = {
+            **common,
+            "Transform": ["BSplineTransform"],
+            "BSplineTransformSplineOrder": ["3"],
+            "FinalGridSpacingInPhysicalUnits": [f"{self.spacing:g}"] * ndim,
+        }
+        affine = {**common, "Transform": ["AffineTransform"], "AutomaticScalesEstimation": ["true"]}
+        return [affine, spline] if self.affine else [spline]
 
 
 class ElastixError(RuntimeError):
@@ -102,8 +121,21 @@ class Elastix:
         self._process: Any = None
         self._pipe: Any = None
 
-    def __call__(self, fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, float, float]:
+    def __call__(
+        self,
+        fixed: np.ndarray,
+        moving: np.ndarray,
+        spacing: Sequence[float] | None = None,
+        fixed_mask: np.ndarray | None = None,
+        start: Sequence[float] | None = None,
+    ) -> tuple[np.ndarray, float, float]:
         """Registers one pair.
+
+        Args:
+            fixed, moving: ``(*spatial)``.
+            spacing: size of a voxel per axis; 1 each where there is none.
+            fixed_mask: where the metric looks.
+            start: translation in voxels, fixed to moving, from which to start.
 
         Returns:
             Displacement ``(*spatial, ndim)`` in voxels, seconds, and the worker's peak MiB.
@@ -116,7 +148,8 @@ class Elastix:
         if self._process is None:
             self._start()
         try:
-            self._pipe.send((fixed.astype("float32"), moving.astype("float32")))
+            images = fixed.astype("float32"), moving.astype("float32")
+            self._pipe.send((*images, spacing, fixed_mask, start))
             if not self._pipe.poll(self.timeout):
                 raise ElastixError(f"no answer within {self.timeout:g} s")
             answer = self._pipe.recv()
@@ -170,11 +203,11 @@ def _worker(pipe: Connection, settings: Settings) -> None:
         os.chdir(folder)  # transformix leaves a copy of the field where it runs
         while True:
             try:
-                fixed, moving = pipe.recv()
+                pair = pipe.recv()
             except EOFError:
                 return
             try:
-                displacement, seconds = _register(itk, fixed, moving, settings, Path(folder))
+                displacement, seconds = _register(itk, settings, Path(folder), *pair)
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
                 pipe.send((displacement, seconds, peak))
             except RuntimeError as error:
@@ -182,25 +215,49 @@ def _worker(pipe: Connection, settings: Settings) -> None:
 
 
 def _register(
-    itk: Any, fixed: np.ndarray, moving: np.ndarray, settings: Settings, folder: Path
+    itk: Any,
+    settings: Settings,
+    folder: Path,
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    spacing: Sequence[float] | None,
+    fixed_mask: np.ndarray | None,
+    start: Sequence[float] | None,
 ) -> tuple[np.ndarray, float]:
+    # ITK orders axes and components x, y(, z); array axes run the other way.
+    spacing = np.ones(fixed.ndim) if spacing is None else np.array(spacing, float)
+    start = np.zeros(fixed.ndim) if start is None else np.array(start, float)
     parameters = itk.ParameterObject.New()
-    parameters.AddParameterMap(settings.parameters(fixed.ndim))
-    fixed_image, moving_image = itk.image_from_array(fixed), itk.image_from_array(moving)
+    if settings.default:
+        default = parameters.GetDefaultParameterMap("bspline")
+        default["RandomSeed"] = [str(settings.seed)]
+        default["WriteResultImage"] = ["false"]
+        parameters.AddParameterMap(default)
+    else:
+        for stage in settings.parameters(fixed.ndim):
+            parameters.AddParameterMap(stage)
+    images = [itk.image_from_array(array) for array in (fixed, moving)]
+    for image in images:
+        image.SetSpacing([float(s) for s in spacing[::-1]])
+    # Shifted, so that the start is the identity.
+    images[1].SetOrigin([float(o) for o in (-start * spacing)[::-1]])
+    masks = {}
+    if fixed_mask is not None:
+        masks["fixed_mask"] = itk.image_from_array(fixed_mask.astype("uint8"))
+        masks["fixed_mask"].SetSpacing([float(s) for s in spacing[::-1]])
     begin = time.perf_counter()
     _, transform = itk.elastix_registration_method(
-        fixed_image,
-        moving_image,
+        *images,
         parameter_object=parameters,
         log_to_console=False,
         log_to_file=True,
         log_file_name="elastix.log",
         output_directory=str(folder),
+        **masks,
     )
     seconds = time.perf_counter() - begin
-    field = itk.transformix_deformation_field(moving_image, transform, log_to_console=False)
-    # ITK orders components x, y(, z); array axes run the other way.
-    return np.ascontiguousarray(itk.array_from_image(field)[..., ::-1]), seconds
+    field = itk.transformix_deformation_field(images[1], transform, log_to_console=False)
+    return itk.array_from_image(field)[..., ::-1] / spacing + start, seconds
 
 
 def _reason(folder: Path, error: Exception) -> str:

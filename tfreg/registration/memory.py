@@ -1,0 +1,51 @@
+"""How much memory an instance optimisation will need, before it starts."""
+
+from typing import Any
+
+import numpy as np
+
+from tfreg.errors import InputError
+from tfreg.registration.pyramid import Pyramid
+
+# Peak memory in float32 values per voxel of the largest level and pair, measured with
+# `python -m benchmarks run optimise-growth`, rounded up; a batch needs so much per pair.
+_VALUES_PER_VOXEL = {"velocity": 80}
+_OTHERS = 40
+
+
+def estimate(images: dict[str, np.ndarray], kinds: tuple[str, ...], pyramids: Any) -> int:
+    """Bytes that the registration will need at most, images included."""
+    batch, *shape, _ = images["fixed"].shape
+    most = 0
+    for kind, stage in zip(kinds, pyramids, strict=True):
+        for level in stage.levels:
+            factors = level.shrink_of(len(shape))
+            voxels = np.prod([-(-n // f) for n, f in zip(shape, factors, strict=True)], dtype=float)
+            most = max(most, 4 * batch * voxels * _VALUES_PER_VOXEL.get(kind, _OTHERS))
+    at_the_end = 4 * batch * np.prod(shape, dtype=float) * 16  # the answer, on the full grid
+    return int(max(most, at_the_end)) + sum(array.nbytes for array in images.values())
+
+
+def available() -> int | None:
+    """Bytes that this machine can still give, or ``None`` where it does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def check_memory(
+    images: dict[str, np.ndarray], kinds: tuple[str, ...], pyramids: tuple[Pyramid, ...]
+) -> None:
+    """Raises ``InputError`` where the estimate exceeds what the machine has."""
+    there, needed = available(), estimate(images, kinds, pyramids)
+    if there is not None and needed > there:
+        raise InputError(
+            f"This registration needs about {needed / 2**30:.1f} GiB and {there / 2**30:.1f} GiB "
+            "are free: take a pyramid whose finest level is shrunk, or a smaller batch. "
+            f"Received: fixed {images['fixed'].shape[:-1]}"
+        )

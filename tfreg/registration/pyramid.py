@@ -1,0 +1,132 @@
+"""The schedule of an instance optimisation: levels from coarse to fine, and named settings."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tfreg.errors import InputError
+
+SETTINGS = ("fast", "default", "accurate")
+_SMALLEST = 24  # no level is made whose finest axis would have fewer voxels
+# Adam's steps, the finest grid of control points in voxels of its level, and the weight of the
+# regulariser; chosen on validation patients of ACDC and on phantoms (benchmarks/choose_settings.py).
+_FREE_FORM = {
+    "fast": {"steps": 30, "grid": 4, "weight": 0.003, "levels": 2},
+    "default": {"steps": 50, "grid": 4, "weight": 0.003, "levels": 3},
+    "accurate": {"steps": 150, "grid": 4, "weight": 0.003, "levels": 3},
+}
+_LINEAR_STEPS = {"fast": 40, "default": 80, "accurate": 160}
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a pyramid.
+
+    Attributes:
+        shrink: down-sampling factor per axis, or one for all; both images are smoothed against
+            aliasing first.
+        smoothing: standard deviation of a further Gaussian, in voxels of this level.
+        grid_spacing: distance of control points, in the unit of the images' spacing (mm, or
+            voxels); rounded to whole voxels of the level. Linear and dense transforms have none.
+        steps: most steps of Adam.
+        learning_rate: Adam's step, in voxels of this level: by about so much a step moves a
+            control point, or the border of the image under a linear transform.
+        weight: weight of the regulariser, which is dimensionless, beside the similarity.
+    """
+
+    shrink: int | tuple[int, ...] = 1
+    smoothing: float = 0.0
+    grid_spacing: float | None = None
+    steps: int = 50
+    learning_rate: float = 0.5
+    weight: float = 0.003
+
+    def __post_init__(self) -> None:
+        shrink = self.shrink if isinstance(self.shrink, tuple) else (self.shrink,)
+        if any(isinstance(f, bool) or not isinstance(f, int) or f < 1 for f in shrink):
+            raise InputError(f"shrink must be positive integers. Received: shrink={self.shrink}")
+        if isinstance(self.steps, bool) or int(self.steps) != self.steps or self.steps < 0:
+            raise InputError(f"steps must be an integer, 0 or more. Received: steps={self.steps}")
+        for name in ("smoothing", "weight"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise InputError(f"{name} must be 0 or more. Received: {name}={value}")
+        for name in ("learning_rate", "grid_spacing"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name} must be positive. Received: {name}={value}")
+
+    def shrink_of(self, ndim: int) -> tuple[int, ...]:
+        """The factor per axis."""
+        factors = self.shrink if isinstance(self.shrink, tuple) else (self.shrink,) * ndim
+        if len(factors) != ndim:
+            raise InputError(f"shrink must have {ndim} factors. Received: shrink={self.shrink}")
+        return factors
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """Levels in the order in which they run, coarse to fine.
+
+    Attributes:
+        levels: the levels.
+        tolerance: a pair leaves a level early when its loss improved by less than this over ten
+            steps; 0 runs all steps.
+    """
+
+    levels: tuple[Level, ...]
+    tolerance: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.levels or not all(isinstance(level, Level) for level in self.levels):
+            raise InputError(f"levels must be one Level or more. Received: levels={self.levels}")
+        if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
+            raise InputError(f"tolerance must be 0 or more. Received: tolerance={self.tolerance}")
+
+
+def pyramid(
+    setting: str, transform: str, shape: Sequence[int], spacing: Sequence[float]
+) -> Pyramid:
+    """The levels behind a named setting, for images of a size and spacing.
+
+    Each level halves the resolution of the next, first along the axes with the smallest voxels,
+    until the voxels are as isotropic as factors of two allow.
+
+    Args:
+        setting: ``"fast"``, ``"default"`` or ``"accurate"``.
+        transform: the name of one transform, as in :func:`tfreg.registration.register`.
+        shape: spatial shape of the fixed image.
+        spacing: size of its voxels.
+
+    Returns:
+        A pyramid, to use as it is or to change with ``dataclasses.replace``.
+
+    Raises:
+        InputError: on an unknown setting.
+
+    Example:
+
+    >>> from tfreg.registration import pyramid
+    >>> [level.shrink for level in pyramid("default", "bspline", (64, 128, 128), (2.5, 1, 1)).levels]
+    [(1, 2, 2), (1, 1, 1)]
+    """
+    if setting not in SETTINGS:
+        raise InputError(f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {setting}")
+    smallest = min(spacing)
+    linear = transform not in ("bspline", "dense", "velocity")
+    options = _FREE_FORM[setting]
+    levels: list[Level] = []
+    for octave in range(3 if linear else options["levels"]):
+        target = smallest * 2**octave
+        factors = tuple(2 ** max(0, int(math.log2(target / s + 1e-6))) for s in spacing)
+        if octave and min(n / f for n, f in zip(shape, factors, strict=True) if f > 1) < _SMALLEST:
+            break
+        common = {"shrink": factors, "learning_rate": 0.5}
+        if linear:
+            levels.append(Level(steps=_LINEAR_STEPS[setting], weight=0.0, **common))
+        else:
+            grid = None if transform == "dense" else options["grid"] * target
+            levels.append(
+                Level(grid_spacing=grid, steps=options["steps"], weight=options["weight"], **common)
+            )
+    return Pyramid(tuple(reversed(levels)), tolerance=1e-4 if linear else 0.0)
