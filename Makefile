@@ -18,7 +18,7 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-# The committed results, on real MNIST: about three quarters of an hour on an idle machine.
+# The committed results, on real MNIST: well over an hour on an idle machine.
 tables: .venv/.dev
 	$(BIN)/python -m pip install --quiet --editable ".[torch]"
 	$(BIN)/python -m benchmarks run resampling

@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> Table:
         table.figures["mean-images.png"] = lambda path: _mean_images(data, limit, path)
     if data == "mnist" and "dirnet" in methods:
         table.figures["learning-curves.png"] = _learning_curves
-    if {"ncc", "seconds"} <= {row.metric for row in table.rows} and len(methods) > 2:
+    if {"ncc", "seconds"} <= {row.metric for row in table.rows} and len(methods) > 1:
         table.figures["speed.png"] = lambda path: _speed(table, path)
     return table
 

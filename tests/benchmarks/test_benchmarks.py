@@ -68,23 +68,23 @@ def test_elastix_registers_and_its_worker_is_replaced_after_a_crash(shifted):
 
 def test_table_from_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("TFREG_DATA", raising=False)
-    out, extra = tmp_path / "out", tmp_path / "deep" / "table.json"
+    out, extra, method = tmp_path / "out", tmp_path / "deep" / "table.json", "dirnet + refine"
     words = ["run", "dirnet-mnist", "--pairs", "2", "--data", "phantom"]
-    words += ["--methods", "none,dirnet + refine", "--out", str(out), "--json", str(extra)]
+    words += ["--methods", f"none,{method}", "--out", str(out), "--json", str(extra)]
     assert main(words) == 0
     printed = capsys.readouterr().out
-    assert "phantom digits" in printed and "| dirnet + refine |" in printed
+    assert "phantom digits" in printed and f"| {method} |" in printed
     table = json.loads(extra.read_text())
     assert table == json.loads((out / "table.json").read_text())
     assert table["data"] == "phantom digits" and table["machine"]["cores"] == os.cpu_count()
     keys = {"method", "group", "metric", "unit", "mean", "sd", "median", "q1", "q3", "n", "paper"}
     assert all(row.keys() == keys for row in table["rows"])
     cells = {(r["method"], r["group"], r["metric"]): r for r in table["rows"]}
-    ncc = [cells[m, "all", "ncc"]["mean"] for m in ("none", "dirnet", "dirnet + refine")]
-    assert ncc == sorted(ncc) and ncc[2] > 0.97
-    assert cells["dirnet", "all", "ncc"]["n"] == 20 and cells["dirnet", "7", "ncc"]["n"] == 2
-    assert all(cells["dirnet", "all", m]["median"] > 0 for m in ("seconds", "seconds_batched"))
-    assert cells["dirnet", "all", "ncc"]["paper"] is None  # the paper has no phantoms
+    ncc = [cells[m, "all", "ncc"]["mean"] for m in ("none", method)]
+    assert ncc[0] < 0.9 < 0.97 < ncc[1]
+    assert cells[method, "all", "ncc"]["n"] == 20 and cells[method, "7", "ncc"]["n"] == 2
+    assert all(cells[method, "all", m]["median"] > 0 for m in ("seconds", "seconds_batched"))
+    assert cells[method, "all", "ncc"]["paper"] is None  # the paper has no phantoms
     assert len((out / "table.csv").read_text().splitlines()) == 1 + len(table["rows"])
     assert {p.name for p in out.glob("*.png")} == {"mean-images.png", "speed.png"}
 

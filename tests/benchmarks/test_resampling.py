@@ -16,10 +16,10 @@ def test_table_from_the_command_line(tmp_path, capsys):
     out = tmp_path / "out"
     words = ["run", "resampling", "--small", "--repeats", "2", "--out", str(out)]
     assert main([*words, "--methods", "SciPy,tfreg tensorflow,SimpleITK"]) == 0
-    assert "| linear + gradient (ms) | 28^2 x 4 |" in capsys.readouterr().out
+    assert "| linear + gradient (ms) | 32^2 x 2 |" in capsys.readouterr().out
     rows = json.loads((out / "table.json").read_text())["rows"]
     cells = {(row["method"], row["group"], row["metric"]): row["median"] for row in rows}
-    for case in ("28^2 x 4", "32^2 x 2", "12^3 x 2"):
+    for case in ("32^2 x 2", "12^3 x 2"):
         for method in ("SciPy", "SimpleITK", "tfreg tensorflow"):
             assert cells[method, case, "linear"] > 0 and cells[method, case, "peak"] >= 0
             if method != "SciPy":
@@ -54,7 +54,7 @@ def test_displacement_of_a_case_stays_inside_and_is_smooth(shape):
     assert inputs["displacement"].dtype == np.float32
     largest = np.abs(inputs["displacement"]).max(axis=tuple(range(1 + len(shape))))
     np.testing.assert_array_less(0.02 * np.array(shape), largest)
-    assert np.abs(np.diff(inputs["displacement"], axis=1)).max() < 0.7
+    assert np.abs(np.diff(inputs["displacement"], axis=1)).max() < 1  # neighbours keep their order
 
 
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="the comparison is TensorFlow's")
