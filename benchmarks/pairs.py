@@ -115,7 +115,9 @@ def chest(data: str, seed: int = 0) -> list[Pair]:
         )
     with np.load(path, allow_pickle=False) as pack:
         # -2048 is what the scanner did not reconstruct.
-        fixed, moving = (np.clip(pack[k], -1000, 400).astype("float32") for k in ("fixed", "moving"))
+        fixed, moving = (
+            np.clip(pack[k], -1000, 400).astype("float32") for k in ("fixed", "moving")
+        )
         fixed_mask, moving_mask = pack["fixed_mask"], pack["moving_mask"]
         spacing = pack["spacing_xyz"][::-1]
         p, q = (

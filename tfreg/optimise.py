@@ -1,5 +1,6 @@
 """Instance optimisation: a whole gradient descent as one compiled function."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ from keras import ops
 
 from tfreg.ops.backend import compiled, value_and_gradient
 
-PLATEAU = 10  # steps over which the improvement is measured
+PLATEAU = 20  # steps over which the improvement is measured
 
 
 def minimiser(losses: Callable) -> Callable:
@@ -21,11 +22,12 @@ def minimiser(losses: Callable) -> Callable:
         losses: function ``(parameters, *data) -> (batch,)``, written with ``keras.ops``.
 
     Returns:
-        A compiled function ``(steps, learning_rate, tolerance, start, *data) -> (parameters,
+        A compiled function ``(steps, learning_rate, decay, tolerance, start, *data) -> (parameters,
         losses, start_losses, steps_taken)``. ``steps`` is an int32 scalar, ``learning_rate`` the
-        step size of Adam in the units of the parameters, ``start`` is ``(batch, ...)``, and
-        ``steps_taken`` int32 ``(batch,)``. A problem stops early where its best loss improved by
-        less than ``tolerance`` over ten steps; 0 never stops.
+        step size of Adam in the units of the parameters, which falls along a cosine to ``decay``
+        times its value (1: stays), ``start`` is ``(batch, ...)``, and ``steps_taken`` int32
+        ``(batch,)``. A problem stops early where its best loss improved by less than ``tolerance``
+        over 20 steps; 0 never stops.
 
     Example:
 
@@ -34,7 +36,8 @@ def minimiser(losses: Callable) -> Callable:
     >>> from tfreg.optimise import minimiser
     >>> square = minimiser(lambda x, target: ops.sum((x - target) ** 2, axis=1))
     >>> start, target = np.zeros((2, 1), "float32"), np.array([[1.0], [-1.0]], "float32")
-    >>> best, *_ = square(np.int32(200), np.float32(0.1), np.float32(0), start, target)
+    >>> settings = np.int32(200), np.float32(0.1), np.float32(1), np.float32(0)
+    >>> best, *_ = square(*settings, start, target)
     >>> [round(float(v), 2) for v in np.asarray(best)[:, 0]]
     [1.0, -1.0]
 
@@ -43,11 +46,13 @@ def minimiser(losses: Callable) -> Callable:
     """
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
-    def run(steps: Any, learning_rate: Any, tolerance: Any, start: Any, *data: Any) -> tuple:
+    def run(
+        steps: Any, learning_rate: Any, decay: Any, tolerance: Any, start: Any, *data: Any
+    ) -> tuple:
         def objective(parameters: Any) -> Any:
             return losses(parameters, *data)
 
-        learning_rate = ops.cast(learning_rate, start.dtype)
+        learning_rate, decay = ops.cast(learning_rate, start.dtype), ops.cast(decay, start.dtype)
         per_problem = (-1,) + (1,) * (len(start.shape) - 1)
 
         def better(parameters: Any, values: Any, best: Any, best_values: Any) -> tuple[Any, Any]:
@@ -79,7 +84,9 @@ def minimiser(losses: Callable) -> Callable:
             mean = beta1 * mean + (1 - beta1) * gradient
             square = beta2 * square + (1 - beta2) * gradient * gradient
             t = ops.cast(count + 1, parameters.dtype)
-            rate = learning_rate * ops.sqrt(1 - beta2**t) / (1 - beta1**t)
+            turn = math.pi * ops.cast(count, t.dtype) / ops.cast(steps, t.dtype)
+            rate = learning_rate * (decay + (1 - decay) * 0.5 * (1 + ops.cos(turn)))
+            rate = rate * ops.sqrt(1 - beta2**t) / (1 - beta1**t)
             moved_to = parameters - rate * mean / (ops.sqrt(square) + epsilon)
             parameters = ops.where(ops.reshape(active, per_problem), moved_to, parameters)
             taken = taken + ops.cast(active, "int32")

@@ -146,8 +146,14 @@ def _ants(pair: Pair, threads: int) -> tuple[np.ndarray, float]:
         )
     begin = time.perf_counter()
     answer = ants.registration(
-        fixed, moving, "SyNOnly", initial_transform="Identity", syn_metric="CC", syn_sampling=2,
-        random_seed=1, **extra,
+        fixed,
+        moving,
+        "SyNOnly",
+        initial_transform="Identity",
+        syn_metric="CC",
+        syn_sampling=2,
+        random_seed=1,
+        **extra,
     )
     seconds = time.perf_counter() - begin
     field = next(ants.image_read(t) for t in answer["fwdtransforms"] if t.endswith(".nii.gz"))

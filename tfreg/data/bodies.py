@@ -1,8 +1,8 @@
 """Phantom anatomy: a beating heart in short axis, a breathing lung; their true maps are known.
 
 As the phantom digits, every image is a template seen through a smooth map of its own,
-``image_k(x) = template(x + a_k(x))``; hence where ``y + a_moving(y) = x + a_fixed(x)``, ``y`` in the
-moving image shows what ``x`` shows in the fixed one.
+``image_k(x) = template(x + a_k(x))``; hence ``y`` in the moving image shows what ``x`` shows in the
+fixed one where ``y + a_moving(y) = x + a_fixed(x)``.
 """
 
 from dataclasses import dataclass
@@ -160,9 +160,7 @@ def _stacked(pairs: list, spacing: tuple[float, ...], names: dict[int, str]) -> 
     (images, labels, points), (others, other_labels, other_points) = (
         [np.stack([pair[side][part] for pair in pairs]) for part in range(3)] for side in range(2)
     )
-    return PhantomPairs(
-        images, others, labels, other_labels, points, other_points, spacing, names
-    )
+    return PhantomPairs(images, others, labels, other_labels, points, other_points, spacing, names)
 
 
 def _grid(shape: tuple[int, ...]) -> np.ndarray:

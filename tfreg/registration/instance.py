@@ -12,10 +12,11 @@ from tfreg import ops
 from tfreg.errors import InputError
 from tfreg.registration import level as levels
 from tfreg.registration.answer import LevelReport, Registration
-from tfreg.registration.images import as_image, unit_range
+from tfreg.registration.images import as_image
 from tfreg.registration.memory import check_memory
-from tfreg.registration.pyramid import Level, Pyramid, pyramid as named_pyramid
-from tfreg.registration.similarity import VOXELWISE, similarity_of
+from tfreg.registration.pyramid import Level, Pyramid
+from tfreg.registration.pyramid import pyramid as named_pyramid
+from tfreg.registration.similarity import VOXELWISE, scaled_for, similarity_of
 from tfreg.registration.transforms import LINEAR, TRANSFORMS, Grid, transform_of
 
 # A pair whose compiled functions exist for its shapes pays no compilation.
@@ -125,8 +126,8 @@ def register(
     reports: list[LevelReport] = []
     units = {
         **images,
-        "fixed": unit_range(images["fixed"]),
-        "moving": unit_range(images["moving"]),
+        "fixed": scaled_for(similarity, images["fixed"]),
+        "moving": scaled_for(similarity, images["moving"]),
     }
     first = accepted = None
     for kind, stage in zip(kinds, pyramids, strict=True):
@@ -222,7 +223,7 @@ def _descend(
         chosen = rng.choice(voxels, min(samples, voxels), replace=False)
         data["voxels"] = np.sort(chosen).astype("int32")
     run = levels.descent(problem, tuple(data))
-    settings = (np.float32(step.learning_rate), np.float32(tolerance))
+    settings = (np.float32(step.learning_rate), np.float32(step.decay), np.float32(tolerance))
     arguments = (*settings, parameters, np.float32(step.weight), *data.values())
     # No step at all compiles the loop.
     clock.warm(("descent", problem, *data), run, np.int32(0), *arguments)

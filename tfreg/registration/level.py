@@ -49,7 +49,9 @@ class Problem:
         return ops.compose(start, field) if velocity else start + field
 
 
-def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any:
+def similarity(
+    problem: Problem, displacement: Any, data: dict[str, Any], quick: bool = False
+) -> Any:
     """Similarity of the fixed and the moved images within both masks.
 
     Where there is a mask of the moving image, what lies outside that image does not count; else the
@@ -80,7 +82,7 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
         inside = keras_ops.stop_gradient(moved[..., 1:])
         moved = moved[..., :1]
         mask = inside if mask is None else mask * inside
-    return similarity_of(problem.similarity)(fixed, moved, mask=mask)
+    return similarity_of(problem.similarity, quick)(fixed, moved, mask=mask)
 
 
 def _flat(values: Any) -> Any:
@@ -127,7 +129,7 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
     def objective(parameters: Any, weight: Any, *values: Any) -> Any:
         data = dict(zip(names, values, strict=True))
         displacement = problem.total(parameters, data.get("start"))
-        value = -similarity(problem, displacement, data)
+        value = -similarity(problem, displacement, data, quick=True)
         if problem.regulariser is None:
             return value
         return value + weight * problem.transform.roughness(problem.regulariser, parameters)

@@ -147,7 +147,8 @@ class RegistrationModel(keras.Model):
 
     def _refined(self, answer: tuple, fixed: np.ndarray, moving: np.ndarray, steps: int) -> tuple:
         scaled = unit_range(fixed), unit_range(moving)
-        settings = np.int32(steps), np.float32(self.refine_learning_rate), np.float32(0)
+        rate = np.float32(self.refine_learning_rate)
+        settings = np.int32(steps), rate, np.float32(1), np.float32(0)
         parameters, *_ = self._function("refine")(*settings, answer[0], *scaled)
         return self._function("apply")(parameters, fixed, moving)
 

@@ -9,11 +9,11 @@ from tfreg.errors import InputError
 SETTINGS = ("fast", "default", "accurate")
 _SMALLEST = 24  # no level is made whose finest axis would have fewer voxels
 # Adam's steps, the finest grid of control points in voxels of its level, and the weight of the
-# regulariser; chosen on validation patients of ACDC and on phantoms (benchmarks/choose_settings.py).
+# regulariser; chosen on validation patients (run optimise-cine --split validation) and phantoms.
 _FREE_FORM = {
-    "fast": {"steps": 30, "grid": 4, "weight": 0.003, "levels": 2},
-    "default": {"steps": 50, "grid": 4, "weight": 0.003, "levels": 3},
-    "accurate": {"steps": 150, "grid": 4, "weight": 0.003, "levels": 3},
+    "fast": {"steps": 15, "grid": 4, "weight": 0.1, "levels": 2},
+    "default": {"steps": 30, "grid": 4, "weight": 0.1, "levels": 2},
+    "accurate": {"steps": 100, "grid": 4, "weight": 0.1, "levels": 2},
 }
 _LINEAR_STEPS = {"fast": 40, "default": 80, "accurate": 160}
 
@@ -31,6 +31,7 @@ class Level:
         steps: most steps of Adam.
         learning_rate: Adam's step, in voxels of this level: by about so much a step moves a
             control point, or the border of the image under a linear transform.
+        decay: what is left of the learning rate at the last step; it falls along a cosine.
         weight: weight of the regulariser, which is dimensionless, beside the similarity.
     """
 
@@ -39,6 +40,7 @@ class Level:
     grid_spacing: float | None = None
     steps: int = 50
     learning_rate: float = 0.5
+    decay: float = 0.1
     weight: float = 0.003
 
     def __post_init__(self) -> None:
@@ -47,6 +49,8 @@ class Level:
             raise InputError(f"shrink must be positive integers. Received: shrink={self.shrink}")
         if isinstance(self.steps, bool) or int(self.steps) != self.steps or self.steps < 0:
             raise InputError(f"steps must be an integer, 0 or more. Received: steps={self.steps}")
+        if not 0 <= self.decay <= 1:
+            raise InputError(f"decay must be 0 to 1. Received: decay={self.decay}")
         for name in ("smoothing", "weight"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
@@ -70,7 +74,7 @@ class Pyramid:
 
     Attributes:
         levels: the levels.
-        tolerance: a pair leaves a level early when its loss improved by less than this over ten
+        tolerance: a pair leaves a level early when its loss improved by less than this over 20
             steps; 0 runs all steps.
     """
 
@@ -107,7 +111,8 @@ def pyramid(
     Example:
 
     >>> from tfreg.registration import pyramid
-    >>> [level.shrink for level in pyramid("default", "bspline", (64, 128, 128), (2.5, 1, 1)).levels]
+    >>> levels = pyramid("fast", "bspline", (64, 128, 128), (2.5, 1, 1)).levels
+    >>> [level.shrink for level in levels]
     [(1, 2, 2), (1, 1, 1)]
     """
     if setting not in SETTINGS:
@@ -126,7 +131,6 @@ def pyramid(
             levels.append(Level(steps=_LINEAR_STEPS[setting], weight=0.0, **common))
         else:
             grid = None if transform == "dense" else options["grid"] * target
-            levels.append(
-                Level(grid_spacing=grid, steps=options["steps"], weight=options["weight"], **common)
-            )
-    return Pyramid(tuple(reversed(levels)), tolerance=1e-4 if linear else 0.0)
+            chosen = {key: options[key] for key in ("steps", "weight")}
+            levels.append(Level(grid_spacing=grid, decay=1.0, **chosen, **common))
+    return Pyramid(tuple(reversed(levels)))

@@ -1,0 +1,185 @@
+"""What the tables of instance optimisation share: methods, the measurement, the Pareto plot."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import evaluate
+from benchmarks.harness import Row, Table
+from benchmarks.methods.elastix import Elastix, ElastixError, Settings
+from benchmarks.methods.instance import Instance
+from benchmarks.methods.others import NEEDS, Tool, ToolError, installed
+from benchmarks.pairs import Pair
+from tfreg import metrics
+from tfreg.viz import new_figure
+
+OURS = {f"tfreg {setting}": setting for setting in ("fast", "default", "accurate")}
+TOOLS = tuple(NEEDS)
+TOOL_SETTINGS = (
+    "greedy: NCC 2x2, 100x100x50 iterations, smoothing 2vox 1vox; ANTs: SyNOnly, CC radius 2"
+)
+UNITS = {
+    "dice": "1",
+    "ncc": "1",
+    "tre": "mm",
+    "tre p95": "mm",
+    "folding": "%",
+    "seconds": "s",
+    "seconds_batched": "s",
+    "compile": "s",
+    "peak_mib": "MiB",
+}
+
+
+@dataclass
+class Measurement:
+    """Runs methods on the same pairs and collects the rows of a table.
+
+    Attributes:
+        table: where the rows go.
+        pairs: what every method registers.
+        elastix: settings of elastix by the name of the method.
+        options: options of ``register`` for ours, beside the pyramid.
+        label: the label whose Dice is measured, where pairs have labels.
+        batch: pairs per batch of ours; 0: one at a time only.
+        repeats: how often one pair at a time is registered, the median counts.
+    """
+
+    table: Table
+    pairs: list[Pair]
+    elastix: dict[str, Settings]
+    options: dict[str, Any] = field(default_factory=dict)
+    label: int | None = None
+    batch: int = 0
+    repeats: int = 1
+
+    def run(self, method: str) -> list[np.ndarray]:
+        """Measures one method and returns its displacements, for a figure."""
+        if method == "none":
+            fields = [_start(pair) for pair in self.pairs]
+            self._judge(method, fields, {})
+            return fields
+        if method in OURS:
+            return self._ours(method, Instance(pyramid=OURS[method], **self.options))
+        if method in TOOLS:
+            if not installed(method):
+                self.table.notes.append(f"{method}: skipped, {NEEDS[method]} is not installed.")
+                return []
+            tool = Tool(method)
+            try:
+                return self._theirs(method, tool, ToolError)
+            finally:
+                tool.close()
+        elastix = Elastix(self.elastix[method], timeout=1200)
+
+        def call(pair: Pair) -> tuple[np.ndarray, float, float]:
+            return elastix(pair.fixed, pair.moving, pair.spacing, pair.fixed_mask, pair.start)
+
+        try:
+            return self._theirs(method, call, ElastixError)
+        finally:
+            elastix.close()
+
+    def _ours(self, method: str, register: Instance) -> list[np.ndarray]:
+        from tqdm import tqdm
+
+        times: dict[str, list[float]] = {"seconds": [], "compile": []}
+        times["compile"].append(register(self.pairs[:1])[2])
+        fields = []
+        for pair in tqdm(self.pairs, desc=method, unit="pair"):
+            taken = []
+            for _ in range(self.repeats):
+                displacement, seconds, _ = register([pair])
+                taken.append(seconds)
+            fields.append(displacement[0])
+            times["seconds"].append(float(np.median(taken)))
+        if self.batch:
+            chosen = [self.pairs[i % len(self.pairs)] for i in range(self.batch)]
+            register(chosen)
+            times["seconds_batched"] = [register(chosen)[1] / self.batch for _ in range(3)]
+        self._judge(method, fields, times)
+        return fields
+
+    def _theirs(self, method: str, call: Callable, error: type) -> list[np.ndarray]:
+        from tqdm import tqdm
+
+        fields, seconds, peak = [], [], 0.0
+        for index, pair in enumerate(tqdm(self.pairs, desc=method, unit="pair")):
+            try:
+                if index == 0:
+                    call(pair)  # warm: the libraries are loaded
+                displacement, taken, peak = call(pair)
+            except error as reason:
+                self.table.notes.append(f"{method} failed on {pair.name}: {reason}")
+                displacement, taken = _start(pair), None
+            fields.append(displacement)
+            if taken is not None:
+                seconds.append(taken)
+        times = {"seconds": seconds, "peak_mib": [peak]} if seconds else {}
+        self._judge(method, fields, times)
+        return fields
+
+    def _judge(self, method: str, fields: list[np.ndarray], times: dict[str, list]) -> None:
+        values: dict[str, list[float]] = {}
+        for pair, displacement in zip(self.pairs, fields, strict=True):
+            for metric, value in judge(pair, displacement, self.label).items():
+                values.setdefault(metric, []).extend(value)
+        for metric, found in {**values, **times}.items():
+            self.table.rows.append(Row.of(method, "all", metric, UNITS[metric], found))
+
+
+def judge(pair: Pair, displacement: np.ndarray, label: int | None) -> dict[str, list[float]]:
+    """The figures of one registration; the displacement is all that is looked at."""
+    found: dict[str, list[float]] = {}
+    if pair.fixed_labels is not None and label is not None:
+        moved = evaluate.warp((pair.moving_labels == label).astype("float32"), displacement) > 0.5
+        fixed = pair.fixed_labels == label
+        found["dice"] = [metrics.dice(fixed.astype(int), moved.astype(int), [1])[1]]
+    if pair.fixed_points is not None:
+        error = metrics.target_registration_error(
+            pair.fixed_points, pair.moving_points, displacement, pair.spacing
+        )
+        found["tre"] = list(map(float, error))
+        found["tre p95"] = [float(np.percentile(error, 95))]
+    if pair.fixed_mask is None:
+        found["ncc"] = [evaluate.ncc(pair.fixed, evaluate.warp(pair.moving, displacement))]
+        found["folding"] = [evaluate.folding(displacement)]
+    else:
+        found["folding"] = [evaluate.folding(displacement, pair.fixed_mask > 0)]
+    return found
+
+
+def _start(pair: Pair) -> np.ndarray:
+    start = np.zeros(pair.fixed.ndim) if pair.start is None else np.array(pair.start)
+    return np.broadcast_to(start, (*pair.fixed.shape, pair.fixed.ndim)).copy()
+
+
+def pareto(table: Table, metric: str, path: Path) -> None:
+    """Accuracy against time: every method a point, ours also in batches."""
+    from matplotlib.ticker import LogLocator
+
+    figure, axes = new_figure(1, 1, 5.5)
+    axis = axes[0, 0]
+    cells = {(row.method, row.metric): row for row in table.rows if row.group == "all"}
+    for method in dict.fromkeys(row.method for row in table.rows):
+        for time, marker in (("seconds", "o"), ("seconds_batched", "s")):
+            if (method, time) not in cells or (method, metric) not in cells:
+                continue
+            x, y = cells[method, time].median, cells[method, metric].mean
+            ours = method in OURS
+            axis.semilogx(x, y, marker, color="tab:blue" if ours else "tab:orange")
+            name = f"{method}, batched" if time == "seconds_batched" else method
+            axis.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
+    if ("none", metric) in cells:
+        axis.axhline(cells["none", metric].mean, color="gray", label="no registration")
+        axis.legend(fontsize=7)
+    axis.set_xlabel("seconds per pair (log)")
+    axis.set_ylabel(f"mean {metric} ({UNITS[metric]})".replace(" (1)", ""))
+    axis.set_title(table.data, fontsize=9)
+    axis.margins(x=0.2, y=0.1)
+    axis.xaxis.set_major_locator(LogLocator())
+    axis.grid(alpha=0.3)
+    figure.savefig(path, dpi=130)
