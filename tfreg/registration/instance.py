@@ -55,8 +55,8 @@ def register(
             spline); or several in sequence, such as ``["affine", "bspline"]``: each starts where
             the one before ended, displacements add up, a velocity's map is applied first.
         spacing: size of a voxel per axis, in mm or any unit, array-axis order; default 1 each.
-        similarity: ``"ncc"``, ``"lncc"``, ``"mi"`` (different modalities), ``"ngf"`` or ``"mse"``
-            (as -MSE of intensities scaled to [0, 1]).
+        similarity: ``"ncc"``, ``"lncc"``, ``"mi"`` or ``"ngf"`` (different modalities; NGF as minus
+            its distance), or ``"mse"`` (minus the MSE of intensities scaled to [0, 1]).
         regulariser: ``"bending"``, ``"diffusion"`` or ``None``; of control points in units of their
             cells. Linear transforms have none.
         pyramid: ``"fast"``, ``"default"`` or ``"accurate"``, or a :class:`Pyramid`; for a sequence

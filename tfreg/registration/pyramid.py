@@ -41,7 +41,7 @@ class Level:
     steps: int = 50
     learning_rate: float = 0.5
     decay: float = 0.1
-    weight: float = 0.003
+    weight: float = 0.1
 
     def __post_init__(self) -> None:
         shrink = self.shrink if isinstance(self.shrink, tuple) else (self.shrink,)

@@ -18,7 +18,7 @@ SIMILARITIES: dict[str, Callable] = {
     "mi": functools.partial(
         losses.mutual_information, fixed_range=(0.0, 1.0), moved_range=(0.0, 1.0)
     ),
-    "ngf": losses.ngf,
+    "ngf": lambda fixed, moved, mask=None: -losses.ngf(fixed, moved, mask=mask),
     "mse": lambda fixed, moved, mask=None: -losses.mse(fixed, moved, mask=mask),
 }
 # These see single voxels, so they can be computed from some of them.
