@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import Row, Table, choose
-from benchmarks.methods.resamplers import METHODS, OPERATIONS, SPLINE, Case, Worker, missing
+from benchmarks.methods.resampler_worker import Worker
+from benchmarks.methods.resamplers import METHODS, OPERATIONS, SPLINE, Case, missing
 from tfreg.errors import InputError
 from tfreg.viz import new_figure
 
@@ -133,6 +134,7 @@ def _growth(table: Table, path: Path) -> None:
 
     figure, axes = new_figure(1, 2, 5.0)
     cases = {case.name: case.voxels for case in CASES if len(case.shape) == 3}
+    colours = {m: f"C{i}" for i, m in enumerate(dict.fromkeys(row.method for row in table.rows))}
     for axis, operation in zip(axes[0], ("linear", "linear + gradient"), strict=True):
         methods = dict.fromkeys(row.method for row in table.rows if row.metric == operation)
         for method in methods:
@@ -142,10 +144,9 @@ def _growth(table: Table, path: Path) -> None:
                 if (row.method, row.metric) == (method, operation) and row.group in cases
             )
             voxels, median, low, high = np.array(points).T
-            line = axis.loglog(
-                voxels, median, "--" if method == "copy" else "-o", markersize=3, label=method
-            )
-            axis.fill_between(voxels, low, high, alpha=0.2, color=line[0].get_color())
+            style = {"markersize": 3, "label": method, "color": colours[method]}
+            axis.loglog(voxels, median, "--" if method == "copy" else "-o", **style)
+            axis.fill_between(voxels, low, high, alpha=0.2, color=colours[method])
         axis.set_title(operation, fontsize=9)
         axis.set_xlabel("voxels (log)")
         axis.set_ylabel("milliseconds (log)")

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import readme
 from benchmarks.__main__ import main
 from benchmarks.methods import resamplers
+from benchmarks.methods.resampler_worker import Worker
 from benchmarks.methods.resamplers import Case
 from tfreg import ops
 
@@ -66,7 +67,7 @@ def test_transposed_convolution_is_the_same_spline(rng, numpy):
 
 
 def test_an_error_of_a_method_reaches_the_caller():
-    worker = resamplers.Worker("copy")
+    worker = Worker("copy")
     try:
         with pytest.raises(TypeError):
             worker.ask("run")  # nothing was prepared

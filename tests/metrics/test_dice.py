@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from tfreg import metrics
+
+
+def test_dice_by_hand():
+    fixed = np.array([[1, 1, 1, 2], [0, 0, 5, 2]])
+    moved = np.array([[1, 1, 0, 0], [7, 2, 2, 2]])
+    assert metrics.dice(fixed, moved) == {1: 0.8, 2: 0.4, 5: 0.0, 7: 0.0}
+
+
+def test_dice_of_the_labels_asked_for():
+    found = metrics.dice([0, 1, 1], [0, 0, 1], labels=(9, 0, 1))
+    assert list(found) == [9, 0, 1]
+    assert np.isnan(found[9])
+    assert found[0] == found[1] == 2 / 3
+
+
+def test_dice_of_nothing_is_nothing():
+    assert metrics.dice(np.zeros((3, 3)), np.zeros((3, 3))) == {}
+
+
+def test_dice_as_simpleitk(rng):
+    fixed, moved = rng.integers(0, 4, (2, 5, 6, 7)).astype("uint8")
+    measure = sitk.LabelOverlapMeasuresImageFilter()
+    measure.Execute(sitk.GetImageFromArray(fixed), sitk.GetImageFromArray(moved))
+    found = metrics.dice(fixed, moved)
+    assert list(found) == [1, 2, 3]
+    for label, value in found.items():
+        assert value == pytest.approx(measure.GetDiceCoefficient(label), abs=1e-12)
+
+
+LABELS = hnp.arrays("int64", (3, 4), elements=st.integers(0, 3))
+
+
+@given(LABELS, LABELS)
+@settings(max_examples=60, deadline=None)
+def test_dice_is_a_symmetric_share(fixed, moved):
+    found = metrics.dice(fixed, moved)
+    assert all(0 <= value <= 1 for value in found.values())
+    assert found == metrics.dice(moved, fixed)
+    assert set(metrics.dice(fixed, fixed).values()) <= {1.0}
