@@ -54,6 +54,7 @@ def minimiser(losses: Callable) -> Callable:
 
         learning_rate, decay = ops.cast(learning_rate, start.dtype), ops.cast(decay, start.dtype)
         per_problem = (-1,) + (1,) * (len(start.shape) - 1)
+        flat = (0,) * (len(start.shape) - 1)
 
         def better(parameters: Any, values: Any, best: Any, best_values: Any) -> tuple[Any, Any]:
             improved = values < best_values  # a NaN never is
@@ -61,7 +62,8 @@ def minimiser(losses: Callable) -> Callable:
             return best, ops.where(improved, values, best_values)
 
         def unfinished(count: Any, *state: Any) -> Any:
-            return ops.logical_and(count < steps, ops.any(state[-1]))
+            # One step more than is moved: it evaluates where the last move led.
+            return ops.logical_and(count <= steps, ops.any(state[-1]))
 
         def step(
             count: Any,
@@ -70,17 +72,20 @@ def minimiser(losses: Callable) -> Callable:
             square: Any,
             best: Any,
             values: Any,
+            first: Any,
             mark: Any,
             taken: Any,
             active: Any,
         ) -> tuple:
             current, gradient = value_and_gradient(objective, parameters)
+            first = ops.where(count > 0, first, current)
+            values = ops.where(count > 0, values, current)
             best, values = better(parameters, current, best, values)
             # Every so often: has the best loss moved since the last time?
             due = ops.equal(count % PLATEAU, PLATEAU - 1)
             moved = ops.logical_or(mark - values >= tolerance, tolerance <= 0)
             active = ops.logical_and(active, ops.logical_or(moved, ops.logical_not(due)))
-            mark = ops.where(due, values, mark)
+            mark = ops.where(ops.logical_or(due, count < 1), values, mark)
             mean = beta1 * mean + (1 - beta1) * gradient
             square = beta2 * square + (1 - beta2) * gradient * gradient
             t = ops.cast(count + 1, parameters.dtype)
@@ -88,19 +93,18 @@ def minimiser(losses: Callable) -> Callable:
             rate = learning_rate * (decay + (1 - decay) * 0.5 * (1 + ops.cos(turn)))
             rate = rate * ops.sqrt(1 - beta2**t) / (1 - beta1**t)
             moved_to = parameters - rate * mean / (ops.sqrt(square) + epsilon)
-            parameters = ops.where(ops.reshape(active, per_problem), moved_to, parameters)
-            taken = taken + ops.cast(active, "int32")
-            return count + 1, parameters, mean, square, best, values, mark, taken, active
+            moves = ops.logical_and(active, count < steps)
+            parameters = ops.where(ops.reshape(moves, per_problem), moved_to, parameters)
+            taken = taken + ops.cast(moves, "int32")
+            return count + 1, parameters, mean, square, best, values, first, mark, taken, active
 
-        start_values = objective(start)
-        zeros = ops.zeros_like(start)
-        active = ops.ones_like(start_values, dtype="bool")
-        taken = ops.zeros_like(start_values, dtype="int32")
-        state = (ops.zeros((), "int32"), start, zeros, zeros, start)
-        state = (*state, start_values, start_values, taken, active)
-        state = ops.while_loop(unfinished, step, state)
-        _, parameters, _, _, best, values, _, taken, _ = state
-        best, values = better(parameters, objective(parameters), best, values)
-        return best, values, start_values, taken
+        # The objective appears once, in the loop: every copy of it would be compiled.
+        zeros, none = ops.zeros_like(start), ops.zeros_like(start[(slice(None), *flat)])
+        active = ops.ones_like(none, dtype="bool")
+        taken = ops.zeros_like(none, dtype="int32")
+        state = (ops.zeros((), "int32"), start, zeros, zeros, start, none, none, none)
+        state = ops.while_loop(unfinished, step, (*state, taken, active))
+        _, _, _, _, best, values, first, _, taken, _ = state
+        return best, values, first, taken
 
     return compiled(run)

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfreg.ops.backend import compiled
+from tfreg.ops.backend import compiled, gather
 from tfreg.ops.grid import axis_coordinates
 from tfreg.ops.interpolation import TAPS, slope, weight
 
@@ -261,8 +261,8 @@ def _filled(values: Any, place: _Place, mode: str, fill_value: float) -> Any:
 def _gather(image: Any, index: Any) -> Any:
     channels = image.shape[-1]
     if channels == 1:  # a flat gather fuses into one loop
-        return ops.take(ops.reshape(image, (-1,)), index)[..., None]
-    return ops.take(ops.reshape(image, (-1, channels)), index, axis=0)
+        return gather(ops.reshape(image, (-1,)), index)[..., None]
+    return gather(ops.reshape(image, (-1, channels)), index)
 
 
 def _last(size: Any, position: Any) -> Any:

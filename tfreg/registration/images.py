@@ -48,7 +48,17 @@ def as_image(values: Any, ndim: int, name: str) -> np.ndarray:
 
 def unit_range(images: np.ndarray) -> np.ndarray:
     """Scales each image of a batch linearly to [0, 1]; a constant image becomes zero."""
+    low, scale = unit_scale(images)
+    return ((images - low.astype("float64")) * scale).astype("float32")
+
+
+def unit_scale(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ``low`` and ``scale`` of each image with which ``(image - low) scale`` is in [0, 1].
+
+    Returns:
+        Two arrays ``(batch, 1, ..., 1)``: float32, and float64 since an extent may exceed float32.
+    """
     axes = tuple(range(1, images.ndim))
-    low = images.min(axis=axes, keepdims=True).astype("float64")
-    extent = images.max(axis=axes, keepdims=True) - low  # float64: it may exceed float32's range
-    return ((images - low) / np.where(extent > 0, extent, 1)).astype("float32")
+    low = images.min(axis=axes, keepdims=True)
+    extent = images.max(axis=axes, keepdims=True).astype("float64") - low
+    return low, 1 / np.where(extent > 0, extent, 1)

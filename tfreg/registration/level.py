@@ -5,6 +5,7 @@ the regulariser, tolerance) are arguments of the compiled functions.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -49,47 +50,43 @@ class Problem:
         return ops.compose(start, field) if velocity else start + field
 
 
-def similarity(
-    problem: Problem, displacement: Any, data: dict[str, Any], quick: bool = False
-) -> Any:
+def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any:
     """Similarity of the fixed and the moved images within both masks.
 
     Where there is a mask of the moving image, what lies outside that image does not count; else the
     moving image continues as at its border.
     """
-    fixed, moving = data["fixed"], data["moving"]
-    mask = data.get("fixed_mask")
-    mode = "constant" if problem.moving_mask else "border"
-    if problem.moving_mask:
-        moving = keras_ops.concatenate([moving, data["moving_mask"]], axis=-1)
+    fixed, mask = data["fixed"], data.get("fixed_mask")
     if problem.sampled:
-        ndim = displacement.shape[-1]
         points = identity_grid(displacement.shape[1:-1]) + displacement
-        points = keras_ops.take(_flat(points), data["voxels"], axis=1)
-        moved = ops.sample(moving, points, mode=mode)
-        fixed = keras_ops.take(_flat(fixed), data["voxels"], axis=1)
-        if mask is not None:
-            mask = keras_ops.take(_flat(mask), data["voxels"], axis=1)
-        # The similarities expect spatial axes: a single row of voxels has them.
-        extra = (1,) * (ndim - 1)
-        fixed, moved, mask = (
-            None if v is None else keras_ops.reshape(v, (-1, *extra, v.shape[1], v.shape[-1]))
-            for v in (fixed, moved, mask)
+        # The similarities expect spatial axes: a column of voxels has them.
+        where, fixed, mask = (
+            None if values is None else _picked(values, data["voxels"])
+            for values in (points, fixed, mask)
         )
+        warp = ops.sample
     else:
-        moved = ops.resample(moving, displacement, mode=mode)
+        where, warp = displacement, ops.resample
+    moved = warp(data["moving"], where)
     if problem.moving_mask:
-        inside = keras_ops.stop_gradient(moved[..., 1:])
-        moved = moved[..., :1]
-        mask = inside if mask is None else mask * inside
-    return similarity_of(problem.similarity, quick)(fixed, moved, mask=mask)
+        mask = _within(mask, warp(data["moving_mask"], keras_ops.stop_gradient(where), **_OUTSIDE))
+    compare = similarity_of(problem.similarity, True, problem.transform.grid.voxels)
+    return compare(fixed, moved, mask=mask)
 
 
-def _flat(values: Any) -> Any:
-    size = 1
-    for n in values.shape[1:-1]:
-        size *= n
-    return keras_ops.reshape(values, (-1, size, values.shape[-1]))
+_OUTSIDE = {"mode": "constant"}  # of a mask: nothing lies there
+
+
+def _within(mask: Any, moved_mask: Any) -> Any:
+    return moved_mask if mask is None else mask * moved_mask
+
+
+def _picked(values: Any, voxels: Any) -> Any:
+    """Some voxels of each item of a batch, as a column ``(batch, voxels, 1(, 1), channels)``."""
+    *space, channels = values.shape[1:]
+    flat = keras_ops.reshape(values, (-1, math.prod(space), channels))
+    column = (-1, voxels.shape[0], *(1,) * (len(space) - 1), channels)
+    return keras_ops.reshape(keras_ops.take(flat, voxels, axis=1), column)
 
 
 @functools.lru_cache(maxsize=64)
@@ -129,7 +126,7 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
     def objective(parameters: Any, weight: Any, *values: Any) -> Any:
         data = dict(zip(names, values, strict=True))
         displacement = problem.total(parameters, data.get("start"))
-        value = -similarity(problem, displacement, data, quick=True)
+        value = -similarity(problem, displacement, data)
         if problem.regulariser is None:
             return value
         return value + weight * problem.transform.roughness(problem.regulariser, parameters)
@@ -152,19 +149,31 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
     Args:
         problem: the last level; the data are those of the full grid.
         full: the full grid.
-        names: names of the data; ``raw`` is the moving image in its own intensities.
+        names: names of the data; ``moving`` has its own intensities, of which ``scale`` times those
+            above ``low`` are what the similarity sees.
     """
 
     def run(parameters: Any, *values: Any) -> tuple[Any, ...]:
         data = dict(zip(names, values, strict=True))
+        compare = similarity_of(problem.similarity, spacing=full.voxels)
+
+        def judged(moved: Any, displacement: Any) -> Any:
+            mask = data.get("fixed_mask")
+            if problem.moving_mask:
+                mask = _within(mask, ops.resample(data["moving_mask"], displacement, **_OUTSIDE))
+            return compare(data["fixed"], (moved - data["low"]) * data["scale"], mask=mask)
+
         total = problem.total(parameters, data.get("start"), full)
         start = data["start"] if problem.started else keras_ops.zeros_like(total)
-        before = similarity(problem, start, data)
-        after = similarity(problem, total, data)
+        unmoved = data["moving"]
+        if problem.started or unmoved.shape != data["fixed"].shape:
+            unmoved = ops.resample(unmoved, start)
+        moved = ops.resample(data["moving"], total)
+        before, after = judged(unmoved, start), judged(moved, total)
         better = keras_ops.logical_and(after >= before, keras_ops.isfinite(after))
         chosen = keras_ops.reshape(better, (-1,) + (1,) * (len(total.shape) - 1))
         displacement = keras_ops.where(chosen, total, start)
         after = keras_ops.where(better, after, before)
-        return displacement, before, after, better, ops.resample(data["raw"], displacement)
+        return displacement, before, after, better, keras_ops.where(chosen, moved, unmoved)
 
     return ops.compiled(run)

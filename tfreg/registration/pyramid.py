@@ -7,15 +7,31 @@ from dataclasses import dataclass
 from tfreg.errors import InputError
 
 SETTINGS = ("fast", "default", "accurate")
-_SMALLEST = 24  # no level is made whose finest axis would have fewer voxels
-# Adam's steps, the finest grid of control points in voxels of its level, and the weight of the
-# regulariser; chosen on validation patients (run optimise-cine --split validation) and phantoms.
+_SMALLEST = 24  # no level is made whose finest shrunk axis would have fewer voxels
+_ENOUGH = 64**2  # nor one below a level of so few voxels: it would add nothing
+_MOST_LEVELS = 4
+_MANY = 2**20  # voxels from which linear transforms and "fast" do without the finest level
+_GRID = 4  # voxels of a level between control points
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """Steps of Adam on coarser levels and on the finest, and its learning rate.
+
+    Chosen on validation patients (run optimise-cine --split validation) and phantoms.
+    """
+
+    coarse: int
+    fine: int
+    learning_rate: float = 0.5
+
+
 _FREE_FORM = {
-    "fast": {"steps": 15, "grid": 4, "weight": 0.1, "levels": 2},
-    "default": {"steps": 30, "grid": 4, "weight": 0.1, "levels": 2},
-    "accurate": {"steps": 100, "grid": 4, "weight": 0.1, "levels": 2},
+    "fast": _Setting(20, 10, 0.7),
+    "default": _Setting(40, 20),
+    "accurate": _Setting(100, 60),
 }
-_LINEAR_STEPS = {"fast": 40, "default": 80, "accurate": 160}
+_LINEAR = {"fast": _Setting(40, 10), "default": _Setting(80, 20), "accurate": _Setting(160, 80)}
 
 
 @dataclass(frozen=True)
@@ -94,7 +110,8 @@ def pyramid(
     """The levels behind a named setting, for images of a size and spacing.
 
     Each level halves the resolution of the next, first along the axes with the smallest voxels,
-    until the voxels are as isotropic as factors of two allow.
+    until the voxels are as isotropic as factors of two allow. Small images have one or two levels,
+    large volumes up to four; of those, linear transforms and ``"fast"`` leave the finest out.
 
     Args:
         setting: ``"fast"``, ``"default"`` or ``"accurate"``.
@@ -113,24 +130,42 @@ def pyramid(
     >>> from tfreg.registration import pyramid
     >>> levels = pyramid("fast", "bspline", (64, 128, 128), (2.5, 1, 1)).levels
     >>> [level.shrink for level in levels]
-    [(1, 2, 2), (1, 1, 1)]
+    [(1, 4, 4), (1, 2, 2), (1, 1, 1)]
     """
     if setting not in SETTINGS:
         raise InputError(f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {setting}")
-    smallest = min(spacing)
     linear = transform not in ("bspline", "dense", "velocity")
-    options = _FREE_FORM[setting]
-    levels: list[Level] = []
-    for octave in range(3 if linear else options["levels"]):
-        target = smallest * 2**octave
-        factors = tuple(2 ** max(0, int(math.log2(target / s + 1e-6))) for s in spacing)
-        if octave and min(n / f for n, f in zip(shape, factors, strict=True) if f > 1) < _SMALLEST:
-            break
-        common = {"shrink": factors, "learning_rate": 0.5}
-        if linear:
-            levels.append(Level(steps=_LINEAR_STEPS[setting], weight=0.0, **common))
-        else:
-            grid = None if transform == "dense" else options["grid"] * target
-            chosen = {key: options[key] for key in ("steps", "weight")}
-            levels.append(Level(grid_spacing=grid, decay=1.0, **chosen, **common))
+    chosen = (_LINEAR if linear else _FREE_FORM)[setting]
+    octaves = _octaves(shape, spacing)
+    if (linear or setting == "fast") and len(octaves) > 1 and math.prod(shape) > _MANY:
+        octaves = octaves[1:]
+    levels = [
+        Level(
+            shrink=factors,
+            grid_spacing=_GRID * edge if transform in ("bspline", "velocity") else None,
+            # A level that is alone has all the way to go.
+            steps=chosen.coarse if index or len(octaves) == 1 else chosen.fine,
+            learning_rate=chosen.learning_rate,
+            decay=1.0 if index and not linear else 0.2,
+            weight=0.0 if linear else 0.1,
+        )
+        for index, (factors, edge) in enumerate(octaves)
+    ]
     return Pyramid(tuple(reversed(levels)))
+
+
+def _octaves(
+    shape: Sequence[int], spacing: Sequence[float]
+) -> list[tuple[tuple[int, ...], float]]:
+    """Shrink factors of the levels, fine to coarse, and the edge of the voxel each aims at."""
+    found = []
+    for octave in range(_MOST_LEVELS):
+        edge = min(spacing) * 2**octave
+        factors = tuple(2 ** max(0, int(math.log2(edge / s + 1e-6))) for s in spacing)
+        sizes = [n / f for n, f in zip(shape, factors, strict=True)]
+        shrunk = [n for n, f in zip(sizes, factors, strict=True) if f > 1]
+        if octave and (min(shrunk) < _SMALLEST or voxels <= _ENOUGH):
+            break
+        voxels = math.prod(sizes)
+        found.append((factors, edge))
+    return found

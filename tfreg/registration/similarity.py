@@ -18,8 +18,8 @@ SIMILARITIES: dict[str, Callable] = {
     "mi": functools.partial(
         losses.mutual_information, fixed_range=(0.0, 1.0), moved_range=(0.0, 1.0)
     ),
-    "ngf": lambda fixed, moved, mask=None: -losses.ngf(fixed, moved, mask=mask),
-    "mse": lambda fixed, moved, mask=None: -losses.mse(fixed, moved, mask=mask),
+    "ngf": lambda *images, **options: -losses.ngf(*images, **options),
+    "mse": lambda *images, **options: -losses.mse(*images, **options),
 }
 # These see single voxels, so they can be computed from some of them.
 VOXELWISE = ("ncc", "mi", "mse")
@@ -52,12 +52,15 @@ def quick_ncc(fixed: Any, moved: Any, mask: Any = None) -> Any:
     return covariance / ops.sqrt(variance_fixed * variance_moved)
 
 
-def similarity_of(name: str, quick: bool = False) -> Callable[..., Any]:
+def similarity_of(
+    name: str, quick: bool = False, spacing: tuple[float, ...] | None = None
+) -> Callable[..., Any]:
     """The function ``(fixed, moved, mask=) -> (batch,)`` behind a name.
 
     Args:
         name: name of the similarity.
         quick: inside a loop, for images scaled by :func:`scaled_for`.
+        spacing: size of a voxel per axis, for ``ngf``, which alone looks at slopes.
 
     Raises:
         InputError: on an unknown name.
@@ -66,6 +69,8 @@ def similarity_of(name: str, quick: bool = False) -> Callable[..., Any]:
         raise InputError(
             f"similarity must be one of {tuple(SIMILARITIES)}. Received: similarity={name}"
         )
+    if name == "ngf":
+        return functools.partial(SIMILARITIES[name], spacing=spacing)
     return quick_ncc if quick and name == "ncc" else SIMILARITIES[name]
 
 

@@ -43,9 +43,14 @@ class Grid:
         return tuple(-(-n // f) for n, f in zip(self.full, self.shrink, strict=True))
 
     @property
+    def voxels(self) -> tuple[float, ...]:
+        """The edges of a voxel of the level."""
+        return tuple(f * s for f, s in zip(self.shrink, self.spacing, strict=True))
+
+    @property
     def voxel(self) -> float:
-        """The smallest edge of a voxel of the level."""
-        return min(f * s for f, s in zip(self.shrink, self.spacing, strict=True))
+        """The smallest of them."""
+        return min(self.voxels)
 
 
 @dataclass(frozen=True)
