@@ -186,7 +186,7 @@ def machine() -> dict[str, Any]:
     """Processor, cores, system and versions of what takes part."""
     packages = (
         *("tfreg", "keras", "tensorflow", "tensorflow-cpu", "jax", "itk-elastix", "numpy"),
-        *("scipy", "SimpleITK", "torch"),
+        *("scipy", "SimpleITK", "torch", "picsl-greedy", "antspyx"),
     )
     versions = {}
     for package in packages:

@@ -20,7 +20,7 @@ class Pair:
         spacing: mm per axis.
         fixed_labels, moving_labels: ``(*spatial)`` uint8, or ``None``.
         fixed_points, moving_points: ``(n, ndim)`` in voxels, or ``None``.
-        fixed_mask, moving_mask: ``(*spatial)`` uint8, or ``None``.
+        fixed_mask: ``(*spatial)`` uint8, or ``None``.
         start: translation in voxels, fixed to moving, or ``None``.
     """
 
@@ -33,7 +33,6 @@ class Pair:
     fixed_points: np.ndarray | None = None
     moving_points: np.ndarray | None = None
     fixed_mask: np.ndarray | None = None
-    moving_mask: np.ndarray | None = None
     start: tuple[float, ...] | None = None
 
 
@@ -92,9 +91,9 @@ def chest(data: str, seed: int = 0) -> list[Pair]:
     """The lung pair of elastix' test data (two CTs of one lung, 26 landmarks), or phantom lungs."""
     if data == "phantom":
         lungs = bodies.lungs(1, seed)
-        parts = (lungs.fixed, lungs.moving, lungs.fixed_labels, lungs.moving_labels)
+        parts = (lungs.fixed, lungs.moving, lungs.fixed_labels)
         points = (lungs.fixed_points, lungs.moving_points)
-        fixed, moving, fixed_mask, moving_mask, p, q = (array[0] for array in (*parts, *points))
+        fixed, moving, fixed_mask, p, q = (array[0] for array in (*parts, *points))
         return [
             Pair(
                 "phantom lung",
@@ -104,7 +103,6 @@ def chest(data: str, seed: int = 0) -> list[Pair]:
                 fixed_points=p,
                 moving_points=q,
                 fixed_mask=fixed_mask,
-                moving_mask=moving_mask,
             )
         ]
     path = file("ct_lung_pair.npz")
@@ -134,7 +132,6 @@ def chest(data: str, seed: int = 0) -> list[Pair]:
             fixed_points=p,
             moving_points=q,
             fixed_mask=fixed_mask,
-            moving_mask=moving_mask,
             start=tuple(map(float, centres[1] - centres[0])),  # the mask centroids, for all methods
         )
     ]

@@ -27,9 +27,8 @@ class Instance:
         """
         first = pairs[0]
         options = dict(self.options)
-        for name in ("fixed_mask", "moving_mask"):
-            if getattr(first, name) is not None:
-                options[name] = np.stack([getattr(pair, name) for pair in pairs])
+        if first.fixed_mask is not None:
+            options["fixed_mask"] = np.stack([pair.fixed_mask for pair in pairs])
         ndim = first.fixed.ndim
         if first.start is not None:
             shift = np.concatenate([np.eye(ndim), np.array(first.start)[:, None]], axis=1)

@@ -27,7 +27,7 @@ class Tool:
         timeout: seconds that a pair may take.
     """
 
-    def __init__(self, name: str, threads: int = 1, timeout: float = 300.0) -> None:
+    def __init__(self, name: str, threads: int = 1, timeout: float = 1200.0) -> None:
         self.name = name
         self.timeout = timeout
         context = multiprocessing.get_context("spawn")

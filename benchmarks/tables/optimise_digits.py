@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.harness import Table, choose
 from benchmarks.methods.elastix import Settings
 from benchmarks.pairs import Pair
-from benchmarks.tables.optimise import OURS, Measurement, pareto
+from benchmarks.tables.optimise import OURS, THREADS, Measurement, pareto
 from tfreg.data import PairSampler, mnist
 from tfreg.errors import InputError
 from zoo.dirnet.train import digits
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> Table:
         settings={
             "pairs per digit": options.pairs,
             "seed": options.seed,
-            "elastix": "NCC, 2 levels, every pixel, 1 thread, RandomSeed 1",
+            "elastix": f"NCC, 2 levels, every pixel, {THREADS} threads, RandomSeed 1",
         },
     )
     measurement = Measurement(table, pairs, ELASTIX, batch=BATCH, repeats=3)

@@ -154,9 +154,7 @@ def pyramid(
     return Pyramid(tuple(reversed(levels)))
 
 
-def _octaves(
-    shape: Sequence[int], spacing: Sequence[float]
-) -> list[tuple[tuple[int, ...], float]]:
+def _octaves(shape: Sequence[int], spacing: Sequence[float]) -> list[tuple[tuple[int, ...], float]]:
     """Shrink factors of the levels, fine to coarse, and the edge of the voxel each aims at."""
     found = []
     for octave in range(_MOST_LEVELS):
