@@ -15,6 +15,7 @@ TABLES = {
     "optimise-chest-ct": "registration without a network on a pair of lung CTs, 26 landmarks",
     "optimise-cine": "registration without a network on cardiac cine MRI",
     "optimise-digits": "registration without a network on MNIST",
+    "optimise-growth": "registration without a network: time and memory against size",
     "resampling": "resampling: time and memory beside torch, SciPy and SimpleITK",
 }
 

@@ -17,6 +17,7 @@ from tfreg.registration.transforms import TRANSFORMS
 
 
 def kinds_of(transform: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of the transforms, in sequence."""
     kinds = (transform,) if isinstance(transform, str) else tuple(transform)
     if not kinds or any(kind not in TRANSFORMS for kind in kinds):
         raise InputError(f"transform must be of {TRANSFORMS}. Received: transform={transform}")
@@ -24,6 +25,7 @@ def kinds_of(transform: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def ndim_of(fixed: Any, spacing: Any, ndim: int | None) -> int:
+    """2 or 3, where need be from the images."""
     if ndim is None:
         ndim = len(spacing) if spacing is not None else np.ndim(fixed)
         if np.ndim(fixed) == 4:
@@ -34,6 +36,7 @@ def ndim_of(fixed: Any, spacing: Any, ndim: int | None) -> int:
 
 
 def spacing_of(spacing: Any, ndim: int) -> tuple[float, ...]:
+    """Size of a voxel per axis; 1 each where nothing is given."""
     if spacing is None:
         return (1.0,) * ndim
     values = tuple(float(s) for s in spacing)
@@ -43,6 +46,7 @@ def spacing_of(spacing: Any, ndim: int) -> tuple[float, ...]:
 
 
 def mask_of(mask: Any, name: str, image: np.ndarray, ndim: int) -> np.ndarray:
+    """A mask as a batch of the shape of its image."""
     array = as_image(mask, ndim, name)
     if array.shape[1:] != image.shape[1:] or len(array) not in (1, len(image)):
         raise InputError(
@@ -58,6 +62,7 @@ def mask_of(mask: Any, name: str, image: np.ndarray, ndim: int) -> np.ndarray:
 
 
 def check_content(images: dict[str, np.ndarray]) -> None:
+    """Raises ``InputError`` where an image is constant, within its mask if it has one."""
     for name in ("fixed", "moving"):
         for index, image in enumerate(images[name]):
             mask = images.get(f"{name}_mask")
@@ -73,6 +78,7 @@ def check_content(images: dict[str, np.ndarray]) -> None:
 def pyramids_of(
     given: Any, kinds: tuple[str, ...], shape: tuple[int, ...], spacing: tuple[float, ...]
 ) -> tuple[Pyramid, ...]:
+    """A pyramid per transform, each of which fits the images."""
     each = (given,) * len(kinds) if isinstance(given, (str, Pyramid)) else tuple(given)
     if len(each) != len(kinds):
         raise InputError(f"pyramid must be one, or one per transform. Received: {len(each)}")
@@ -99,6 +105,7 @@ def pyramids_of(
 
 
 def check_samples(samples: Any, similarity: str, shape: tuple[int, ...]) -> None:
+    """Raises ``InputError`` on a number of samples that cannot be drawn or used."""
     if samples is None:
         return
     if isinstance(samples, bool) or int(samples) != samples or samples < 16:
@@ -110,6 +117,7 @@ def check_samples(samples: Any, similarity: str, shape: tuple[int, ...]) -> None
 
 
 def start_of(start: Any, batch: int, shape: tuple[int, ...], ndim: int) -> np.ndarray | None:
+    """The start as a displacement ``(batch, *shape, ndim)`` in voxels, or ``None``."""
     if start is None:
         return None
     if isinstance(start, Registration):

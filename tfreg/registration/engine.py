@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from keras import ops as keras_ops
@@ -175,7 +175,7 @@ class Clock:
     """Runs compiled functions; the time of compiling is kept apart."""
 
     # For which shapes a function was compiled: another pair of that size pays nothing.
-    _compiled: weakref.WeakKeyDictionary[Callable, set] = weakref.WeakKeyDictionary()
+    _compiled: ClassVar[weakref.WeakKeyDictionary[Callable, set]] = weakref.WeakKeyDictionary()
 
     def __init__(self) -> None:
         self.seconds = 0.0

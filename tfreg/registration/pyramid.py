@@ -156,7 +156,7 @@ def pyramid(
 
 def _octaves(shape: Sequence[int], spacing: Sequence[float]) -> list[tuple[tuple[int, ...], float]]:
     """Shrink factors of the levels, fine to coarse, and the edge of the voxel each aims at."""
-    found = []
+    found, voxels = [], math.inf
     for octave in range(_MOST_LEVELS):
         edge = min(spacing) * 2**octave
         factors = tuple(2 ** max(0, int(math.log2(edge / s + 1e-6))) for s in spacing)
