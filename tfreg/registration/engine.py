@@ -198,14 +198,18 @@ class Clock:
             shapes = tuple(np.shape(a) for a in arguments)
             known = self._compiled.setdefault(function, set())
             if shapes not in known:
-                known.add(shapes)
-                # What a caller set for this context, such as `uncompiled`, holds there too.
-                missing.append((contextvars.copy_context(), function, arguments))
+                missing.append((known, shapes, function, arguments))
         if not missing:
             return
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for done in [pool.submit(c.run, f, *arguments) for c, f, arguments in missing]:
-                _finished(done.result())
+            # What a caller set for this context, such as `uncompiled`, holds in the threads too.
+            runs = [
+                pool.submit(contextvars.copy_context().run, function, *arguments)
+                for _, _, function, arguments in missing
+            ]
+            for run, (known, shapes, _, _) in zip(runs, missing, strict=True):
+                _finished(run.result())
+                known.add(shapes)
         self.compile_seconds += time.perf_counter() - begin
 
 
