@@ -15,20 +15,42 @@ import keras
 from keras import ops as keras_ops
 
 from tfreg.errors import InputError
-from tfreg.layers import BSplineTransformer
+from tfreg.layers import BSplineTransformer, TPSTransformer
 from tfreg.registration import RegistrationModel
+
+# Section 3.2 and Table 1: what each variant changes in the baseline. C2 needs the size as well.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "bl": {},
+    "a1": {"downsampling": "max"},
+    "a2": {"downsampling": "convolution"},
+    "b1": {"spline": "quadratic"},
+    "b2": {"spline": "thin-plate"},
+    "c1": {"convolutions": 4},
+    "c2": {"full_image": True},
+}
+DOWNSAMPLINGS = ("average", "max", "convolution")
+SPLINES = ("cubic", "quadratic", "thin-plate")
 
 
 @keras.saving.register_keras_serializable(package="tfreg")
 class DIRNet(RegistrationModel):
-    """The baseline (BL) of the paper, for 2-D images of any size that its grid divides.
+    """The baseline (BL) of the paper and its six variants, for 2-D images.
+
+    All but the variant C2 take images of any size that the grid divides.
 
     Args:
-        poolings: number of 2x2 average poolings after the first 3x3 convolutions; the control
-            points are ``2 ** poolings`` pixels apart. 4 for the cardiac images, 2 for MNIST.
+        poolings: number of 2x2 down-samplings after the first 3x3 convolutions; the control points
+            are ``2 ** poolings`` pixels apart. 4 for the cardiac images, 2 for MNIST.
         kernels: kernels per convolution, 16 in the paper.
-        convolutions: number of 3x3 convolutions, 6 in the paper.
-        boundary: the spline outside its grid, see ``tfreg.ops.bspline_displacement``.
+        convolutions: number of 3x3 convolutions; 6 in the paper, 4 in its variant C1, whose patches
+            do not overlap.
+        boundary: the B-spline outside its grid, see ``tfreg.ops.bspline_displacement``.
+        downsampling: ``"average"`` pooling, ``"max"`` pooling (variant A1) or ``"convolution"``: of
+            2x2 kernels and stride 2 (A2).
+        spline: ``"cubic"``, ``"quadratic"`` (B1) or ``"thin-plate"`` (B2).
+        full_image: size of the images where every control point sees all of them (C2): in place of
+            the 1x1 convolutions one more 3x3 convolution and down-sampling, two dense layers of
+            1,024 nodes, and a dense output.
 
     Input shape:
         ``{"fixed", "moving"}``, each ``(batch, height, width, 1)``, intensities in [0, 1].
@@ -39,7 +61,7 @@ class DIRNet(RegistrationModel):
         ``(batch, height, width, 2)``, both in pixels, and the moved image.
 
     Raises:
-        ValueError: on fewer convolutions than poolings.
+        ValueError: on fewer convolutions than poolings, or an unknown option.
 
     Example:
 
@@ -59,6 +81,9 @@ class DIRNet(RegistrationModel):
         kernels: int = 16,
         convolutions: int = 6,
         boundary: str = "zero",
+        downsampling: str = "average",
+        spline: str = "cubic",
+        full_image: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(ndim=2, **kwargs)
@@ -67,10 +92,29 @@ class DIRNet(RegistrationModel):
                 "poolings must lie between 0 and the number of convolutions. "
                 f"Received: poolings={poolings}, convolutions={convolutions}"
             )
+        if downsampling not in DOWNSAMPLINGS:
+            raise ValueError(
+                f"downsampling must be one of {DOWNSAMPLINGS}. Received: {downsampling}"
+            )
+        if spline not in SPLINES:
+            raise ValueError(f"spline must be one of {SPLINES}. Received: spline={spline}")
+        if spline == "thin-plate" and boundary != "zero":
+            raise ValueError(
+                f"A thin-plate spline has no boundary rule. Received: boundary={boundary}"
+            )
+        self.spacing = 2**poolings
         self.poolings = poolings
         self.kernels = kernels
         self.convolutions = convolutions
         self.boundary = boundary
+        self.downsampling = downsampling
+        self.spline = spline
+        self.full_image = None if full_image is None else tuple(int(n) for n in full_image)
+        if self.full_image and any(n % (2 * self.spacing) for n in self.full_image):
+            raise ValueError(
+                f"full_image must be multiples of {2 * self.spacing} pixels. "
+                f"Received: full_image={self.full_image}"
+            )
 
         # Section 2.1, the ConvNet regressor. "Batch normalization and exponential linear units are
         # used throughout the network except in the final layer"; a normalised layer has no bias.
@@ -78,18 +122,40 @@ class DIRNet(RegistrationModel):
         for index in range(convolutions):
             regressor += _convolution(kernels, 3, f"conv3x3_{index + 1}")
             if index < poolings:
-                regressor.append(keras.layers.AveragePooling2D(2, name=f"pool_{index + 1}"))
-        for index in range(2):
-            regressor += _convolution(kernels, 1, f"conv1x1_{index + 1}")
-        regressor.append(keras.layers.Conv2D(2, 1, name="control_points"))
+                regressor += self._downsampling(index + 1)
+        if self.full_image is None:
+            for index in range(2):
+                regressor += _convolution(kernels, 1, f"conv1x1_{index + 1}")
+            regressor.append(keras.layers.Conv2D(2, 1, name="control_points"))
+        else:
+            grid = [n // self.spacing for n in self.full_image]
+            regressor += _convolution(kernels, 3, f"conv3x3_{convolutions + 1}")
+            regressor += self._downsampling(poolings + 1)
+            regressor.append(keras.layers.Flatten(name="flatten"))
+            for index in range(2):
+                name = f"dense_{index + 1}"
+                dense = keras.layers.Dense(1024, use_bias=False, name=name)
+                regressor += [dense, *_normalised(name)]
+            regressor.append(keras.layers.Dense(grid[0] * grid[1] * 2, name="control_points"))
+            regressor.append(keras.layers.Reshape((*grid, 2), name="grid"))
         self.regressor = regressor
 
-        # Section 2.2, the spatial transformer: a cubic B-spline on exactly the regressor's grid.
-        self.spacing = 2**poolings
-        self.transformer = BSplineTransformer((self.spacing, self.spacing), boundary)
+        # Section 2.2, the spatial transformer: a spline on exactly the regressor's grid.
+        if spline != "thin-plate":
+            order = {"cubic": 3, "quadratic": 2}[spline]
+            self.transformer = BSplineTransformer((self.spacing,) * 2, boundary, order)
+
+    def _downsampling(self, number: int) -> list[keras.layers.Layer]:
+        """One 2x2 down-sampling."""
+        name = f"pool_{number}"
+        if self.downsampling == "average":
+            return [keras.layers.AveragePooling2D(2, name=name)]
+        if self.downsampling == "max":
+            return [keras.layers.MaxPooling2D(2, name=name)]
+        return _convolution(self.kernels, 2, name, strides=2)
 
     def build(self, input_shape: Any = None) -> None:
-        shape = (None, None, None, 2)
+        shape = (None, *(self.full_image or (None, None)), 2)
         for layer in self.regressor:
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
@@ -106,9 +172,16 @@ class DIRNet(RegistrationModel):
         return features
 
     def displacement(self, parameters: Any) -> Any:
-        return self.transformer(parameters)
+        if self.spline != "thin-plate":
+            return self.transformer(parameters)
+        return TPSTransformer([n * self.spacing for n in parameters.shape[1:-1]])(parameters)
 
     def check_size(self, size: Sequence[int]) -> None:
+        if self.full_image and tuple(size) != self.full_image:
+            raise InputError(
+                f"This network sees the full image and takes {self.full_image} pixels only. "
+                f"Received: size={tuple(size)}"
+            )
         if any(n % self.spacing or n < self.spacing for n in size):
             raise InputError(
                 f"Image sizes must be multiples of {self.spacing} pixels for this network. "
@@ -122,15 +195,43 @@ class DIRNet(RegistrationModel):
             "kernels": self.kernels,
             "convolutions": self.convolutions,
             "boundary": self.boundary,
+            "downsampling": self.downsampling,
+            "spline": self.spline,
+            "full_image": self.full_image,
             "refine_learning_rate": self.refine_learning_rate,
             "refine_folding_weight": self.refine_folding_weight,
         }
 
 
-def _convolution(kernels: int, size: int, name: str) -> list[keras.layers.Layer]:
+def variant(name: str, size: Sequence[int], **options: Any) -> DIRNet:
+    """One of the networks of Table 1.
+
+    Args:
+        name: ``"bl"``, ``"a1"``, ``"a2"``, ``"b1"``, ``"b2"``, ``"c1"`` or ``"c2"``.
+        size: height and width of the images, to which C2 is bound.
+        options: of :class:`DIRNet`.
+
+    Raises:
+        InputError: on an unknown name.
+    """
+    if name not in VARIANTS:
+        raise InputError(f"A variant is one of {tuple(VARIANTS)}. Received: {name}")
+    changes = dict(VARIANTS[name])
+    if changes.pop("full_image", False):
+        changes["full_image"] = tuple(size)
+    return DIRNet(**{**changes, **options})
+
+
+def _convolution(kernels: int, size: int, name: str, strides: int = 1) -> list[keras.layers.Layer]:
     """Convolution with zero padding, batch normalisation, ELU."""
+    convolution = keras.layers.Conv2D(
+        kernels, size, strides, padding="same", use_bias=False, name=name
+    )
+    return [convolution, *_normalised(name)]
+
+
+def _normalised(name: str) -> list[keras.layers.Layer]:
     return [
-        keras.layers.Conv2D(kernels, size, padding="same", use_bias=False, name=name),
         keras.layers.BatchNormalization(name=f"{name}_bn"),
         keras.layers.Activation("elu", name=f"{name}_elu"),
     ]
