@@ -4,7 +4,7 @@ import argparse
 
 # Each recipe is a module of the zoo with ``add_arguments(parser)`` and ``run(options)``; it loads
 # only when it is named, so that `tfreg --help` stays quick.
-_RECIPES = {"dirnet-mnist": "zoo.dirnet.train"}
+_RECIPES = {"dirnet-cine": "zoo.dirnet.train_cine", "dirnet-mnist": "zoo.dirnet.train"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
