@@ -33,6 +33,11 @@ def uncompiled() -> Iterator[None]:
         _PLAIN.reset(token)
 
 
+def is_compiling() -> bool:
+    """Whether :func:`compiled` compiles here: not within :func:`uncompiled`."""
+    return keras.config.backend() == "jax" or not _PLAIN.get()
+
+
 def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     """Compiles ``function`` as a whole: an XLA island on TensorFlow, ``jit`` on JAX.
 
