@@ -1,6 +1,7 @@
 """greedy and ANTs SyN, each where its package is installed, in a process of its own."""
 
 import importlib.util
+import io
 import os
 import tempfile
 import time
@@ -92,7 +93,7 @@ def _greedy(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
     ndim = len(spacing)
     greedy = Greedy2D() if ndim == 2 else Greedy3D()
     window = "x".join(["2"] * ndim)
-    images = {"fixed": fixed, "moving": moving}
+    images = {"fixed": fixed, "moving": moving, "out": io.StringIO()}
     common = f"-i fixed moving -m NCC {window} -n 100x100x50 -threads {threads} -V 0"
     if masks:
         common += " -gm mask"
@@ -105,7 +106,11 @@ def _greedy(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
         greedy.execute(f"{common} -o warp", warp=None, **images)
     seconds = time.perf_counter() - begin
     if affine:
-        greedy.execute(f"-rf fixed -rc whole -r warp affine -threads {threads} -V 0", whole=None)
+        greedy.execute(
+            f"-rf fixed -rc whole -r warp affine -threads {threads} -V 0",
+            whole=None,
+            out=images["out"],
+        )
     field = sitk.GetArrayFromImage(greedy["whole" if affine else "warp"])
     return field[..., ::-1] / spacing + start, seconds
 

@@ -50,10 +50,10 @@ def blob():
     )
 
 
-def assert_follows(pair, displacement):
+def assert_follows(pair, displacement, within=0.4):
     error = np.mean(judge(pair, displacement, None)["tre"])
     start = np.mean(judge(pair, np.broadcast_to(pair.start, displacement.shape), None)["tre"])
-    assert start > 2 and error < 0.4
+    assert start > 2.4 and error < within
 
 
 def test_methods_agree_on_axes_spacing_mask_and_start(blob):
@@ -89,7 +89,7 @@ def test_other_tools_agree_too(blob, name, affine):
     tool = Tool(name, affine)
     try:
         displacement, seconds, _ = tool(blob)
-        assert_follows(blob, displacement)
+        assert_follows(blob, displacement, within=0.8)
         assert seconds > 0
     finally:
         tool.close()
