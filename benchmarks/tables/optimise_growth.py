@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--largest-others",
         type=int,
-        default=128,
-        help="largest edge of transforms but bspline (default: 128)",
+        default=64,
+        help="largest edge of transforms but bspline (default: 64)",
     )
 
 
