@@ -132,7 +132,8 @@ def _ants(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
         for a, o in sides
     )
     options: dict[str, Any] = {"syn_metric": "CC", "syn_sampling": 2}
-    options["reg_iterations"] = (100, 70, 50)
+    # In a volume the last level costs minutes.
+    options["reg_iterations"] = (100, 70, 50) if pair.fixed.ndim == 2 else (100, 70, 20)
     if not affine:
         options["initial_transform"] = "Identity"
     if pair.fixed_mask is not None:

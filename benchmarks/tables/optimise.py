@@ -25,7 +25,7 @@ TOOLS = tuple(NEEDS)
 THREADS = os.cpu_count() or 1  # all methods may use all cores
 TOOL_SETTINGS = (
     "greedy: NCC of radius 2, 100x100x50 iterations, its own smoothing; ANTs: SyN, CC of radius 2, "
-    "100x70x50 iterations, its files included in the time"
+    "100x70x50 iterations (3-D: 100x70x20), its files included in the time"
 )
 UNITS = {
     "dice": "1",
