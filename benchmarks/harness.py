@@ -139,6 +139,8 @@ class Table:
 
     def write(self, folder: Path, json_file: Path | None = None) -> None:
         """Writes ``table.md``, ``table.csv``, ``table.json`` and the figures, all or none."""
+        if not self.rows:
+            raise InputError(f"No method of {self.name} could run. {' '.join(self.notes)}")
         rows = [asdict(row) for row in self.rows]
         content = {
             "table": self.name,

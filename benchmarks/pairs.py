@@ -43,7 +43,7 @@ def file(name: str) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def cine(split: str, data: str, seed: int, limit: int | None = None) -> list[Pair]:
+def cine(split: str, data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
     """End diastole and end systole of every slice that shows myocardium twice, in both directions.
 
     ACDC (Bernard et al., IEEE TMI 37(11), 2018), split by patient. The phantoms of the three splits

@@ -72,6 +72,17 @@ def bad(folder, case):
     return path
 
 
+def simpleitk_reads(path):
+    """What the library does with a file, whatever the command makes of it."""
+    import SimpleITK as sitk
+
+    try:
+        sitk.ReadImage(str(path))
+    except RuntimeError:
+        return False
+    return True
+
+
 @pytest.mark.parametrize(
     ("case", "message"),
     [
@@ -89,12 +100,13 @@ def bad(folder, case):
 @pytest.mark.parametrize("place", ["fixed", "moving"])
 def test_bad_files(pair, capfd, case, message, place):
     path = bad(pair, case)
+    if case == "truncated" and simpleitk_reads(path):
+        pytest.skip("this version of libpng reads what is there of a truncated file")
     words = {"fixed": str(pair / "fixed.png"), "moving": str(pair / "moving.png"), place: str(path)}
     out = pair / "out"
+    capfd.readouterr()
     code = main(["register", *words.values(), "-m", "dirnet-phantom", "-o", str(out)])
     said = capfd.readouterr()
-    if case == "truncated" and code == 0:
-        pytest.skip("this version of libpng reads what is there of a truncated file")
     assert code == 2 and not out.exists()
     lines = said.err.strip().splitlines()
     assert lines[-1].startswith("tfreg register: ") and message in lines[-1]

@@ -6,7 +6,6 @@ the images and making the displacement field are not charged to elastix.
 """
 
 import contextlib
-import multiprocessing
 import os
 import tempfile
 import time
@@ -18,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.methods.worker import Worker
 from tfreg.errors import InputError
 
 
@@ -33,8 +33,9 @@ class Settings:
         seed: elastix' ``RandomSeed``.
         samples: random samples per iteration, new ones every time; ``None``: every voxel.
         affine: whether an affine registration goes before.
-        default: elastix' own default map for B-splines as it comes (Mattes MI, 256 iterations,
-            2048 samples, four levels); of the above it takes threads and seed only.
+        default: elastix' own default maps as they come (for B-splines Mattes MI and a penalty on
+            bending, 256 iterations, 2048 samples, four levels); of the above they take ``affine``,
+            threads and seed only.
     """
 
     iterations: int = 500
@@ -95,10 +96,6 @@ class Settings:
         return [affine, spline] if self.affine else [spline]
 
 
-class ElastixError(RuntimeError):
-    """One registration failed; the message is the line of elastix' log that says why."""
-
-
 class Elastix:
     """A warm elastix worker.
 
@@ -115,11 +112,9 @@ class Elastix:
 
         if importlib.util.find_spec("itk") is None:
             raise InputError('elastix is not installed: pip install "tfreg[bench]".')
-        self.settings = settings
-        self.timeout = timeout
+        # Passing the number of threads to the call crashes itk-elastix 0.25.
+        self.worker = Worker(_serve, (settings,), settings.threads, timeout)
         self.cold_seconds: float | None = None
-        self._process: Any = None
-        self._pipe: Any = None
 
     def __call__(
         self,
@@ -141,60 +136,21 @@ class Elastix:
             Displacement ``(*spatial, ndim)`` in voxels, seconds, and the worker's peak MiB.
 
         Raises:
-            ElastixError: if elastix reports an error, crashes or takes too long. The worker is
-                replaced, and the next pair is registered as if nothing had happened.
+            WorkerError: if elastix reports an error, crashes or takes too long.
         """
         begin = time.perf_counter()
-        if self._process is None:
-            self._start()
-        try:
-            images = fixed.astype("float32"), moving.astype("float32")
-            self._pipe.send((*images, spacing, fixed_mask, start))
-            if not self._pipe.poll(self.timeout):
-                raise ElastixError(f"no answer within {self.timeout:g} s")
-            answer = self._pipe.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            self._process.join(5)
-            code = self._process.exitcode
-            self.close()
-            raise ElastixError(f"the worker died with exit code {code}") from None
-        except ElastixError:
-            self.close()
-            raise
-        if isinstance(answer, str):
-            raise ElastixError(answer)
+        images = fixed.astype("float32"), moving.astype("float32")
+        answer = self.worker.ask((*images, spacing, fixed_mask, start))
         if self.cold_seconds is None:
             self.cold_seconds = time.perf_counter() - begin
         return answer
 
     def close(self) -> None:
         """Ends the worker."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._pipe.close()
-        self._process = self._pipe = None
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        before = os.environ.get("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-        # The thread count is read once, when ITK loads; passing it to the call crashes 0.25.
-        os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(self.settings.threads)
-        try:
-            self._process = context.Process(
-                target=_worker, args=(theirs, self.settings), daemon=True
-            )
-            self._process.start()
-        finally:
-            if before is None:
-                del os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"]
-            else:
-                os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = before
-        theirs.close()
+        self.worker.close()
 
 
-def _worker(pipe: Connection, settings: Settings) -> None:
+def _serve(pipe: Connection, settings: Settings) -> None:
     import resource
 
     import itk
@@ -229,10 +185,11 @@ def _register(
     start = np.zeros(fixed.ndim) if start is None else np.array(start, float)
     parameters = itk.ParameterObject.New()
     if settings.default:
-        default = parameters.GetDefaultParameterMap("bspline")
-        default["RandomSeed"] = [str(settings.seed)]
-        default["WriteResultImage"] = ["false"]
-        parameters.AddParameterMap(default)
+        for stage in ("affine", "bspline") if settings.affine else ("bspline",):
+            default = parameters.GetDefaultParameterMap(stage)
+            default["RandomSeed"] = [str(settings.seed)]
+            default["WriteResultImage"] = ["false"]
+            parameters.AddParameterMap(default)
     else:
         for stage in settings.parameters(fixed.ndim):
             parameters.AddParameterMap(stage)

@@ -31,8 +31,9 @@ class Instance:
             options["fixed_mask"] = np.stack([pair.fixed_mask for pair in pairs])
         ndim = first.fixed.ndim
         if first.start is not None:
-            shift = np.concatenate([np.eye(ndim), np.array(first.start)[:, None]], axis=1)
-            options["start"] = shift
+            shifts = np.array([pair.start for pair in pairs])[..., None]
+            unit = np.broadcast_to(np.eye(ndim), (len(pairs), ndim, ndim))
+            options["start"] = np.concatenate([unit, shifts], axis=-1)
         answer = register(
             np.stack([pair.fixed for pair in pairs]),
             np.stack([pair.moving for pair in pairs]),

@@ -1,21 +1,20 @@
 """greedy and ANTs SyN, each where its package is installed, in a process of its own."""
 
 import importlib.util
-import multiprocessing
+import io
 import os
+import tempfile
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 
+from benchmarks.methods.worker import Worker
 from benchmarks.pairs import Pair
 
 NEEDS = {"greedy": "picsl_greedy", "ANTs SyN": "ants"}
-
-
-class ToolError(RuntimeError):
-    """A tool failed; the message says why."""
 
 
 class Tool:
@@ -23,45 +22,25 @@ class Tool:
 
     Args:
         name: ``"greedy"`` or ``"ANTs SyN"``.
+        affine: whether an affine registration comes first.
         threads: threads that it may use.
         timeout: seconds that a pair may take.
     """
 
-    def __init__(self, name: str, threads: int = 1, timeout: float = 1200.0) -> None:
-        self.name = name
-        self.timeout = timeout
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        names = ("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "OMP_NUM_THREADS")
-        before = {key: os.environ.get(key) for key in names}
-        os.environ.update(dict.fromkeys(names, str(threads)))  # read once, when ITK loads
-        try:
-            arguments = (theirs, name, threads)
-            self._process = context.Process(target=_worker, args=arguments, daemon=True)
-            self._process.start()
-        finally:
-            for key, value in before.items():
-                os.environ.pop(key) if value is None else os.environ.update({key: value})
-        theirs.close()
+    def __init__(
+        self, name: str, affine: bool = False, threads: int = 1, timeout: float = 1200.0
+    ) -> None:
+        self.worker = Worker(_serve, (name, affine, threads), threads, timeout)
 
     def __call__(self, pair: Pair) -> tuple[np.ndarray, float, float]:
         """Registers one pair; answers its displacement in voxels, seconds and peak MiB."""
-        self._pipe.send(pair)
-        if not self._pipe.poll(self.timeout):
-            raise ToolError(f"no answer within {self.timeout:g} s")
-        try:
-            answer = self._pipe.recv()
-        except EOFError:
-            raise ToolError("the worker died") from None
-        if isinstance(answer, str):
-            raise ToolError(answer)
-        return answer
+        # Labels and points are nothing that a method may see.
+        bare = {"fixed_labels": None, "moving_labels": None}
+        return self.worker.ask(replace(pair, **bare, fixed_points=None, moving_points=None))
 
     def close(self) -> None:
         """Ends the worker."""
-        self._process.kill()
-        self._process.join()
-        self._pipe.close()
+        self.worker.close()
 
 
 def installed(name: str) -> bool:
@@ -69,7 +48,7 @@ def installed(name: str) -> bool:
     return importlib.util.find_spec(NEEDS[name]) is not None
 
 
-def _worker(pipe: Connection, name: str, threads: int) -> None:
+def _serve(pipe: Connection, name: str, affine: bool, threads: int) -> None:
     import resource
 
     run = {"greedy": _greedy, "ANTs SyN": _ants}[name]
@@ -79,7 +58,7 @@ def _worker(pipe: Connection, name: str, threads: int) -> None:
         except EOFError:
             return
         try:
-            displacement, seconds = run(pair, threads)
+            displacement, seconds = run(pair, affine, threads)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             pipe.send((displacement, seconds, peak))
         except Exception as error:  # whatever the tool throws is its answer
@@ -105,7 +84,7 @@ def _images(pair: Pair) -> tuple[Any, ...]:
     return (*images, spacing, start)
 
 
-def _greedy(pair: Pair, threads: int) -> tuple[np.ndarray, float]:
+def _greedy(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
     """NCC in windows of 5 voxels, three levels, greedy's own smoothing."""
     import SimpleITK as sitk
     from picsl_greedy import Greedy2D, Greedy3D
@@ -114,23 +93,36 @@ def _greedy(pair: Pair, threads: int) -> tuple[np.ndarray, float]:
     ndim = len(spacing)
     greedy = Greedy2D() if ndim == 2 else Greedy3D()
     window = "x".join(["2"] * ndim)
-    command = f"-i fixed moving -o warp -m NCC {window} -n 100x100x50 -s 2vox 1vox"
-    command += f" -threads {threads} -V 0"
-    extra = {}
+    images = {"fixed": fixed, "moving": moving, "out": io.StringIO()}
+    common = f"-i fixed moving -m NCC {window} -n 100x100x50 -threads {threads} -V 0"
     if masks:
-        command += " -gm mask"
-        extra["mask"] = masks[0]
+        common += " -gm mask"
+        images["mask"] = masks[0]
     begin = time.perf_counter()
-    greedy.execute(command, fixed=fixed, moving=moving, warp=None, **extra)
+    if affine:
+        greedy.execute(f"{common} -a -dof 12 -ia-identity -o affine", affine=None, **images)
+        greedy.execute(f"{common} -it affine -o warp", warp=None, **images)
+    else:
+        greedy.execute(f"{common} -o warp", warp=None, **images)
     seconds = time.perf_counter() - begin
-    field = sitk.GetArrayFromImage(greedy["warp"])
+    if affine:
+        greedy.execute(
+            f"-rf fixed -rc whole -r warp affine -threads {threads} -V 0",
+            whole=None,
+            out=images["out"],
+        )
+    field = sitk.GetArrayFromImage(greedy["whole" if affine else "warp"])
     return field[..., ::-1] / spacing + start, seconds
 
 
-def _ants(pair: Pair, threads: int) -> tuple[np.ndarray, float]:
-    """``SyNOnly`` with its defaults but for cross correlation as its metric."""
+def _ants(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
+    """SyN with cross correlation, three levels, the last at full resolution.
+
+    ANTsPy writes its transforms to files, which is part of the time.
+    """
     import ants
 
+    ants.config._random_seed = 1  # without the rest of deterministic mode: one thread
     spacing = np.array(pair.spacing)
     start = np.zeros(len(spacing)) if pair.start is None else np.array(pair.start)
     sides = ((pair.fixed, 0 * start), (pair.moving, -start * spacing))
@@ -139,22 +131,28 @@ def _ants(pair: Pair, threads: int) -> tuple[np.ndarray, float]:
         ants.from_numpy(a.astype("float32"), spacing=list(spacing), origin=list(map(float, o)))
         for a, o in sides
     )
-    extra = {}
+    options: dict[str, Any] = {"syn_metric": "CC", "syn_sampling": 2}
+    # In a volume the last level costs minutes.
+    options["reg_iterations"] = (100, 70, 50) if pair.fixed.ndim == 2 else (100, 70, 20)
+    if not affine:
+        options["initial_transform"] = "Identity"
     if pair.fixed_mask is not None:
-        extra["mask"] = ants.from_numpy(
+        options["mask"] = ants.from_numpy(
             pair.fixed_mask.astype("float32"), spacing=list(spacing), origin=[0.0] * len(spacing)
         )
-    begin = time.perf_counter()
-    answer = ants.registration(
-        fixed,
-        moving,
-        "SyNOnly",
-        initial_transform="Identity",
-        syn_metric="CC",
-        syn_sampling=2,
-        random_seed=1,
-        **extra,
-    )
-    seconds = time.perf_counter() - begin
-    field = next(ants.image_read(t) for t in answer["fwdtransforms"] if t.endswith(".nii.gz"))
-    return field.numpy() / spacing + start, seconds
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
+        answer = ants.registration(
+            fixed,
+            moving,
+            "SyN" if affine else "SyNOnly",
+            outprefix=os.path.join(folder, "ants"),
+            **options,
+        )
+        seconds = time.perf_counter() - begin
+        transforms = answer["fwdtransforms"]
+        whole = ants.apply_transforms(
+            fixed, moving, transforms, compose=os.path.join(folder, "whole")
+        )
+        field = ants.image_read(whole).numpy()
+    return field / spacing + start, seconds

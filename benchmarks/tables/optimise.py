@@ -11,18 +11,21 @@ import numpy as np
 
 from benchmarks import evaluate
 from benchmarks.harness import Row, Table
-from benchmarks.methods.elastix import Elastix, ElastixError, Settings
+from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.instance import Instance
-from benchmarks.methods.others import NEEDS, Tool, ToolError, installed
+from benchmarks.methods.others import NEEDS, Tool, installed
+from benchmarks.methods.worker import WorkerError
 from benchmarks.pairs import Pair
 from tfreg import metrics
+from tfreg.registration import forget
 from tfreg.viz import new_figure
 
 OURS = {f"tfreg {setting}": {"pyramid": setting} for setting in ("fast", "default", "accurate")}
 TOOLS = tuple(NEEDS)
 THREADS = os.cpu_count() or 1  # all methods may use all cores
 TOOL_SETTINGS = (
-    "greedy: NCC 2x2, 100x100x50 iterations, smoothing 2vox 1vox; ANTs: SyNOnly, CC radius 2"
+    "greedy: NCC of radius 2, 100x100x50 iterations, its own smoothing; ANTs: SyN, CC of radius 2, "
+    "100x70x50 iterations (3-D: 100x70x20), its files included in the time"
 )
 UNITS = {
     "dice": "1",
@@ -33,7 +36,6 @@ UNITS = {
     "seconds": "s",
     "seconds_batched": "s",
     "compile": "s",
-    "peak_mib": "MiB",
 }
 
 
@@ -48,7 +50,7 @@ class Measurement:
         ours: options of ``register`` by the name of the method.
         label: the label whose Dice is measured, where pairs have labels.
         batch: pairs per batch of ours; 0: one at a time only.
-        repeats: how often one pair at a time is registered, the median counts.
+        affine: whether the tools that have no settings here begin with an affine registration.
     """
 
     table: Table
@@ -57,7 +59,7 @@ class Measurement:
     ours: dict[str, dict[str, Any]] = field(default_factory=lambda: OURS)
     label: int | None = None
     batch: int = 0
-    repeats: int = 1
+    affine: bool = False
 
     def run(self, method: str) -> list[np.ndarray]:
         """Measures one method and returns its displacements, for a figure."""
@@ -71,9 +73,9 @@ class Measurement:
             if not installed(method):
                 self.table.notes.append(f"{method}: skipped, {NEEDS[method]} is not installed.")
                 return []
-            tool = Tool(method, THREADS)
+            tool = Tool(method, self.affine, THREADS)
             try:
-                return self._theirs(method, tool, ToolError)
+                return self._theirs(method, tool)
             finally:
                 tool.close()
         elastix = Elastix(replace(self.elastix[method], threads=THREADS), timeout=1200)
@@ -82,23 +84,20 @@ class Measurement:
             return elastix(pair.fixed, pair.moving, pair.spacing, pair.fixed_mask, pair.start)
 
         try:
-            return self._theirs(method, call, ElastixError)
+            return self._theirs(method, call)
         finally:
             elastix.close()
 
     def _ours(self, method: str, register: Instance) -> list[np.ndarray]:
         from tqdm import tqdm
 
-        times: dict[str, list[float]] = {"seconds": [], "compile": []}
-        times["compile"].append(register(self.pairs[:1])[2])
+        forget()  # what an earlier method compiled is not given to this one
+        times = {"seconds": [], "compile": [register(self.pairs[:1])[2]]}
         fields = []
         for pair in tqdm(self.pairs, desc=method, unit="pair"):
-            taken = []
-            for _ in range(self.repeats):
-                displacement, seconds, _ = register([pair])
-                taken.append(seconds)
+            displacement, seconds, _ = register([pair])
             fields.append(displacement[0])
-            times["seconds"].append(float(np.median(taken)))
+            times["seconds"].append(seconds)
         if self.batch:
             chosen = [self.pairs[i % len(self.pairs)] for i in range(self.batch)]
             register(chosen)
@@ -106,22 +105,22 @@ class Measurement:
         self._judge(method, fields, times)
         return fields
 
-    def _theirs(self, method: str, call: Callable, error: type) -> list[np.ndarray]:
+    def _theirs(self, method: str, call: Callable) -> list[np.ndarray]:
         from tqdm import tqdm
 
-        fields, seconds, peak = [], [], 0.0
-        with contextlib.suppress(error):
+        fields, seconds = [], []
+        with contextlib.suppress(WorkerError):
             call(_small(self.pairs[0]))  # warm: the libraries are loaded
         for pair in tqdm(self.pairs, desc=method, unit="pair"):
             try:
-                displacement, taken, peak = call(pair)
-            except error as reason:
+                displacement, taken, _ = call(pair)
+            except WorkerError as reason:
                 self.table.notes.append(f"{method} failed on {pair.name}: {reason}")
                 displacement, taken = _start(pair), None
             fields.append(displacement)
             if taken is not None:
                 seconds.append(taken)
-        times = {"seconds": seconds, "peak_mib": [peak]} if seconds else {}
+        times = {"seconds": seconds} if seconds else {}
         self._judge(method, fields, times)
         return fields
 

@@ -24,6 +24,18 @@ def test_no_level_is_too_small(setting, transform, shape):
     assert levels[-1].shrink == (1,) * len(shape)
 
 
+def test_large_volumes_have_more_levels_and_their_fast_ones_do_without_the_finest():
+    finest = {
+        (setting, kind): pyramid(setting, kind, (160, 160, 160), (1.0,) * 3).levels[-1].shrink
+        for setting in ("fast", "default")
+        for kind in ("bspline", "affine")
+    }
+    assert finest["default", "bspline"] == (1, 1, 1)
+    assert {v for k, v in finest.items() if k != ("default", "bspline")} == {(2, 2, 2)}
+    sizes = [len(pyramid("default", "bspline", (n,) * 3, (1.0,) * 3).levels) for n in (32, 256)]
+    assert sizes == [1, 4]
+
+
 def test_grid_spacing_is_in_the_unit_of_the_spacing():
     one, half = (pyramid("fast", "bspline", (128, 128), (s, s)).levels[-1] for s in (1.0, 0.5))
     assert one.grid_spacing == 2 * half.grid_spacing
@@ -35,6 +47,8 @@ def test_grid_spacing_is_in_the_unit_of_the_spacing():
         {"shrink": 0},
         {"shrink": (1, 1.5)},
         {"shrink": True},
+        {"shrink": [1, 2]},
+        {"learning_rate": None},
         {"smoothing": -1},
         {"grid_spacing": 0},
         {"steps": -1},
@@ -59,5 +73,7 @@ def test_settings_can_be_changed():
     found = pyramid("fast", "bspline", (64, 64), (1.0, 1.0))
     longer = dataclasses.replace(found.levels[-1], steps=7)
     assert dataclasses.replace(found, levels=(longer,)).levels[0].steps == 7
+    with pytest.raises(InputError, match="b-spline"):
+        pyramid("fast", "b-spline", (64, 64), (1.0, 1.0))
     with pytest.raises(InputError, match="quick"):
         pyramid("quick", "bspline", (64, 64), (1.0, 1.0))

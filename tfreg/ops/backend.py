@@ -33,6 +33,11 @@ def uncompiled() -> Iterator[None]:
         _PLAIN.reset(token)
 
 
+def is_compiling() -> bool:
+    """Whether :func:`compiled` compiles here: not within :func:`uncompiled`."""
+    return keras.config.backend() == "jax" or not _PLAIN.get()
+
+
 def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     """Compiles ``function`` as a whole: an XLA island on TensorFlow, ``jit`` on JAX.
 
@@ -56,9 +61,14 @@ def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
         # Nothing in keras.ops needs AutoGraph, which rewrites every function that it meets.
         options = {"jit_compile": True, "reduce_retracing": False, "autograph": False}
         island = tf.function(_Island(function), **options)
-        return functools.wraps(function)(
-            lambda *args: function(*args) if _PLAIN.get() else island(*args)
-        )
+
+        def run(*args: Any) -> Any:
+            if not _PLAIN.get():
+                return island(*args)
+            # Arrays become tensors, as the island would make them.
+            return function(*(keras.ops.convert_to_tensor(arg) for arg in args))
+
+        return functools.wraps(function)(run)
     if backend == "jax":
         return _jit(function, variables)
     return function

@@ -2,6 +2,7 @@
 
 from tfreg.registration.answer import Check, LevelReport, Registration
 from tfreg.registration.instance import register
+from tfreg.registration.level import forget
 from tfreg.registration.model import RegistrationModel
 from tfreg.registration.pyramid import SETTINGS, Level, Pyramid, pyramid
 
@@ -13,6 +14,7 @@ __all__ = [
     "Pyramid",
     "Registration",
     "RegistrationModel",
+    "forget",
     "pyramid",
     "register",
 ]

@@ -18,7 +18,7 @@ from tfreg.registration.transforms import TRANSFORMS
 
 def kinds_of(transform: str | Sequence[str]) -> tuple[str, ...]:
     """Names of the transforms, in sequence."""
-    kinds = (transform,) if isinstance(transform, str) else tuple(transform)
+    kinds = tuple(transform) if isinstance(transform, (list, tuple)) else (transform,)
     if not kinds or any(kind not in TRANSFORMS for kind in kinds):
         raise InputError(f"transform must be of {TRANSFORMS}. Received: transform={transform}")
     return kinds
@@ -27,9 +27,9 @@ def kinds_of(transform: str | Sequence[str]) -> tuple[str, ...]:
 def ndim_of(fixed: Any, spacing: Any, ndim: int | None) -> int:
     """2 or 3, where need be from the images."""
     if ndim is None:
-        ndim = len(spacing) if spacing is not None else np.ndim(fixed)
-        if np.ndim(fixed) == 4:
-            raise InputError("A batch needs ndim=2 or ndim=3. Received: a 4-D array")
+        ndim = np.ndim(fixed)
+        if ndim == 4 or (spacing is not None and np.shape(spacing) == (ndim - 1,)):
+            raise InputError(f"A batch needs ndim=2 or ndim=3. Received: shape={np.shape(fixed)}")
     if ndim not in (2, 3):
         raise InputError(f"Images are 2-D or 3-D. Received: {ndim} axes")
     return ndim
@@ -39,7 +39,7 @@ def spacing_of(spacing: Any, ndim: int) -> tuple[float, ...]:
     """Size of a voxel per axis; 1 each where nothing is given."""
     if spacing is None:
         return (1.0,) * ndim
-    values = tuple(float(s) for s in spacing)
+    values = tuple(float(s) for s in np.atleast_1d(spacing))
     if len(values) != ndim or not all(np.isfinite(s) and s > 0 for s in values):
         raise InputError(f"spacing must be {ndim} positive numbers. Received: spacing={spacing}")
     return values
@@ -51,7 +51,7 @@ def mask_of(mask: Any, name: str, image: np.ndarray, ndim: int) -> np.ndarray:
     if array.shape[1:] != image.shape[1:] or len(array) not in (1, len(image)):
         raise InputError(
             f"{name} must have the shape of its image. "
-            f"Received: {array.shape[1:-1]}, image {image.shape[1:-1]}"
+            f"Received: {array.shape[:-1]}, image {image.shape[:-1]}, batch first"
         )
     if (array < 0).any():
         raise InputError(f"{name} must be 0 or more. Received: {array.min()}")
@@ -79,7 +79,7 @@ def pyramids_of(
     given: Any, kinds: tuple[str, ...], shape: tuple[int, ...], spacing: tuple[float, ...]
 ) -> tuple[Pyramid, ...]:
     """A pyramid per transform, each of which fits the images."""
-    each = (given,) * len(kinds) if isinstance(given, (str, Pyramid)) else tuple(given)
+    each = tuple(given) if isinstance(given, (list, tuple)) else (given,) * len(kinds)
     if len(each) != len(kinds):
         raise InputError(f"pyramid must be one, or one per transform. Received: {len(each)}")
     found = []
@@ -104,11 +104,14 @@ def pyramids_of(
     return tuple(found)
 
 
-def check_samples(samples: Any, similarity: str, shape: tuple[int, ...]) -> None:
-    """Raises ``InputError`` on a number of samples that cannot be drawn or used."""
+def check_samples(samples: Any, seed: Any, similarity: str) -> None:
+    """Raises ``InputError`` on a number of samples, or a seed, that cannot be used."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise InputError(f"seed must be an integer, 0 or more. Received: seed={seed}")
     if samples is None:
         return
-    if isinstance(samples, bool) or int(samples) != samples or samples < 16:
+    whole = isinstance(samples, (int, np.integer)) and not isinstance(samples, bool)
+    if not whole or samples < 16:
         raise InputError(f"samples must be an integer, 16 or more. Received: samples={samples}")
     if similarity not in VOXELWISE:
         raise InputError(
@@ -139,18 +142,24 @@ def start_of(start: Any, batch: int, shape: tuple[int, ...], ndim: int) -> np.nd
 
 
 def check_overlap(displacement: np.ndarray | None, images: dict[str, np.ndarray]) -> None:
-    """At least one voxel of the fixed image must start inside the moving image."""
-    if displacement is None:
-        return
+    """Raises ``InputError`` where no voxel of a fixed image, within the masks, starts in the moving
+    one."""
+    if displacement is None and not {"fixed_mask", "moving_mask"} & set(images):
+        return  # voxel 0 of both is in the same place
     size = np.array(images["moving"].shape[1:-1])
-    where = np.moveaxis(np.indices(displacement.shape[1:-1], dtype="float32"), 0, -1)
-    for index, field in enumerate(displacement):
-        target = where + field
-        inside = ((target >= 0) & (target <= size - 1)).all(axis=-1)
+    for index in range(len(images["fixed"])):
+        inside = np.ones(images["fixed"].shape[1:-1], bool)
         if "fixed_mask" in images:
-            inside &= images["fixed_mask"][index, ..., 0] > 0
-        if not inside.any():
+            inside = images["fixed_mask"][index, ..., 0] > 0
+        places = np.argwhere(inside)
+        target = places if displacement is None else places + displacement[index][inside]
+        target = target[((target >= 0) & (target <= size - 1)).all(axis=-1)]
+        if "moving_mask" in images:
+            nearest = tuple((target + 0.5).astype(int).T)
+            target = target[images["moving_mask"][index][(*nearest, 0)] > 0]
+        if not len(target):
             raise InputError(
-                "start must bring the images to overlap. Received: a start that takes every voxel "
-                f"of fixed image {index} outside the moving image"
+                "The images must overlap where the registration starts. Received: fixed image "
+                f"{index} with no voxel{' of its mask' * ('fixed_mask' in images)} inside the "
+                f"{'mask of the ' * ('moving_mask' in images)}moving image"
             )

@@ -1,6 +1,5 @@
 """Running the levels of an instance optimisation: the plan, its compilation, the descent."""
 
-import contextvars
 import os
 import time
 import weakref
@@ -12,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops as keras_ops
 
+from tfreg.ops.backend import is_compiling
 from tfreg.registration import level as levels
 from tfreg.registration.answer import LevelReport
 from tfreg.registration.images import unit_scale
@@ -88,8 +88,7 @@ def descend(
     stages: tuple[Stage, ...],
     images: dict[str, np.ndarray],
     displacement: Any,
-    samples: int | None,
-    seed: int,
+    voxels: dict[tuple[int, ...], np.ndarray],
     clock: "Clock",
     progress: Callable[[LevelReport], Any] | None,
 ) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...]]:
@@ -100,8 +99,10 @@ def descend(
         and the reports of the levels.
     """
     name = stages[0].problem.similarity
-    units = {**images, **{key: scaled_for(name, images[key]) for key in ("fixed", "moving")}}
-    low, scale = unit_scale(images["moving"])
+    units = dict(images)
+    for key in ("fixed", "moving"):
+        units[key] = scaled_for(name, images[key], images.get(f"{key}_mask"))
+    low, scale = unit_scale(images["moving"], images.get("moving_mask"))
     whole = {**units, "moving": images["moving"], "low": low, "scale": scale.astype("float32")}
     reports: list[LevelReport] = []
     first = accepted = None
@@ -110,18 +111,16 @@ def descend(
         for problem, level in stage.steps:
             if previous is not None:
                 refine = levels.refinement(previous.transform, problem.transform)
-                parameters = clock.run(refine, parameters)
+                parameters = refine(parameters)
             begin = clock.seconds
-            data = _on_grid(problem.transform.grid, level, units, displacement, clock)
-            if samples is not None:
-                data["voxels"] = _draw(problem.transform.grid, samples, seed)
+            data = _on_grid(problem.transform.grid, level, units, displacement)
+            if problem.sampled:
+                data["voxels"] = voxels[problem.transform.grid.shrink]
             settings = (level.steps, level.learning_rate, level.decay, stage.tolerance)
-            parameters, after, before, taken = clock.run(
-                levels.descent(problem, tuple(data)),
-                *_settings(*settings),
-                parameters,
-                np.float32(level.weight),
-                *data.values(),
+            run = levels.descent(problem, tuple(data))
+            weight = np.float32(level.weight)
+            parameters, after, before, taken = run(
+                *_settings(*settings), parameters, weight, *data.values()
             )
             previous = problem
             report = LevelReport(
@@ -137,8 +136,7 @@ def descend(
                 progress(report)
         data = dict(whole) if displacement is None else {**whole, "start": displacement}
         finish = levels.conclusion(stage.problem, stage.full, tuple(data))
-        answer = clock.run(finish, parameters, *data.values())
-        displacement, before, after, better, moved = answer
+        displacement, before, after, better, moved = finish(parameters, *data.values())
         first = before if first is None else first
         accepted = better if accepted is None else keras_ops.logical_or(accepted, better)
     answer = (displacement, first, after, accepted, moved)
@@ -149,52 +147,79 @@ def _settings(steps: int, learning_rate: float, decay: float, tolerance: float) 
     return np.int32(steps), np.float32(learning_rate), np.float32(decay), np.float32(tolerance)
 
 
-def _on_grid(
-    grid: Grid, level: Level, images: dict[str, Any], displacement: Any, clock: "Clock"
-) -> dict[str, Any]:
+def _on_grid(grid: Grid, level: Level, images: dict[str, Any], displacement: Any) -> dict[str, Any]:
     """Images, masks and start on the grid of a level."""
     data = dict(images)
     if max(grid.shrink) > 1 or level.smoothing:
         small = levels.shrink(grid.shrink, float(level.smoothing))
-        data = dict(zip(data, clock.run(small, *data.values()), strict=True))
+        data = dict(zip(data, small(*data.values()), strict=True))
     if displacement is not None:
         data["start"] = displacement
         if max(grid.shrink) > 1:
-            data["start"] = clock.run(levels.shrink_displacement(grid.shrink), displacement)
+            data["start"] = levels.shrink_displacement(grid.shrink)(displacement)
     return data
 
 
-def _draw(grid: Grid, samples: int, seed: int) -> np.ndarray:
-    """Flat indices of the voxels of a level that the similarity looks at, sorted."""
-    voxels = int(np.prod(grid.shape))
-    rng = np.random.default_rng([seed, *grid.shrink])
-    return np.sort(rng.choice(voxels, min(samples, voxels), replace=False)).astype("int32")
+def draw(
+    stages: tuple[Stage, ...], mask: np.ndarray | None, samples: int | None, seed: int
+) -> dict[tuple[int, ...], np.ndarray]:
+    """The voxels that the similarity looks at, by the shrink factors of a level.
+
+    Args:
+        stages: the plan.
+        mask: that of the fixed images, or ``None``; voxels are drawn where any of them has weight.
+        samples: how many per level, all where there are fewer; ``None``: no drawing.
+        seed: of the draw.
+
+    Returns:
+        Flat indices, sorted, int32.
+    """
+    if samples is None:
+        return {}
+    found = {}
+    for grid in {problem.transform.grid for stage in stages for problem, _ in stage.steps}:
+        candidates = np.arange(np.prod(grid.shape))
+        if mask is not None:
+            places = np.argwhere(mask.any(axis=(0, -1))) // np.array(grid.shrink)
+            candidates = np.unique(np.ravel_multi_index(tuple(places.T), grid.shape))
+        rng = np.random.default_rng([seed, *grid.shrink])
+        chosen = rng.choice(candidates, min(samples, len(candidates)), replace=False)
+        found[grid.shrink] = np.sort(chosen).astype("int32")
+    return found
 
 
 class Clock:
-    """Runs compiled functions; the time of compiling is kept apart."""
+    """Runs compiled functions; the time of compiling is kept apart.
+
+    Attributes:
+        seconds: time since the clock was made, without compiling.
+        compile_seconds: that of compiling.
+    """
 
     # For which shapes a function was compiled: another pair of that size pays nothing.
     _compiled: ClassVar[weakref.WeakKeyDictionary[Callable, set]] = weakref.WeakKeyDictionary()
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self._begin = time.perf_counter()
         self.compile_seconds = 0.0
 
-    def run(self, function: Callable, *arguments: Any) -> Any:
-        """The function's answer, computed to the end."""
-        begin = time.perf_counter()
-        answer = _finished(function(*arguments))
-        self.seconds += time.perf_counter() - begin
-        return answer
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._begin - self.compile_seconds
 
     def compile(
-        self, stages: tuple[Stage, ...], sizes: Sizes, batch: int, samples: int | None
+        self,
+        stages: tuple[Stage, ...],
+        sizes: Sizes,
+        batch: int,
+        voxels: dict[tuple[int, ...], np.ndarray],
     ) -> None:
         """Compiles what the stages need and is not there yet, several functions at a time."""
+        if not is_compiling():
+            return
         begin = time.perf_counter()
         missing = []
-        for function, arguments in _calls(stages, sizes, batch, samples):
+        for function, arguments in _calls(stages, sizes, batch, voxels):
             shapes = tuple(np.shape(a) for a in arguments)
             known = self._compiled.setdefault(function, set())
             if shapes not in known:
@@ -202,11 +227,7 @@ class Clock:
         if not missing:
             return
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            # What a caller set for this context, such as `uncompiled`, holds in the threads too.
-            runs = [
-                pool.submit(contextvars.copy_context().run, function, *arguments)
-                for _, _, function, arguments in missing
-            ]
+            runs = [pool.submit(function, *arguments) for _, _, function, arguments in missing]
             for run, (known, shapes, _, _) in zip(runs, missing, strict=True):
                 _finished(run.result())
                 known.add(shapes)
@@ -214,7 +235,10 @@ class Clock:
 
 
 def _calls(
-    stages: tuple[Stage, ...], sizes: Sizes, batch: int, samples: int | None
+    stages: tuple[Stage, ...],
+    sizes: Sizes,
+    batch: int,
+    voxels: dict[tuple[int, ...], np.ndarray],
 ) -> Iterator[tuple[Callable, tuple]]:
     """All functions of the stages with arguments of the right shapes; no descent takes a step."""
 
@@ -240,8 +264,8 @@ def _calls(
                 data = {**data, "start": zeros(*problem.transform.grid.shape, ndim)}
                 if max(shrink) > 1:
                     yield levels.shrink_displacement(shrink), tuple(start.values())
-            if samples is not None:
-                data = {**data, "voxels": _draw(problem.transform.grid, samples, 0)}
+            if problem.sampled:
+                data = {**data, "voxels": voxels[shrink]}
             parameters = problem.transform.start(batch)
             settings = (*_settings(-1, 1, 1, 0), parameters, np.float32(0))
             yield levels.descent(problem, tuple(data)), (*settings, *data.values())
@@ -256,9 +280,7 @@ def _calls(
         yield finish, (stage.problem.transform.start(batch), *data.values())
 
 
-def _finished(answer: Any) -> Any:
+def _finished(answer: Any) -> None:
     """Waits for what the backend may still be computing."""
     for part in answer if isinstance(answer, tuple) else (answer,):
-        if hasattr(part, "block_until_ready"):
-            part.block_until_ready()
-    return answer
+        keras_ops.convert_to_numpy(keras_ops.reshape(part, (-1,))[:1])

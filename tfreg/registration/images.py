@@ -52,13 +52,19 @@ def unit_range(images: np.ndarray) -> np.ndarray:
     return ((images - low.astype("float64")) * scale).astype("float32")
 
 
-def unit_scale(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unit_scale(images: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The ``low`` and ``scale`` of each image with which ``(image - low) scale`` is in [0, 1].
+
+    Args:
+        images: ``(batch, *spatial, 1)``.
+        mask: of the same shape: where the range is taken; ``None``: everywhere.
 
     Returns:
         Two arrays ``(batch, 1, ..., 1)``: float32, and float64 since an extent may exceed float32.
     """
-    axes = tuple(range(1, images.ndim))
-    low = images.min(axis=axes, keepdims=True)
-    extent = images.max(axis=axes, keepdims=True).astype("float64") - low
+    options = {"axis": tuple(range(1, images.ndim)), "keepdims": True}
+    where = True if mask is None else mask > 0
+    low = images.min(**options, where=where, initial=np.inf)
+    high = images.max(**options, where=where, initial=-np.inf)
+    extent = high.astype("float64") - low
     return low, 1 / np.where(extent > 0, extent, 1)

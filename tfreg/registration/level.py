@@ -71,10 +71,19 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
     if problem.moving_mask:
         mask = _within(mask, warp(data["moving_mask"], keras_ops.stop_gradient(where), **_OUTSIDE))
     compare = similarity_of(problem.similarity, True, problem.transform.grid.voxels)
-    return compare(fixed, moved, mask=mask)
+    return _defined(compare(fixed, moved, mask=mask), mask)
 
 
 _OUTSIDE = {"mode": "constant"}  # of a mask: nothing lies there
+_WORST = -1e3  # below what any similarity can be
+
+
+def _defined(values: Any, mask: Any) -> Any:
+    """Where no voxel is left to compare, the worst value: no overlap is no answer."""
+    if mask is None:
+        return values
+    some = keras_ops.sum(mask, axis=tuple(range(1, len(mask.shape)))) > 0
+    return keras_ops.where(some, values, _WORST)
 
 
 def _within(mask: Any, moved_mask: Any) -> Any:
@@ -91,13 +100,12 @@ def _picked(values: Any, voxels: Any) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def shrink(factors: tuple[int, ...], smoothing: float) -> Callable:
-    """Compiled: images or masks ``(batch, *spatial, 1)`` to the grid of a level."""
+    """Compiled: images, then masks, ``(batch, *spatial, 1)``, to the grid of a level."""
 
-    def run(*images: Any) -> tuple[Any, ...]:
-        found = []
-        for image in images:
-            small = ops.downsample(image, factors)
-            found.append(ops.smooth(small, (smoothing,) * len(factors)) if smoothing else small)
+    def run(fixed: Any, moving: Any, *masks: Any) -> tuple[Any, ...]:
+        found = [ops.downsample(image, factors) for image in (fixed, moving, *masks)]
+        if smoothing:  # a mask keeps its border
+            found[:2] = [ops.smooth(image, (smoothing,) * len(factors)) for image in found[:2]]
         return tuple(found)
 
     return ops.compiled(run)
@@ -161,7 +169,8 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
             mask = data.get("fixed_mask")
             if problem.moving_mask:
                 mask = _within(mask, ops.resample(data["moving_mask"], displacement, **_OUTSIDE))
-            return compare(data["fixed"], (moved - data["low"]) * data["scale"], mask=mask)
+            similarity = compare(data["fixed"], (moved - data["low"]) * data["scale"], mask=mask)
+            return _defined(similarity, mask)
 
         total = problem.total(parameters, data.get("start"), full)
         start = data["start"] if problem.started else keras_ops.zeros_like(total)
@@ -177,3 +186,12 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
         return displacement, before, after, better, keras_ops.where(chosen, moved, unmoved)
 
     return ops.compiled(run)
+
+
+def forget() -> None:
+    """Drops all compiled functions of :func:`tfreg.registration.register` and their memory.
+
+    They are kept per shape and setting, 64 of a kind; the next registration compiles its own again.
+    """
+    for function in (shrink, shrink_displacement, descent, refinement, conclusion):
+        function.cache_clear()

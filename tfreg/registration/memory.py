@@ -7,14 +7,15 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.registration.pyramid import Pyramid
 
-# Peak memory in float32 values per voxel of the largest level and pair, measured with
-# `python -m benchmarks run optimise-growth`, rounded up; a batch needs so much per pair.
+# Peak memory in float32 values per voxel of the largest level and pair, rounded up from
+# `python -m benchmarks run optimise-growth` (30 to 48 from 128^3 on); and what compiling takes.
 _VALUES_PER_VOXEL = {"velocity": 80}
-_OTHERS = 40
+_OTHERS = 48
+_COMPILING = 2**28
 
 
 def estimate(images: dict[str, np.ndarray], kinds: tuple[str, ...], pyramids: Any) -> int:
-    """Bytes that the registration will need at most, images included."""
+    """Bytes that the registration will need, images included: a guess on the safe side for NCC."""
     batch, *shape, _ = images["fixed"].shape
     most = 0
     for kind, stage in zip(kinds, pyramids, strict=True):
@@ -23,7 +24,7 @@ def estimate(images: dict[str, np.ndarray], kinds: tuple[str, ...], pyramids: An
             voxels = np.prod([-(-n // f) for n, f in zip(shape, factors, strict=True)], dtype=float)
             most = max(most, 4 * batch * voxels * _VALUES_PER_VOXEL.get(kind, _OTHERS))
     at_the_end = 4 * batch * np.prod(shape, dtype=float) * 16  # the answer, on the full grid
-    return int(max(most, at_the_end)) + sum(array.nbytes for array in images.values())
+    return _COMPILING + int(max(most, at_the_end)) + sum(array.nbytes for array in images.values())
 
 
 def available() -> int | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tfreg.errors import InputError
+from tfreg.registration.transforms import LINEAR, TRANSFORMS
 
 SETTINGS = ("fast", "default", "accurate")
 _SMALLEST = 24  # no level is made whose finest shrunk axis would have fewer voxels
@@ -62,7 +63,9 @@ class Level:
     def __post_init__(self) -> None:
         shrink = self.shrink if isinstance(self.shrink, tuple) else (self.shrink,)
         if any(isinstance(f, bool) or not isinstance(f, int) or f < 1 for f in shrink):
-            raise InputError(f"shrink must be positive integers. Received: shrink={self.shrink}")
+            raise InputError(
+                f"shrink must be a positive integer or a tuple of such. Received: {self.shrink!r}"
+            )
         if isinstance(self.steps, bool) or int(self.steps) != self.steps or self.steps < 0:
             raise InputError(f"steps must be an integer, 0 or more. Received: steps={self.steps}")
         if not 0 <= self.decay <= 1:
@@ -73,7 +76,9 @@ class Level:
                 raise InputError(f"{name} must be 0 or more. Received: {name}={value}")
         for name in ("learning_rate", "grid_spacing"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
+            if value is None and name == "grid_spacing":
+                continue
+            if value is None or not (math.isfinite(value) and value > 0):
                 raise InputError(f"{name} must be positive. Received: {name}={value}")
 
     def shrink_of(self, ndim: int) -> tuple[int, ...]:
@@ -123,7 +128,7 @@ def pyramid(
         A pyramid, to use as it is or to change with ``dataclasses.replace``.
 
     Raises:
-        InputError: on an unknown setting.
+        InputError: on an unknown setting or transform.
 
     Example:
 
@@ -134,7 +139,9 @@ def pyramid(
     """
     if setting not in SETTINGS:
         raise InputError(f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {setting}")
-    linear = transform not in ("bspline", "dense", "velocity")
+    if transform not in TRANSFORMS:
+        raise InputError(f"transform must be one of {TRANSFORMS}. Received: transform={transform}")
+    linear = transform in LINEAR
     chosen = (_LINEAR if linear else _FREE_FORM)[setting]
     octaves = _octaves(shape, spacing)
     if (linear or setting == "fast") and len(octaves) > 1 and math.prod(shape) > _MANY:

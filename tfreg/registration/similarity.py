@@ -10,7 +10,7 @@ from keras import ops
 from tfreg import losses
 from tfreg.errors import InputError
 from tfreg.losses.means import weighted_sum
-from tfreg.registration.images import unit_range
+from tfreg.registration.images import unit_scale
 
 SIMILARITIES: dict[str, Callable] = {
     "ncc": losses.ncc,
@@ -46,8 +46,9 @@ def quick_ncc(fixed: Any, moved: Any, mask: Any = None) -> Any:
         total(v) for v in (weighted, weighted * fixed, weighted * moved)
     )
     floor = 1e-7 * count  # a standard deviation of 3e-4 of the range
-    variance_fixed = square_fixed - sum_fixed * sum_fixed / count + floor
-    variance_moved = square_moved - sum_moved * sum_moved / count + floor
+    # Never below the floor: of many voxels with little contrast rounding is as large.
+    variance_fixed = ops.maximum(square_fixed - sum_fixed * sum_fixed / count, 0.0) + floor
+    variance_moved = ops.maximum(square_moved - sum_moved * sum_moved / count, 0.0) + floor
     covariance = product - sum_fixed * sum_moved / count
     return covariance / ops.sqrt(variance_fixed * variance_moved)
 
@@ -74,6 +75,12 @@ def similarity_of(
     return quick_ncc if quick and name == "ncc" else SIMILARITIES[name]
 
 
-def scaled_for(name: str, images: Any) -> Any:
-    """Images ``(batch, *spatial, 1)`` scaled to [0, 1], for ``ncc`` to [-1/2, 1/2]."""
-    return unit_range(images) - np.float32(0.5 if name == "ncc" else 0.0)
+def scaled_for(name: str, images: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """Images ``(batch, *spatial, 1)`` scaled to [0, 1], for ``ncc`` to [-1/2, 1/2].
+
+    With a mask the range is that within it, and what exceeds it outside is clipped: padding or
+    metal beside the organ does not squeeze the contrast of the organ.
+    """
+    low, scale = unit_scale(images, mask)
+    scaled = ((images - low.astype("float64")) * scale).astype("float32")
+    return np.clip(scaled, 0, 1) - np.float32(0.5 if name == "ncc" else 0.0)

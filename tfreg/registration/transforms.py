@@ -154,7 +154,11 @@ class FreeFormTransform:
             return losses.bspline_bending_energy(cells, (1,) * self.grid.ndim, "edge")
         if regulariser == "bending":
             return losses.bending_energy(cells)
-        return losses.diffusion(cells)
+        if min(self.control_points) > 1:
+            return losses.diffusion(cells)
+        # Along an axis of one control point nothing differs: twice the same point says so.
+        twice = [(0, 0), *((0, int(n == 1)) for n in self.control_points), (0, 0)]
+        return losses.diffusion(keras_ops.pad(cells, twice, "symmetric"))
 
 
 def transform_of(kind: str, grid: Grid, grid_spacing: float | None) -> Any:
