@@ -12,10 +12,19 @@ import pytest
 from tfreg.errors import InputError
 from tfreg.training import Checkpoint, fit
 from zoo.dirnet import train as recipe
-from zoo.dirnet.train import read_log, train
+from zoo.dirnet.train import train
 from zoo.presets import build, describe
+from zoo.recipes import read_log
 
-OPTIONS = {"data": "phantom", "digit": 3, "learning_rate": 3e-3, "schedule": "cosine", "seed": 0}
+SETTINGS = {
+    "data": "phantom",
+    "digit": 3,
+    "iterations": 100,
+    "batch": 32,
+    "learning_rate": 3e-3,
+    "schedule": "cosine",
+    "seed": 0,
+}
 
 
 def weights_of(folder, name="x"):
@@ -66,9 +75,9 @@ def test_a_finished_training_is_not_repeated_and_makes_a_loadable_preset(tmp_pat
     from zoo import presets
 
     monkeypatch.setattr(recipe, "digits", functools.cache(recipe.digits))  # drawn once, not thrice
-    first = train("x", tmp_path / "dirnet", iterations=100, verbose=0, **OPTIONS)
+    first = train("x", tmp_path / "dirnet", SETTINGS, verbose=0)
     before = os.path.getmtime(tmp_path / "dirnet" / "checkpoint-100.weights.h5")
-    again = train("x", tmp_path / "dirnet", iterations=100, verbose=0, **OPTIONS)
+    again = train("x", tmp_path / "dirnet", SETTINGS, verbose=0)
     assert os.path.getmtime(tmp_path / "dirnet" / "checkpoint-100.weights.h5") == before
     assert again.score == first.score
     monkeypatch.setattr(presets, "_ROOT", tmp_path)
@@ -78,9 +87,7 @@ def test_a_finished_training_is_not_repeated_and_makes_a_loadable_preset(tmp_pat
     model = build(preset)
     model.load_weights(preset.weights_path)
     with pytest.raises(InputError, match="another learning_rate"):
-        train(
-            "x", tmp_path / "dirnet", iterations=100, verbose=0, **{**OPTIONS, "learning_rate": 1}
-        )
+        train("x", tmp_path / "dirnet", {**SETTINGS, "learning_rate": 1}, verbose=0)
 
 
 def test_checkpoint_refuses_what_it_cannot_use(tmp_path):

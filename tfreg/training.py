@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,7 @@ def fit(
     recipe: dict[str, Any],
     steps_per_epoch: int = STEPS_PER_EPOCH,
     validation: Any = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
 ) -> None:
     """Trains a compiled model for a number of steps, from its last checkpoint if there is one.
@@ -113,6 +114,7 @@ def fit(
         recipe: what identifies the training, see :class:`Checkpoint`.
         steps_per_epoch: steps between checkpoints, validations and lines of the log.
         validation: a batch on which the loss is taken after each epoch.
+        callbacks: further callbacks.
         verbose: as in ``keras.Model.fit``.
 
     Raises:
@@ -135,7 +137,7 @@ def fit(
         epochs=steps // steps_per_epoch,
         steps_per_epoch=steps_per_epoch,
         validation_data=validation,
-        callbacks=[keras.callbacks.TerminateOnNaN(), log, checkpoint],
+        callbacks=[keras.callbacks.TerminateOnNaN(), log, checkpoint, *callbacks],
         shuffle=False,
         verbose=verbose,
     )

@@ -30,3 +30,42 @@ def test_seeds_decide():
     one, same, other = (bodies.hearts(1, seed=s, size=48) for s in (1, 1, 2))
     np.testing.assert_array_equal(one.moving, same.moving)
     assert np.abs(one.fixed - other.fixed).max() > 0.1
+
+
+def test_the_tissue_of_a_beating_heart_is_followed_between_any_two_frames():
+    hearts = bodies.beating_hearts(2, frames=8, seed=4, size=96)
+    assert hearts.systole == 3 and hearts.images.dtype == np.float32
+    grid = np.moveaxis(np.indices((96, 96)), 0, -1).astype(float)
+    for heart, fixed, moving in ((0, 0, 3), (1, 3, 0), (0, 2, 6)):
+        u = hearts.displacement(heart, fixed, moving)
+        there = np.moveaxis(grid + u, -1, 0)
+        label = hearts.labels[heart]
+        moved = ndimage.map_coordinates(label[moving], there, order=0)
+        seen = label[fixed] > 0
+        assert (moved == label[fixed])[seen].mean() > 0.97
+        image = hearts.images[heart]
+        after = ndimage.map_coordinates(image[moving], there, order=1) - image[fixed]
+        before = image[moving] - image[fixed]
+        assert np.abs(after)[seen].mean() < 0.4 * np.abs(before)[seen].mean()
+        back = hearts.displacement(heart, moving, fixed)
+        points = there.reshape(2, -1).T
+        there_and_back = u + np.stack([at(back[..., k], points) for k in (0, 1)], -1).reshape(
+            u.shape
+        )
+        assert np.abs(there_and_back[8:-8, 8:-8]).max() < 0.05
+    assert (hearts.displacement(0, 5, 5) == 0).all()
+
+
+def test_a_beating_heart_contracts_until_systole_and_rests_far_away():
+    hearts = bodies.beating_hearts(1, frames=10, seed=1)
+    cavity = (hearts.labels[0] == 3).sum(axis=(1, 2))
+    assert cavity.argmin() == hearts.systole and cavity.argmax() == 0
+    u = hearts.displacement(0, 0, hearts.systole)
+    corners = u[[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert np.abs(corners).max() < 0.3 and np.abs(u).max() > 3
+
+
+@pytest.mark.parametrize("options", [{"count": 0}, {"frames": 3}, {"size": 8}])
+def test_a_bad_sequence_is_named(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))}="):
+        bodies.beating_hearts(**{"count": 1, **options})

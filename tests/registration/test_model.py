@@ -5,6 +5,7 @@ import zoo
 from tfreg import ops
 from tfreg.data import phantoms
 from tfreg.errors import InputError
+from tfreg.registration import Level, Pyramid
 
 pytestmark = pytest.mark.on_jax
 
@@ -126,7 +127,7 @@ def test_bad_images_are_named(model, fixed, moving, message):
         model.register(fixed, moving)
 
 
-@pytest.mark.parametrize("refine", [-1, 2.5, True])
+@pytest.mark.parametrize("refine", [-1, 2.5, True, "slow", None, float("nan")])
 def test_bad_refine(model, refine):
     with pytest.raises(InputError, match="refine"):
         model.register(IMAGE, IMAGE, refine=refine)
@@ -181,3 +182,19 @@ def test_units_of_intensity_do_not_matter(model, pairs, scale):
 def test_the_widest_range_of_float32_makes_no_nan(model, pairs):
     image = np.where(pairs[0][3] > 128, np.float32(3e38), np.float32(-3e38))
     assert np.isfinite(model.register(image, image).displacement).all()
+
+
+def test_refining_with_a_finer_grid_adds_to_the_networks_answer(model, pairs):
+    level = Level(grid_spacing=2, steps=40, weight=0.02)
+    alone, refined = (model.register(*pairs, refine=n) for n in (0, Pyramid((level,))))
+    np.testing.assert_allclose(refined.similarity_before, alone.similarity_before, atol=1e-6)
+    assert (refined.similarity_after > alone.similarity_after - 1e-5).all()
+    assert refined.similarity_after.mean() > alone.similarity_after.mean() + 0.01
+    assert refined.levels[0].shape == refined.displacement.shape[1:-1]
+    added = np.abs(refined.displacement - alone.displacement).mean()
+    assert 0 < added < np.abs(refined.displacement).mean()
+    fixed, moving = (side[1] for side in pairs)
+    single = model.register(fixed, moving, refine=Pyramid((level,)))
+    assert isinstance(single.similarity_before, float) and single.moved.shape == fixed.shape
+    named = model.register(fixed, moving, refine="fast")
+    assert named.similarity_after > alone.similarity_after[1] - 1e-5

@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.dirnet.model import DIRNet
+from tfreg.errors import InputError
+from zoo.dirnet.model import VARIANTS, DIRNet, variant
 
 pytestmark = pytest.mark.on_jax
 
@@ -91,3 +92,108 @@ def test_normalised_layers_have_no_bias_and_the_activation_is_elu():
     assert [c.kernel_size for c in convolutions] == [(3, 3)] * 6 + [(1, 1)] * 3
     kinds = {a.activation.__name__ for a in layers if isinstance(a, keras.layers.Activation)}
     assert kinds == {"elu"}
+
+
+SIZES = {  # trainable parameters at 256x256, by hand from section 2.1 and the variants of 3.2
+    "bl": 12_610,
+    "a1": 12_610,
+    "a2": 12_610 + 4 * (2 * 2 * 16 * 16 + 32),
+    "b1": 12_610,
+    "b2": 12_610,
+    "c1": 7_938,
+    "c2": (288 + 6 * 2304 + 7 * 32) + 2 * (1024 * 1024 + 2 * 1024) + (1024 * 512 + 512),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_have_the_papers_grid_and_size(name):
+    model = variant(name, (256, 256))
+    model.build()
+    assert parameters_of(model) == SIZES[name]
+    shape = (None, 256, 256, 2)
+    for layer in model.regressor:
+        shape = layer.compute_output_shape(shape)
+    assert shape == (None, 16, 16, 2)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_answer_save_and_load(name, rng, numpy, tmp_path):
+    model = variant(name, (64, 64), kernels=2)
+    pair = inputs(rng, 64)
+    answer = model(pair)
+    assert tuple(answer["parameters"].shape) == (2, 4, 4, 2)
+    assert tuple(answer["displacement"].shape) == (2, 64, 64, 2)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(numpy(again(pair)["moved"]), numpy(answer["moved"]))
+
+
+def test_what_a_variant_changes():
+    kinds = {
+        name: [type(y).__name__ for y in variant(name, (64, 64)).regressor] for name in VARIANTS
+    }
+    assert kinds["a1"] == [k.replace("Average", "Max") for k in kinds["bl"]]
+    assert kinds["a2"].count("Conv2D") == kinds["bl"].count("Conv2D") + 4
+    assert kinds["b1"] == kinds["b2"] == kinds["bl"]
+    assert kinds["c1"].count("Conv2D") == kinds["bl"].count("Conv2D") - 2
+    tail = ["Conv2D", "BatchNormalization", "Activation", "AveragePooling2D", "Flatten"]
+    dense = ["Dense", "BatchNormalization", "Activation"]
+    assert kinds["c2"][-13:] == [*tail, *dense, *dense, "Dense", "Reshape"]
+    strided = [y for y in variant("a2", (64, 64)).regressor if getattr(y, "strides", 0) == (2, 2)]
+    assert [y.kernel_size for y in strided] == [(2, 2)] * 4
+
+
+@pytest.mark.parametrize("name", ["b1", "b2", "bl"])
+def test_the_spline_of_a_variant_has_its_support(name, numpy):
+    """One control point moves: 3 cells of it for order 2, 4 for order 3, everything for B2."""
+    parameters = np.zeros((1, 8, 8, 2), "float32")
+    parameters[0, 4, 4, 0] = 1
+    u = numpy(variant(name, (128, 128)).displacement(parameters))[0, ..., 0]
+    reached = int((np.abs(u).max(axis=1) > 1e-6).sum())
+    expected = {"b1": 3 * 16, "bl": 4 * 16, "b2": 128}[name]
+    assert abs(reached - expected) <= 1 + 3 * (name == "b2") and 0.3 < u.max() < 1.1
+
+
+def test_a_network_of_the_full_image_takes_no_other_size():
+    model = variant("c2", (64, 64), kernels=2)
+    with pytest.raises(InputError, match=r"takes \(64, 64\)"):
+        model.register(np.eye(96), np.eye(96))
+    with pytest.raises(InputError, match="variant is one of"):
+        variant("d1", (64, 64))
+    for options in ({"downsampling": "mean"}, {"spline": "linear"}, {"full_image": (60, 64)}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            DIRNet(**options)
+    with pytest.raises(ValueError, match="boundary rule"):
+        DIRNet(spline="thin-plate", boundary="edge")
+
+
+def test_the_cine_recipe_sees_no_test_patient(monkeypatch, tmp_path):
+    from tfreg.data import cine
+    from zoo import recipes
+    from zoo.dirnet import train_cine
+
+    asked, given = [], {}
+    frames = cine.frames
+
+    def spy(split, sources):
+        asked.append(split)
+        return frames(split, sources)
+
+    monkeypatch.setattr(cine, "frames", spy)
+    monkeypatch.setattr(
+        recipes, "train", lambda model, pairs, held_out, *rest, **_: given.update(pairs=pairs)
+    )
+    settings = {"variant": "bl", "data": "phantom", "batch": 4, "seed": 0}
+    train_cine.train("x", tmp_path, settings)
+    assert sorted(asked) == ["train", "validation"]
+    assert len(given["pairs"].images) == len(frames("train", ("phantom",)).images)
+
+
+@pytest.mark.real_data
+def test_training_frames_are_of_no_test_patient():
+    from tfreg.data import cine
+    from zoo.dirnet.train_cine import DATA
+
+    seen = {split: {*cine.frames(split, DATA["all"]).patients} for split in cine.SPLITS}
+    assert seen["test"] and not seen["test"] & (seen["train"] | seen["validation"])
+    assert not seen["train"] & seen["validation"]

@@ -18,8 +18,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for moved.png, moved.npy, displacement.npy, figure.png and registration.json",
     )
     parser.add_argument(
-        "--refine", type=int, default=0, metavar="N", help="steps of instance optimisation"
+        "--refine",
+        type=_refinement,
+        default=0,
+        metavar="N",
+        help="instance optimisation: steps on the network's own parameters, or fast, default or "
+        "accurate for a finer B-spline",
     )
+
+
+def _refinement(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """Data sets, phantoms with known displacements, and pipelines of image pairs."""
 
-from tfreg.data import bodies, cine, mnist, phantoms
+from tfreg.data import acdc, bodies, cine, mnist, phantoms, sunnybrook
 from tfreg.data.pairs import PairSampler
 
-__all__ = ["PairSampler", "bodies", "cine", "mnist", "phantoms"]
+__all__ = ["PairSampler", "acdc", "bodies", "cine", "mnist", "phantoms", "sunnybrook"]

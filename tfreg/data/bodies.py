@@ -32,6 +32,82 @@ class PhantomPairs:
     labels: dict[int, str]
 
 
+@dataclass(frozen=True)
+class BeatingHearts:
+    """Cine sequences of phantom hearts.
+
+    Attributes:
+        images: ``(n, frames, size, size)`` float32 in [0, 1]; frame 0 is the end of diastole.
+        labels: ``(n, frames, size, size)`` uint8.
+        systole: the frame at the end of systole.
+        spacing: size of a pixel in mm per axis.
+        names: names of the labels.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    systole: int
+    spacing: tuple[float, float]
+    names: dict[int, str]
+    _hearts: tuple["_Heart", ...]
+    _phases: np.ndarray
+
+    def displacement(self, heart: int, fixed: int, moving: int) -> np.ndarray:
+        """The true displacement between two frames, ``(size, size, 2)`` float64 in pixels.
+
+        ``moving(x + u(x))`` shows the tissue that ``fixed(x)`` shows.
+
+        Args:
+            heart: which of the hearts.
+            fixed, moving: numbers of the frames.
+        """
+        one = self._hearts[heart]
+        grid = _grid(self.images.shape[2:])
+        template = grid + one.motion(grid, self._phases[fixed])
+        phase = self._phases[moving]
+        return _inverse(template, lambda x: one.motion(x, phase)) - grid
+
+
+def beating_hearts(count: int, frames: int = 20, seed: int = 0, size: int = 128) -> BeatingHearts:
+    """Short-axis hearts over a cycle; the displacement between any two frames is known.
+
+    The wall thickens and moves inwards with a texture that is the tissue's own; what lies further
+    away rests. Each frame has noise of its own and a field of brightness that rests.
+
+    Args:
+        count: number of hearts.
+        frames: frames per cycle, 4 or more.
+        seed: seed of the generator.
+        size: pixels along each axis.
+
+    Example:
+
+    >>> from tfreg.data import bodies
+    >>> hearts = bodies.beating_hearts(1, frames=6, size=64)
+    >>> hearts.images.shape, hearts.displacement(0, fixed=0, moving=2).shape
+    ((1, 6, 64, 64), (64, 64, 2))
+    """
+    if count < 1 or frames < 4 or size < 16:
+        raise ValueError(
+            "count must be positive, frames 4 or more and size 16 or more. "
+            f"Received: count={count}, frames={frames}, size={size}"
+        )
+    rng = np.random.default_rng(seed)
+    grid = _grid((size, size))
+    systole = round(0.35 * frames)
+    turn = np.interp(np.arange(frames), (0, systole, frames), (0, 0.5, 1))
+    phases = (1 - np.cos(2 * np.pi * turn)) / 2
+    hearts = tuple(_Heart(rng, size) for _ in range(count))
+    images, labels = [], []
+    for heart in hearts:
+        drawn = [heart.draw(grid, phase, rng) for phase in phases]
+        images.append([image for image, _ in drawn])
+        labels.append([label for _, label in drawn])
+    return BeatingHearts(
+        np.array(images), np.array(labels), systole, (1.5, 1.5), _HEART, hearts, phases
+    )
+
+
 def hearts(count: int, seed: int = 0, size: int = 128) -> PhantomPairs:
     """Short-axis hearts: fixed at the end of diastole, moving at the end of systole.
 
@@ -53,39 +129,61 @@ def hearts(count: int, seed: int = 0, size: int = 128) -> PhantomPairs:
     grid = _grid((size, size))
     pairs = []
     for _ in range(count):
-        centre = size / 2 + rng.normal(0, size / 40, 2)
-        cavity, wall = size * rng.uniform(0.11, 0.16), size * rng.uniform(0.055, 0.08)
-        angle, texture = rng.uniform(-0.6, 0.2), _texture(rng, 2)
-        contraction, reach = rng.uniform(0.35, 0.65), 1.5 * cavity
-        drift = rng.normal(0, size / 100, 2)
+        heart = _Heart(rng, size)
+        points = heart.centre + (heart.cavity + heart.wall / 2) * _circle(16)
+        sides = []
+        for phase in (0.0, 1.0):
+            where = _inverse(points, lambda x, h=heart, p=phase: h.motion(x, p))
+            sides.append((*heart.draw(grid, phase, rng), where))
+        pairs.append(sides)
+    return _stacked(pairs, (1.5, 1.5), _HEART)
 
-        def systole(x, centre=centre, contraction=contraction, reach=reach, drift=drift):
-            offset = x - centre
-            square = (offset**2).sum(axis=-1, keepdims=True) / reach**2
-            return drift + contraction * offset * np.exp(-square)
 
-        def template(x, centre=centre, cavity=cavity, wall=wall, angle=angle, texture=texture):
-            offset = x - centre
-            radius = np.hypot(offset[..., 0], offset[..., 1])
-            turned = offset[..., 0] * np.sin(angle) + offset[..., 1] * np.cos(angle)
-            side = offset - 1.25 * (cavity + wall) * -np.array([np.sin(angle), np.cos(angle)])
-            right = np.hypot(side[..., 0], side[..., 1]) - 1.15 * cavity
-            right = np.maximum(right, np.maximum(cavity + wall - radius, turned))
-            labels = np.zeros(x.shape[:-1], "uint8")
-            labels[right < 0] = 1
-            labels[radius < cavity + wall] = 2
-            labels[radius < cavity] = 3
-            image = 0.35 + 0.25 * texture(x / size)
-            for distance, value in ((right, 0.8), (radius - cavity - wall, 0.25)):
-                inside = 1 / (1 + np.exp(np.clip(distance / 0.7, -50, 50)))
-                image = image + (value + 0.08 * texture(3 * x / size) - image) * inside
-            inside = 1 / (1 + np.exp(np.clip((radius - cavity) / 0.7, -50, 50)))
-            return image + (0.85 - image) * inside, labels
+_HEART = {1: "right ventricle", 2: "myocardium", 3: "left ventricle"}
 
-        points = centre + (cavity + wall / 2) * _circle(16)
-        pairs.append(_pair(rng, template, lambda x: 0 * x, systole, grid, grid, points))
-    names = {1: "right ventricle", 2: "myocardium", 3: "left ventricle"}
-    return _stacked(pairs, (1.5, 1.5), names)
+
+class _Heart:
+    """One heart: its shape at the end of diastole, its motion, its picture."""
+
+    def __init__(self, rng: np.random.Generator, size: int) -> None:
+        self.size = size
+        self.centre = size / 2 + rng.normal(0, size / 40, 2)
+        self.cavity, self.wall = size * rng.uniform(0.11, 0.16), size * rng.uniform(0.055, 0.08)
+        self.angle, self.texture = rng.uniform(-0.6, 0.2), _texture(rng, 2)
+        self.contraction, self.reach = rng.uniform(0.35, 0.65), 1.5 * self.cavity
+        self.drift, self.brightness = rng.normal(0, size / 100, 2), _texture(rng, 2)
+
+    def motion(self, x: np.ndarray, phase: float) -> np.ndarray:
+        """From a pixel to what it shows of the heart at the end of diastole; systole is 1."""
+        offset = x - self.centre
+        square = (offset**2).sum(axis=-1, keepdims=True) / self.reach**2
+        inwards = self.contraction * offset * np.exp(-square)
+        return phase * (inwards + self.drift * np.exp(-square / 6))
+
+    def draw(self, grid: np.ndarray, phase: float, rng: np.random.Generator) -> tuple:
+        """Image and labels at one phase."""
+        image, labels = self._template(grid + self.motion(grid, phase))
+        image = image * (1 + 0.1 * self.brightness(0.15 * grid / self.size))
+        return _noisy(image, rng), labels
+
+    def _template(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        cavity, wall, texture = self.cavity, self.wall, self.texture
+        sin, cos = np.sin(self.angle), np.cos(self.angle)
+        offset = x - self.centre
+        radius = np.hypot(offset[..., 0], offset[..., 1])
+        turned = offset[..., 0] * sin + offset[..., 1] * cos
+        side = offset + 1.25 * (cavity + wall) * np.array([sin, cos])
+        right = np.hypot(side[..., 0], side[..., 1]) - 1.15 * cavity
+        right = np.maximum(right, np.maximum(cavity + wall - radius, turned))
+        labels = np.zeros(x.shape[:-1], "uint8")
+        labels[right < 0] = 1
+        labels[radius < cavity + wall] = 2
+        labels[radius < cavity] = 3
+        image = 0.35 + 0.25 * texture(x / self.size)
+        for distance, value in ((right, 0.8), (radius - cavity - wall, 0.25)):
+            tissue = value + 0.08 * texture(3 * x / self.size)
+            image = image + (tissue - image) * _within(distance)
+        return image + (0.85 - image) * _within(radius - cavity), labels
 
 
 def lungs(count: int, seed: int = 0, shape: tuple[int, int, int] = (64, 72, 56)) -> PhantomPairs:
@@ -126,7 +224,7 @@ def lungs(count: int, seed: int = 0, shape: tuple[int, int, int] = (64, 72, 56))
             x, centre=centre, axes=axes, vessels=vessels, widths=widths, heights=heights, t=texture
         ):
             radius = np.sqrt((((x - centre) / axes) ** 2).sum(axis=-1))
-            inside = 1 / (1 + np.exp(np.clip((radius - 1) * axes.min() / 0.7, -50, 50)))
+            inside = _within((radius - 1) * axes.min())
             air = 0.15 + 0.05 * t(2 * x / size.max())
             for vessel, width, height in zip(vessels, widths, heights, strict=True):
                 square = ((x - vessel) ** 2).sum(axis=-1)
@@ -134,24 +232,28 @@ def lungs(count: int, seed: int = 0, shape: tuple[int, int, int] = (64, 72, 56))
             image = 0.75 + 0.1 * t(x / size.max())
             return image + (np.minimum(air, 1) - image) * inside, (radius < 1).astype("uint8")
 
-        pairs.append(_pair(rng, template, lambda x: 0 * x, expiration, grid, grid, vessels[:26]))
+        sides = []
+        for phase in (0.0, 1.0):
+            image, labels = template(grid + phase * expiration(grid))
+            where = _inverse(vessels[:26], lambda x, p=phase, u=expiration: p * u(x))
+            sides.append((_noisy(image, rng), labels, where))
+        pairs.append(sides)
     return _stacked(pairs, (2.5, 1.5, 1.5), {1: "lung"})
 
 
-def _pair(rng, template, fixed_map, moving_map, grid, moving_grid, points) -> tuple:
-    """Images with noise, labels, and points of the template as they lie in either image."""
-    found = []
-    for where, displace in ((grid, fixed_map), (moving_grid, moving_map)):
-        image, labels = template(where + displace(where))
-        noisy = np.clip(image + rng.normal(0, 0.01, image.shape), 0, 1)
-        found.append((noisy.astype("float32"), labels, _inverse(points, displace)))
-    return tuple(found)
+def _noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.clip(image + rng.normal(0, 0.01, image.shape), 0, 1).astype("float32")
+
+
+def _within(distance: np.ndarray) -> np.ndarray:
+    """From 1 inside to 0 outside over about three voxels."""
+    return 1 / (1 + np.exp(np.clip(distance / 0.7, -50, 50)))
 
 
 def _inverse(points: np.ndarray, displace) -> np.ndarray:
     """Where ``y + a(y)`` is a point, by fixed-point iteration."""
     y = points.copy()
-    for _ in range(500):
+    for _ in range(100):
         y = y + 0.5 * (points - y - displace(y))
     return y
 

@@ -1,32 +1,33 @@
-"""Cardiac cine MRI, short axis: Sunnybrook (all time points) and ACDC (end diastole and systole).
+"""Cardiac cine MRI, short axis, from whichever source is there, cropped to the heart.
 
-Radau et al., Evaluation framework for algorithms segmenting short axis cardiac MRI, The MIDAS
-Journal 2009 (CC0); Bernard et al., Deep learning techniques for automatic MRI cardiac
-multi-structures segmentation and diagnosis, IEEE TMI 37(11), 2018 (non-commercial, after
-registration). Both are read from prepared files in the folder that ``TFREG_DATA`` names.
+Real slices come from :mod:`tfreg.data.sunnybrook` and :mod:`tfreg.data.acdc`, read from the folder
+that ``TFREG_DATA`` names; phantom ones from :func:`tfreg.data.bodies.beating_hearts`.
 """
 
+import itertools
 import os
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from tfreg.data import acdc, bodies, sunnybrook
+from tfreg.data.slices import SPLITS, CineSlice
 from tfreg.errors import InputError
 
-SPLITS = ("train", "validation", "test")
-SOURCES = ("sunnybrook", "acdc")
 SIZE = 128
-_FILES = {"sunnybrook": "cine_scd.npz", "acdc": "cine_acdc_edes.npz"}
+SOURCES = ("sunnybrook", "acdc", "phantom")
+_READERS = {"sunnybrook": sunnybrook, "acdc": acdc}
+_PHANTOMS = {"train": 40, "validation": 10, "test": 10}
 
 
 class Frames(NamedTuple):
     """Time points of slices.
 
     Attributes:
-        images: ``(n, 128, 128)`` float32, each in [0, 1].
+        images: ``(n, size, size)`` float32, each in [0, 1].
         slices: ``(n,)`` int64; time points of one slice share a number.
         patients: ``(n,)`` names, with their source.
     """
@@ -36,17 +37,20 @@ class Frames(NamedTuple):
     patients: np.ndarray
 
 
-def available(sources: Sequence[str] = SOURCES) -> bool:
-    """Whether :func:`frames` would find these sources."""
-    return all(_path(source) is not None for source in sources)
+def available(sources: Sequence[str]) -> bool:
+    """Whether :func:`slices` would find these sources."""
+    return all(source == "phantom" or _root(source) is not None for source in sources)
 
 
-def frames(split: str, sources: Sequence[str] = SOURCES) -> Frames:
-    """All time points of one split, for training on pairs of one slice.
+def slices(split: str, sources: Sequence[str], size: int = SIZE) -> Iterator[CineSlice]:
+    """All slices of one split, cropped about the heart, or padded with their border.
+
+    The heart is where a patient's labels are; without labels, in the middle of the image.
 
     Args:
-        split: ``"train"``, ``"validation"`` or ``"test"``; the sources are split by patient.
-        sources: of ``"sunnybrook"`` and ``"acdc"``.
+        split: ``"train"``, ``"validation"`` or ``"test"``; every source is split by patient.
+        sources: of ``"sunnybrook"``, ``"acdc"`` and ``"phantom"``.
+        size: pixels along each axis.
 
     Raises:
         ValueError: on an unknown split or source.
@@ -56,70 +60,91 @@ def frames(split: str, sources: Sequence[str] = SOURCES) -> Frames:
         raise ValueError(f"split must be one of {SPLITS}. Received: split={split}")
     if not sources or any(source not in SOURCES for source in sources):
         raise ValueError(f"sources must be of {SOURCES}. Received: sources={tuple(sources)}")
-    parts, first = [], 0
-    for source in sources:
-        images, slices, patients = (_sunnybrook if source == "sunnybrook" else _acdc)(split)
-        names = np.array([f"{source} {patient}" for patient in patients])
-        parts.append((_unit(_cropped(images)), slices + first, names))
-        first += int(slices.max()) + 1 if len(slices) else 0
-    return Frames(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    return itertools.chain.from_iterable(_slices(split, source, size) for source in sources)
 
 
-def _sunnybrook(split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    pack = _read("sunnybrook", ("images", "subject", "split"))
-    keep = pack["split"] == _split_name(split)
-    images = pack["images"][keep]
-    count, times = images.shape[:2]
-    return (
-        images.reshape(-1, *images.shape[2:]),
-        np.repeat(np.arange(count), times),
-        np.repeat(pack["subject"][keep], times),
-    )
+def frames(split: str, sources: Sequence[str], size: int = SIZE) -> Frames:
+    """All time points of one split, for training on pairs of one slice.
+
+    Args:
+        split, sources, size: as in :func:`slices`.
+
+    Raises:
+        ValueError, InputError: as :func:`slices`.
+
+    Example:
+
+    >>> from tfreg.data import cine
+    >>> hearts = cine.frames("test", ("phantom",))
+    >>> hearts.images.shape, len(set(hearts.patients))
+    ((200, 128, 128), 10)
+    """
+    images, numbers, names = [], [], []
+    for number, one in enumerate(slices(split, sources, size)):
+        low = one.images.min(axis=(1, 2), keepdims=True)
+        extent = one.images.max(axis=(1, 2), keepdims=True) - low
+        images.append((one.images - low) / np.where(extent > 0, extent, 1))
+        numbers.append(np.full(len(one.images), number))
+        names.append(np.full(len(one.images), one.patient))
+    return Frames(*map(np.concatenate, (images, numbers, names)))
 
 
-def _acdc(split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    pack = _read("acdc", ("ed", "es", "patient", "split"))
-    keep = pack["split"] == _split_name(split)
-    images = np.stack([pack["ed"][keep], pack["es"][keep]], axis=1)
-    count = len(images)
-    return (
-        images.reshape(-1, *images.shape[2:]),
-        np.repeat(np.arange(count), 2),
-        np.repeat(pack["patient"][keep], 2),
-    )
-
-
-def _split_name(split: str) -> str:
-    return "val" if split == "validation" else split
-
-
-def _path(source: str) -> Path | None:
-    folder = os.environ.get("TFREG_DATA")
-    path = Path(folder) / _FILES[source] if folder else None
-    return path if path is not None and path.is_file() else None
-
-
-def _read(source: str, keys: Sequence[str]) -> dict[str, np.ndarray]:
-    path = _path(source)
-    if path is None:
+def _slices(split: str, source: str, size: int) -> Iterator[CineSlice]:
+    if source == "phantom":
+        yield from _phantoms(split, size)
+        return
+    root = _root(source)
+    if root is None:
         raise InputError(
-            f"{source} was not found: set TFREG_DATA to a folder with {_FILES[source]}, or use the "
-            "phantom hearts, which need no files (--data phantom)."
+            f"{source} was not found: set TFREG_DATA to a folder with {_READERS[source].PACK} or "
+            f"the official files in {source}/, or use the phantom hearts (--data phantom)."
         )
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in keys}
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is not a prepared file of {source}: {error}") from error
+    found = _READERS[source].slices(root, split)
+    for patient, stack in itertools.groupby(found, key=lambda one: one.patient):
+        for one in _cropped(list(stack), size):
+            yield replace(one, patient=f"{source} {patient}")
 
 
-def _cropped(images: np.ndarray) -> np.ndarray:
-    """The middle; both files are centred on the heart."""
-    top, left = ((n - SIZE) // 2 for n in images.shape[1:])
-    return images[:, top : top + SIZE, left : left + SIZE]
+def _root(source: str) -> Path | None:
+    """The official files before the prepared one: they hold more patients or time points."""
+    folder = os.environ.get("TFREG_DATA")
+    if not folder:
+        return None
+    if (Path(folder) / source).is_dir():
+        return Path(folder) / source
+    return Path(folder) if (Path(folder) / _READERS[source].PACK).is_file() else None
 
 
-def _unit(images: np.ndarray) -> np.ndarray:
-    low = images.min(axis=(1, 2), keepdims=True).astype("float32")
-    extent = images.max(axis=(1, 2), keepdims=True) - low
-    return ((images - low) / np.maximum(extent, 1)).astype("float32")
+def _phantoms(split: str, size: int) -> Iterator[CineSlice]:
+    hearts = bodies.beating_hearts(_PHANTOMS[split], seed=SPLITS.index(split), size=size)
+    for number, (images, labels) in enumerate(zip(hearts.images, hearts.labels, strict=True)):
+        ends = 0, hearts.systole
+        drawn = {frame: labels[frame] for frame in ends}
+        yield CineSlice(f"phantom {split} {number}", 0, images, hearts.spacing, *ends, drawn)
+
+
+def _cropped(stack: list[CineSlice], size: int) -> list[CineSlice]:
+    """All slices of a patient, about one centre."""
+    drawn = [np.argwhere(label) for one in stack for label in one.labels.values()]
+    places = np.concatenate(drawn) if drawn else np.zeros((0, 2))
+    found = []
+    for one in stack:
+        shape = one.images.shape[1:]
+        middle = places.mean(axis=0) if len(places) else (np.array(shape) - 1) / 2
+        starts = [
+            # Within the image where it is large enough, else the image in the middle.
+            int(np.clip(round(c + 0.5 - size / 2), 0, n - size)) if n >= size else (n - size) // 2
+            for c, n in zip(middle, shape, strict=True)
+        ]
+        images = _window(one.images, starts, size)
+        labels = {frame: _window(label, starts, size) for frame, label in one.labels.items()}
+        found.append(replace(one, images=images, labels=labels))
+    return found
+
+
+def _window(array: np.ndarray, starts: Sequence[int], size: int) -> np.ndarray:
+    """``array[..., start : start + size, ...]`` of the last two axes, its border repeated."""
+    for axis, start in zip((-2, -1), starts, strict=True):
+        index = np.clip(np.arange(start, start + size), 0, array.shape[axis] - 1)
+        array = np.take(array, index, axis=axis)
+    return array

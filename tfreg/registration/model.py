@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -13,6 +14,8 @@ from tfreg.errors import InputError
 from tfreg.optimise import minimiser
 from tfreg.registration.answer import Registration
 from tfreg.registration.images import as_image, unit_range
+from tfreg.registration.instance import register as optimise
+from tfreg.registration.pyramid import SETTINGS, Pyramid
 
 # Up to this many pixels a network runs faster compiled as a whole than as a graph with oneDNN's
 # convolutions (measured at 28x28: a third less time; at 256x256 the graph takes half the time).
@@ -83,23 +86,27 @@ class RegistrationModel(keras.Model):
         """``-NCC(fixed, moved)``, averaged over the batch."""
         return self._similarity(x["fixed"], y_pred["moved"])
 
-    def register(self, fixed: Any, moving: Any, refine: int = 0) -> Registration:
+    def register(self, fixed: Any, moving: Any, refine: int | str | Pyramid = 0) -> Registration:
         """Registers one pair or a batch of pairs.
 
         Args:
             fixed: one image ``(*spatial,)``, or a batch ``(batch, *spatial)`` or
                 ``(batch, *spatial, 1)``, of any real dtype and intensity range.
             moving: images of the same shape.
-            refine: number of steps of instance optimisation that start from the network's answer:
-                Adam on the parameters, on -NCC plus a penalty on folding, the whole loop compiled.
-                That sum never gets worse; the first few steps may trade a little NCC for less
-                folding. 0 is the network alone.
+            refine: instance optimisation that starts from the network's answer; 0 is the network
+                alone. A number of steps: Adam on the network's own parameters, on -NCC plus a
+                penalty on folding, the whole loop compiled. That sum never gets worse; the first
+                few steps may trade a little NCC for less folding. ``"fast"``, ``"default"``,
+                ``"accurate"`` or a ``Pyramid``: a B-spline of control points of its own, finer than
+                the network's, is added to the network's displacement by
+                :func:`tfreg.registration.register`, on -NCC plus bending energy.
 
         Returns:
             The displacement, the moved images and what can be computed from them.
 
         Raises:
-            InputError: on shapes that do not fit, complex or non-finite values.
+            InputError: on shapes that do not fit, complex or non-finite values; with a pyramid
+                also on constant images.
 
         Example:
 
@@ -110,8 +117,7 @@ class RegistrationModel(keras.Model):
         >>> answer.displacement.shape
         (28, 28, 2)
         """
-        if isinstance(refine, bool) or int(refine) != refine or refine < 0:
-            raise InputError(f"refine must be a number of steps, 0 or more. Received: {refine}")
+        check_refine(refine)
         begin = time.perf_counter()
         fixed_array = as_image(fixed, self.ndim, "fixed")
         moving_array = as_image(moving, self.ndim, "moving")
@@ -127,13 +133,19 @@ class RegistrationModel(keras.Model):
         answer = self._function("register small" if small else "register")(
             fixed_array, moving_array, unit_range(fixed_array), unit_range(moving_array)
         )
-        if refine:
+        by_pyramid = isinstance(refine, (str, Pyramid))
+        if refine and not by_pyramid:
             answer = self._refined(answer, fixed_array, moving_array, int(refine))
         displacement, moved, before, after = (
             keras_ops.convert_to_numpy(part) for part in answer[1:]
         )
         seconds = time.perf_counter() - begin
         single = np.ndim(fixed) == self.ndim
+        if by_pyramid:
+            better = optimise(fixed, moving, pyramid=refine, start=displacement, ndim=self.ndim)
+            seconds = time.perf_counter() - begin - better.compile_seconds
+            before = before[0] if single else before
+            return replace(better, similarity_before=before, seconds=seconds)
         first = (lambda array: array[0]) if single else (lambda array: array)
         return Registration(
             fixed=first(fixed_array[..., 0]),
@@ -179,3 +191,15 @@ class RegistrationModel(keras.Model):
                 "refine": lambda: minimiser(objective),
             }[name]()
         return self._functions[name]
+
+
+def check_refine(refine: Any) -> None:
+    """Raises ``InputError`` unless ``refine`` is what :meth:`RegistrationModel.register` takes."""
+    if isinstance(refine, Pyramid) or (isinstance(refine, str) and refine in SETTINGS):
+        return
+    number = isinstance(refine, (int, float, np.number)) and not isinstance(refine, bool)
+    if not number or not np.isfinite(refine) or int(refine) != refine or refine < 0:
+        raise InputError(
+            f"refine must be a number of steps, 0 or more, one of {SETTINGS} or a Pyramid. "
+            f"Received: {refine!r}"
+        )

@@ -18,6 +18,8 @@ from tfreg.errors import InputError
 from tfreg.layers import BSplineTransformer, TPSTransformer
 from tfreg.registration import RegistrationModel
 
+PAPER = "de Vos et al., DLMIA 2017, doi:10.1007/978-3-319-67558-9_24"
+
 # Section 3.2 and Table 1: what each variant changes in the baseline. C2 needs the size as well.
 VARIANTS: dict[str, dict[str, Any]] = {
     "bl": {},

@@ -1,26 +1,30 @@
-"""The recipes that made the presets of DIRNet, runnable as ``tfreg train dirnet-mnist``."""
+"""The recipes that made the MNIST presets of DIRNet, runnable as ``tfreg train dirnet-mnist``."""
 
 import argparse
 import functools
-import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from tfreg import __version__, losses
 from tfreg.data import PairSampler, mnist, phantoms
 from tfreg.errors import InputError
-from tfreg.training import check_steps, fit
-from zoo.dirnet.model import DIRNet
-from zoo.presets import Preset, sha256_of
+from zoo import recipes
+from zoo.dirnet.model import PAPER, DIRNet
+from zoo.presets import Preset
 
 ARCHITECTURE = {"poolings": 2, "kernels": 16, "convolutions": 6, "boundary": "zero"}
 BATCH = 32  # paper, section 3
 LEARNING_RATE = 3e-3
 VALIDATION_PAIRS = 500
 PHANTOM_SEEDS = {"train": 1, "validation": 2, "test": 3}
+_SOURCES = {
+    "mnist": "MNIST (LeCun, Cortes and Burges, 1998), 50,000 of the training images",
+    "phantom": "phantom digits of tfreg.data.phantoms",
+}
+_LICENCES = {"mnist": "CC BY-SA 3.0", "phantom": "Apache-2.0"}
 
 
 def digits(data: str, split: str, digit: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -51,12 +55,8 @@ def _phantom_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
 def train(
     name: str,
     folder: Path,
-    data: str,
-    digit: int | None,
-    iterations: int,
-    learning_rate: float,
-    schedule: str,
-    seed: int,
+    settings: dict[str, Any],
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
 ) -> Preset:
     """Trains one DIRNet on random pairs of the same digit, and writes it as a preset.
@@ -67,153 +67,41 @@ def train(
     Args:
         name: name of the preset.
         folder: checkpoint, log and preset go here; a training that is there is continued.
-        data: ``"mnist"`` or ``"phantom"``.
-        digit: the digit, or ``None`` for one network for all.
-        iterations: number of iterations.
-        learning_rate: that of Adam at the start.
-        schedule: ``"cosine"`` (decay to zero) or ``"constant"``.
-        seed: of the weights and of the pairs.
-        verbose: as in ``keras.Model.fit``.
-
-    Returns:
-        The preset; its files are ``<folder>/presets/<name>.json`` and beside it.
+        settings: ``data``, ``digit`` (``None``: one network for all), and those of all recipes.
+        callbacks, verbose: as in :func:`zoo.recipes.train`.
     """
-    check_steps(iterations)
-    recipe = {
-        "data": data,
-        "digit": digit,
-        "iterations": iterations,
-        "batch": BATCH,
-        "optimiser": "Adam",
-        "learning_rate": learning_rate,
-        "schedule": schedule,
-        "seed": seed,
-    }
+    data, digit, seed = settings["data"], settings["digit"], settings["seed"]
     keras.utils.set_random_seed(seed)
-    sampler = PairSampler(*digits(data, "train", digit), BATCH, seed, scale=1 / 255)
-    held_out = PairSampler(
-        *digits(data, "validation", digit), VALIDATION_PAIRS, seed=0, scale=1 / 255
-    ).batch(0)
+    pairs = PairSampler(*digits(data, "train", digit), settings["batch"], seed, scale=1 / 255)
+    held_out = PairSampler(*digits(data, "validation", digit), VALIDATION_PAIRS, scale=1 / 255)
     model = DIRNet(**ARCHITECTURE)
     model.build()
-    model.compile(
-        keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(learning_rate, iterations)
-            if schedule == "cosine"
-            else learning_rate
-        ),
-        jit_compile=True,  # images of 28 pixels: measured twice as fast as the graph
-    )
-    tensorflow = keras.config.backend() == "tensorflow"
-    fit(
-        model,
-        sampler.dataset if tensorflow else sampler.tuples,
-        iterations,
-        folder,
-        recipe,
-        validation=(held_out, None),
-        verbose=verbose,
-    )
-    return _write_preset(name, Path(folder), model, recipe, held_out)
-
-
-def _write_preset(
-    name: str, folder: Path, model: DIRNet, recipe: dict[str, Any], held_out: dict[str, Any]
-) -> Preset:
-    moved = model(held_out, training=False)["moved"]
-    score = float(np.mean(keras.ops.convert_to_numpy(losses.ncc(held_out["fixed"], moved))))
-    weights = folder / "weights" / f"{name}.weights.h5"
-    for path in (weights, folder / "presets" / "x"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    # A fresh copy, so that the file holds the weights alone and not the optimiser's state.
-    clean = DIRNet(**ARCHITECTURE)
-    clean.build()
-    clean.set_weights(model.get_weights())
-    clean.save_weights(weights)
-    digit = "all digits" if recipe["digit"] is None else f"the digit {recipe['digit']}"
-    source = {
-        "mnist": "MNIST (LeCun, Cortes and Burges, 1998), 50,000 of the training images",
-        "phantom": "phantom digits of tfreg.data.phantoms",
-    }[recipe["data"]]
-    preset = Preset(
+    which = "all digits" if digit is None else f"the digit {digit}"
+    about = recipes.About(
         name=name,
-        format=1,
-        summary=f"DIRNet for {digit} of 28x28 pixels, trained on {source.split(',')[0]}",
-        architecture={"class": "DIRNet", "config": ARCHITECTURE},
+        summary=f"DIRNet for {which} of 28x28 pixels, trained on {_SOURCES[data].split(' (')[0]}",
+        paper=PAPER,
+        data=_SOURCES[data],
+        licence=_LICENCES[data],
+        command="dirnet-mnist",
         preprocessing={"intensity": "each image to [0, 1]", "size": [28, 28]},
-        provenance={
-            "paper": "de Vos et al., DLMIA 2017, doi:10.1007/978-3-319-67558-9_24",
-            "data": source,
-            "tfreg": __version__,
-            "keras": keras.__version__,
-            "backend": keras.config.backend(),
-            "python": platform.python_version(),
-        },
-        licence="CC BY-SA 3.0" if recipe["data"] == "mnist" else "Apache-2.0",
-        training={
-            "command": _command(recipe),
-            **recipe,
-            "curve": read_log(folder),
-        },
-        score={
-            "metric": "ncc",
-            "value": round(score, 4),
-            "data": f"{VALIDATION_PAIRS} random pairs of the validation split",
-        },
-        sha256=sha256_of(weights),
-        path=folder / "presets" / f"{name}.json",
     )
-    preset.write()
-    return preset
-
-
-def _command(recipe: dict[str, Any]) -> str:
-    keys = ("data", "digit", "iterations", "learning_rate", "schedule", "seed")
-    words = [f"--{k.replace('_', '-')} {recipe[k]}" for k in keys if recipe[k] is not None]
-    return " ".join(["tfreg train dirnet-mnist", *words])
-
-
-def read_log(folder: Path) -> dict[str, list[float]]:
-    """The learning curve of a training: iterations and validation NCC."""
-    lines = (Path(folder) / "log.csv").read_text(encoding="utf-8").splitlines()
-    header = lines[0].split(",")
-    epoch, value = header.index("epoch"), header.index("val_loss")
-    rows = [line.split(",") for line in lines[1:]]
-    return {
-        "iteration": [100 * (int(row[epoch]) + 1) for row in rows],
-        "ncc": [round(-float(row[value]), 4) for row in rows],
-    }
+    # Images of 28 pixels: measured twice as fast compiled as a whole than in the graph.
+    options = {"jit_compile": True, "callbacks": callbacks, "verbose": verbose}
+    return recipes.train(model, pairs, held_out.batch(0), settings, folder, about, **options)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of ``tfreg train dirnet-mnist``."""
     parser.add_argument("--digit", type=int, help="the digit to train for, 0 to 9 (default: all)")
-    parser.add_argument("--data", choices=("mnist", "phantom"), default="mnist")
-    parser.add_argument("--iterations", type=int, default=5000, help="default: 5000, as the paper")
-    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE)
-    parser.add_argument("--schedule", choices=("cosine", "constant"), default="cosine")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", help="folder (default: runs/<name>); an unfinished run continues")
+    parser.add_argument("--data", choices=tuple(_SOURCES), default="mnist")
+    recipes.add_arguments(parser, iterations=5000, learning_rate=LEARNING_RATE, batch=BATCH)
 
 
 def run(options: argparse.Namespace) -> None:
     """Runs ``tfreg train dirnet-mnist``."""
     if options.digit is not None and not 0 <= options.digit <= 9:
         raise InputError(f"--digit must be 0 to 9. Received: {options.digit}")
-    if not options.learning_rate > 0:
-        raise InputError(f"--learning-rate must be positive. Received: {options.learning_rate}")
-    if options.seed < 0:
-        raise InputError(f"--seed must not be negative. Received: {options.seed}")
     name = f"dirnet-{options.data}" + ("" if options.digit is None else f"-{options.digit}")
-    folder = Path(options.out or Path("runs") / name)
-    preset = train(
-        name,
-        folder,
-        options.data,
-        options.digit,
-        options.iterations,
-        options.learning_rate,
-        options.schedule,
-        options.seed,
-    )
-    print(f"{name}: validation NCC {preset.score['value']:.4f}, written to {folder}")
+    settings = recipes.settings_of(options, ("data", "digit"))
+    recipes.run(options, name, lambda folder, more: train(name, folder, settings, more))

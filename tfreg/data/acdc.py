@@ -1,0 +1,105 @@
+"""ACDC: cardiac cine MRI with labels of both ventricles at the ends of diastole and systole.
+
+O. Bernard et al., Deep learning techniques for automatic MRI cardiac multi-structures segmentation
+and diagnosis: is the problem solved?, IEEE TMI 37(11), 2018. Non-commercial, after registration
+with its publisher.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tfreg.data.slices import CineSlice, patients, read_pack
+from tfreg.errors import InputError
+
+PACK = "cine_acdc_edes.npz"
+
+
+def slices(root: Path, split: str) -> Iterator[CineSlice]:
+    """All slices of one split.
+
+    Args:
+        root: a folder with the official files (``patient001/Info.cfg``,
+            ``patient001_frame01.nii.gz``, ``patient001_frame01_gt.nii.gz`` and, with all frames,
+            ``patient001_4d.nii.gz``; or ``training`` with these), or with the prepared
+            ``cine_acdc_edes.npz``, which holds the two annotated frames.
+        split: ``"train"`` (70 patients), ``"validation"`` (10) or ``"test"`` (10).
+
+    Raises:
+        InputError: if there is neither, or a file is not what it should be.
+    """
+    chosen = patients("acdc", split)
+    root = Path(root)
+    if (root / PACK).is_file():
+        return _from_pack(root / PACK, chosen)
+    folders = sorted([*root.glob("patient[0-9]*/"), *root.glob("training/patient[0-9]*/")])
+    if not folders:
+        raise InputError(f"{root} must hold patient001 and so on, or {PACK}.")
+    return (one for path in folders if path.name in chosen for one in _patient(path))
+
+
+def _from_pack(path: Path, chosen: frozenset[str]) -> Iterator[CineSlice]:
+    pack = read_pack(path, ("ed", "es", "seg_ed", "seg_es", "patient", "slice"))
+    for index, number in enumerate(pack["patient"]):
+        patient = f"patient{number:03d}"
+        if patient in chosen:
+            yield CineSlice(
+                patient=patient,
+                number=int(pack["slice"][index]),
+                images=np.stack([pack["ed"][index], pack["es"][index]]).astype("float32"),
+                spacing=None,
+                diastole=0,
+                systole=1,
+                labels={0: pack["seg_ed"][index], 1: pack["seg_es"][index]},
+            )
+
+
+def _patient(folder: Path) -> Iterator[CineSlice]:
+    import SimpleITK as sitk
+
+    frames = _annotated(folder / "Info.cfg")
+    name = folder.name
+
+    def read(suffix: str) -> sitk.Image:
+        path = folder / f"{name}_{suffix}.nii.gz"
+        try:
+            return sitk.ReadImage(str(path))
+        except RuntimeError as error:
+            raise InputError(f"{path} is missing or cannot be read.") from error
+
+    labels = {key: sitk.GetArrayFromImage(read(f"frame{n:02d}_gt")) for key, n in frames.items()}
+    if (folder / f"{name}_4d.nii.gz").is_file():
+        image = read("4d")
+        images = sitk.GetArrayFromImage(image)
+        index = {key: number - 1 for key, number in frames.items()}  # frames count from 1
+    else:
+        image = read(f"frame{frames['ED']:02d}")
+        both = (image, read(f"frame{frames['ES']:02d}"))
+        images = np.stack([sitk.GetArrayFromImage(one) for one in both])
+        index = {"ED": 0, "ES": 1}
+    if any(label.shape != images.shape[1:] for label in labels.values()) or (
+        max(index.values()) >= len(images)
+    ):
+        raise InputError(f"{folder}: images {images.shape} and labels do not fit each other.")
+    spacing = image.GetSpacing()
+    for number in range(images.shape[1]):
+        yield CineSlice(
+            patient=name,
+            number=number,
+            images=images[:, number].astype("float32"),
+            spacing=(spacing[1], spacing[0]),
+            diastole=index["ED"],
+            systole=index["ES"],
+            labels={index[key]: labels[key][number].astype("uint8") for key in index},
+        )
+
+
+def _annotated(path: Path) -> dict[str, int]:
+    """Numbers of the annotated frames, counted from 1."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        entries = dict(line.split(":", 1) for line in lines if ":" in line)
+        return {key: int(entries[key]) for key in ("ED", "ES")}
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path} must name the frames ED and ES: {error}") from error

@@ -1,0 +1,207 @@
+"""What the recipes of all methods share: a training, its options, and the preset that it leaves."""
+
+import argparse
+import platform
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfreg import __version__, losses
+from tfreg.data import PairSampler
+from tfreg.errors import InputError
+from tfreg.training import check_steps, fit
+from zoo.presets import Preset, sha256_of
+
+SCHEDULES = ("cosine", "constant")
+
+
+@dataclass(frozen=True)
+class About:
+    """What a preset says of itself.
+
+    Attributes:
+        name: of the preset.
+        summary: one line.
+        paper, data, licence: where it comes from, and the licence of the weights.
+        command: the name of the recipe, as ``tfreg train`` takes it.
+        preprocessing: what happens to the images, and the size trained on.
+    """
+
+    name: str
+    summary: str
+    paper: str
+    data: str
+    licence: str
+    command: str
+    preprocessing: dict[str, Any]
+
+
+def train(
+    model: keras.Model,
+    pairs: PairSampler,
+    held_out: dict[str, np.ndarray],
+    settings: dict[str, Any],
+    folder: Path,
+    about: About,
+    jit_compile: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: int | str = "auto",
+) -> Preset:
+    """Trains a model on pairs with Adam, and writes it as a preset.
+
+    Args:
+        model: built.
+        pairs: where batches come from.
+        held_out: the batch on which the loss is taken after every 100 iterations.
+        settings: all options of the recipe, with ``iterations``, ``learning_rate`` and
+            ``schedule``; they identify the training.
+        folder: checkpoint, log and preset go here; a training that is there is continued.
+        about: what the preset says of itself.
+        jit_compile: whether TensorFlow compiles the step as a whole; other backends always do.
+        callbacks: further callbacks.
+        verbose: as in ``keras.Model.fit``.
+
+    Returns:
+        The preset; its files are ``<folder>/presets/<name>.json`` and beside it.
+
+    Raises:
+        InputError: if the iterations are no multiple of 100, or the checkpoint is unusable.
+    """
+    iterations = settings["iterations"]
+    check_steps(iterations)
+    rate: Any = settings["learning_rate"]
+    if settings["schedule"] == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, iterations)
+    tensorflow = keras.config.backend() == "tensorflow"
+    model.compile(keras.optimizers.Adam(rate), jit_compile=jit_compile or not tensorflow)
+    fit(
+        model,
+        pairs.dataset if tensorflow else pairs.tuples,
+        iterations,
+        folder,
+        settings,
+        validation=(held_out, None),
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+    return _write(model, held_out, settings, Path(folder), about)
+
+
+def _write(
+    model: Any, held_out: dict[str, Any], settings: dict[str, Any], folder: Path, about: About
+) -> Preset:
+    moved = model.predict(held_out, batch_size=32, verbose=0)["moved"]
+    values = keras.ops.convert_to_numpy(losses.ncc(held_out["fixed"], moved))
+    weights = folder / "weights" / f"{about.name}.weights.h5"
+    for path in (weights, folder / "presets" / "x"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    # A fresh copy, so that the file holds the weights alone and not the optimiser's state.
+    config = {key: value for key, value in model.get_config().items() if key != "name"}
+    clean = type(model)(**config)
+    clean.build()
+    clean.set_weights(model.get_weights())
+    clean.save_weights(weights)
+    options = {key: value for key, value in settings.items() if value is not None}
+    preset = Preset(
+        name=about.name,
+        format=1,
+        summary=about.summary,
+        architecture={"class": type(model).__name__, "config": config},
+        preprocessing=about.preprocessing,
+        provenance={
+            "paper": about.paper,
+            "data": about.data,
+            "tfreg": __version__,
+            "keras": keras.__version__,
+            "backend": keras.config.backend(),
+            "python": platform.python_version(),
+        },
+        licence=about.licence,
+        training={
+            "command": _command(about.command, options),
+            **settings,
+            "optimiser": "Adam",
+            "curve": read_log(folder),
+        },
+        score={
+            "metric": "ncc",
+            "value": round(float(np.mean(values)), 4),
+            "data": f"{len(values)} random pairs of the validation split",
+        },
+        sha256=sha256_of(weights),
+        path=folder / "presets" / f"{about.name}.json",
+    )
+    preset.write()
+    return preset
+
+
+def _command(recipe: str, options: dict[str, Any]) -> str:
+    words = [f"--{key.replace('_', '-')} {shlex.quote(str(v))}" for key, v in options.items()]
+    return " ".join([f"tfreg train {recipe}", *words])
+
+
+def read_log(folder: Path) -> dict[str, list[float]]:
+    """The learning curve of a training: iterations and validation NCC."""
+    lines = (Path(folder) / "log.csv").read_text(encoding="utf-8").splitlines()
+    header = lines[0].split(",")
+    epoch, value = header.index("epoch"), header.index("val_loss")
+    rows = [line.split(",") for line in lines[1:]]
+    return {
+        "iteration": [100 * (int(row[epoch]) + 1) for row in rows],
+        "ncc": [round(-float(row[value]), 4) for row in rows],
+    }
+
+
+def add_arguments(
+    parser: argparse.ArgumentParser, iterations: int, learning_rate: float, batch: int
+) -> None:
+    """Declares the options that all recipes have."""
+    add = parser.add_argument
+    add("--iterations", type=int, default=iterations, help=f"default: {iterations}")
+    add("--batch", type=int, default=batch, help=f"pairs per iteration (default: {batch})")
+    add("--learning-rate", type=float, default=learning_rate, help=f"default: {learning_rate:g}")
+    add("--schedule", choices=SCHEDULES, default="cosine", help="cosine: falls to zero")
+    add("--seed", type=int, default=0, help="of the weights and of the pairs (default: 0)")
+    add("--out", help="folder (default: runs/<name>); an unfinished run continues")
+    add("--deterministic", action="store_true", help="the same numbers every time, slower")
+    add("--tensorboard", metavar="FOLDER", help="write curves for TensorBoard there")
+
+
+def settings_of(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """The options that identify a training, checked; ``names`` are the recipe's own."""
+    if not options.learning_rate > 0:
+        raise InputError(f"--learning-rate must be positive. Received: {options.learning_rate}")
+    for name in ("iterations", "batch"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name} must be positive. Received: {getattr(options, name)}")
+    if options.seed < 0:
+        raise InputError(f"--seed must not be negative. Received: {options.seed}")
+    common = ("iterations", "batch", "learning_rate", "schedule", "seed")
+    return {name: getattr(options, name) for name in (*names, *common)}
+
+
+def run(
+    options: argparse.Namespace, name: str, start: Callable[[Path, Sequence[Any]], Preset]
+) -> None:
+    """Runs a recipe from the command line.
+
+    Args:
+        options: of :func:`add_arguments`.
+        name: of the preset.
+        start: takes the folder and further callbacks, and trains.
+    """
+    if options.deterministic and keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    callbacks = []
+    if options.tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(options.tensorboard))
+    folder = Path(options.out or Path("runs") / name)
+    preset = start(folder, callbacks)
+    print(f"{name}: validation NCC {preset.score['value']:.4f}, written to {folder}")
