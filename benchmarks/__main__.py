@@ -11,6 +11,7 @@ from tfreg.errors import InputError
 
 # One module per table, loaded when it is named: ``add_arguments(parser)`` and ``run(options)``.
 TABLES = {
+    "dirnet-cine": "DIRNet on cardiac cine MRI: Table 1 of the paper beside elastix",
     "dirnet-mnist": "DIRNet on MNIST: NCC and time of ten networks beside elastix",
     "optimise-chest-ct": "registration without a network on a pair of lung CTs, 26 landmarks",
     "optimise-cine": "registration without a network on cardiac cine MRI",

@@ -113,20 +113,23 @@ class Table:
         shown = [c for c in self.columns if any(r.metric == c for r in self.rows)]
         units = {row.metric: row.unit for row in self.rows}
         header = [f"{c} ({units[c]})" if units[c] != "1" else c for c in shown]
-        paper = any(row.paper is not None for row in self.rows)
-        lines += _line(["method", *header, *(["paper"] if paper else [])])
-        lines += _line(["---"] * (1 + len(header) + paper))
+        # The paper's value stands beside ours, metric by metric.
+        paper = [c for c in shown if any(r.metric == c and r.paper is not None for r in self.rows)]
+        names = [*header, *(f"paper: {metric}" for metric in paper)]
+        lines += _line(["method", *names])
+        lines += _line(["---"] * (1 + len(names)))
         for method, cells in groups.get("all", {}).items():
             numbers = [_cell(cells.get(c), self.columns[c]) for c in shown]
-            values = [r.paper for r in cells.values() if r.paper is not None]
-            lines += _line([method, *numbers, *([f"{values[0]:g}" if values else ""] * paper)])
+            values = (cells[c].paper if c in cells else None for c in paper)
+            numbers += ["" if value is None else f"{value:g}" for value in values]
+            lines += _line([method, *numbers])
         rest = {group: methods for group, methods in groups.items() if group != "all"}
         if rest:
             metric = shown[0]
             names = list(dict.fromkeys(m for methods in rest.values() for m in methods))
             lines += ["", f"{metric} by group, mean ± SD:", ""]
             lines += _line(["group", *names, *(["paper"] if paper else [])])
-            lines += _line(["---"] * (1 + len(names) + paper))
+            lines += _line(["---"] * (1 + len(names) + bool(paper)))
             for group, methods in rest.items():
                 cells = [_cell(methods.get(m, {}).get(metric), "mean ± sd") for m in names]
                 values = [
@@ -134,7 +137,9 @@ class Table:
                     for r in methods.values()
                     if metric in r and r[metric].paper is not None
                 ]
-                lines += _line([group, *cells, *([f"{values[0]:g}" if values else ""] * paper)])
+                lines += _line(
+                    [group, *cells, *([f"{values[0]:g}" if values else ""] * bool(paper))]
+                )
         return lines
 
     def write(self, folder: Path, json_file: Path | None = None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tfreg.data import bodies
+from tfreg.data import cine as data_of_cine
 from tfreg.errors import InputError
 
 
@@ -17,11 +18,13 @@ class Pair:
     Attributes:
         name: what to call it in a note.
         fixed, moving: ``(*spatial)`` float32.
-        spacing: mm per axis.
+        spacing: size of a voxel per axis.
         fixed_labels, moving_labels: ``(*spatial)`` uint8, or ``None``.
         fixed_points, moving_points: ``(n, ndim)`` in voxels, or ``None``.
         fixed_mask: ``(*spatial)`` uint8, or ``None``.
         start: translation in voxels, fixed to moving, or ``None``.
+        patient: whose images they are.
+        unit: that of the spacing: ``"mm"``, or ``"px"`` where the source lost it.
     """
 
     name: str
@@ -34,6 +37,8 @@ class Pair:
     moving_points: np.ndarray | None = None
     fixed_mask: np.ndarray | None = None
     start: tuple[float, ...] | None = None
+    patient: str = ""
+    unit: str = "mm"
 
 
 def file(name: str) -> Path | None:
@@ -46,41 +51,31 @@ def file(name: str) -> Path | None:
 def cine(split: str, data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
     """End diastole and end systole of every slice that shows myocardium twice, in both directions.
 
-    ACDC (Bernard et al., IEEE TMI 37(11), 2018), split by patient. The phantoms of the three splits
-    are drawn from different seeds.
-
     Args:
-        split: ``"train"``, ``"validation"`` or ``"test"``.
-        data: ``"acdc"`` or ``"phantom"``.
+        split: ``"train"``, ``"validation"`` or ``"test"``; by patient.
+        data: a source of :mod:`tfreg.data.cine`.
         seed: which pairs to take where there is a limit.
         limit: how many registrations at most.
     """
-    if data == "phantom":
-        count = (limit or 60) // 2 + 1
-        hearts = bodies.hearts(count, seed=("train", "validation", "test").index(split) + 10 * seed)
-        ed, es = hearts.fixed, hearts.moving
-        seg_ed, seg_es = hearts.fixed_labels, hearts.moving_labels
-        names, spacing = [f"phantom {i}" for i in range(count)], hearts.spacing
-    else:
-        path = file("cine_acdc_edes.npz")
-        if path is None:
-            raise InputError(
-                "ACDC was not found: set TFREG_DATA to a folder with cine_acdc_edes.npz, or use "
-                "the phantom hearts, which need no files (--data phantom)."
-            )
-        with np.load(path, allow_pickle=False) as pack:
-            keep = pack["split"] == {"validation": "val"}.get(split, split)
-            keep &= (pack["seg_ed"] == 2).any(axis=(1, 2)) & (pack["seg_es"] == 2).any(axis=(1, 2))
-            ed, es = (pack[k][keep].astype("float32") / 1023 for k in ("ed", "es"))
-            seg_ed, seg_es = pack["seg_ed"][keep], pack["seg_es"][keep]
-            patients, slices = pack["patient"][keep], pack["slice"][keep]
-        names = [f"patient {p} slice {s}" for p, s in zip(patients, slices, strict=True)]
-        spacing = (1.0, 1.0)  # the pack has lost the voxel size: voxels count as mm
     pairs = []
-    for index, name in enumerate(names):
-        one, other = (ed[index], seg_ed[index]), (es[index], seg_es[index])
-        for (f, fl), (m, ml), order in ((one, other, "ED <- ES"), (other, one, "ES <- ED")):
-            pairs.append(Pair(f"{name} {order}", f, m, spacing, fl, ml))
+    for one in data_of_cine.slices(split, (data,)):
+        ends = (("ED", one.diastole), ("ES", one.systole))
+        if not all(2 in one.labels.get(frame, ()) for _, frame in ends):
+            continue
+        sides = [(name, one.images[frame], one.labels[frame]) for name, frame in ends]
+        for (name, fixed, labels), (other, moving, moving_labels) in (sides, sides[::-1]):
+            pairs.append(
+                Pair(
+                    f"{one.patient} slice {one.number} {name} <- {other}",
+                    fixed,
+                    moving,
+                    one.spacing or (1.0, 1.0),
+                    labels,
+                    moving_labels,
+                    patient=one.patient,
+                    unit="px" if one.spacing is None else "mm",
+                )
+            )
     if limit is not None and limit < len(pairs):
         chosen = np.sort(np.random.default_rng(seed).choice(len(pairs), limit, replace=False))
         pairs = [pairs[i] for i in chosen]

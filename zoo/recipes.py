@@ -149,11 +149,11 @@ def read_log(folder: Path) -> dict[str, list[float]]:
     """The learning curve of a training: iterations and validation NCC."""
     lines = (Path(folder) / "log.csv").read_text(encoding="utf-8").splitlines()
     header = lines[0].split(",")
-    epoch, value = header.index("epoch"), header.index("val_loss")
-    rows = [line.split(",") for line in lines[1:]]
+    rows = [dict(zip(header, line.split(","), strict=True)) for line in lines[1:]]
     return {
-        "iteration": [100 * (int(row[epoch]) + 1) for row in rows],
-        "ncc": [round(-float(row[value]), 4) for row in rows],
+        "iteration": [100 * (int(row["epoch"]) + 1) for row in rows],
+        # The loss is -NCC, unless the model shows the NCC apart from it.
+        "ncc": [round(float(row.get("val_ncc") or -float(row["val_loss"])), 4) for row in rows],
     }
 
 

@@ -30,14 +30,14 @@ print(json.dumps([time.perf_counter() - begin, peak]))
 
 
 class Network:
-    """A preset with a number of refinement steps.
+    """A preset with a refinement, or none.
 
     Args:
         preset: name of the preset.
-        refine: steps of instance optimisation.
+        refine: as in ``RegistrationModel.register``.
     """
 
-    def __init__(self, preset: str, refine: int = 0) -> None:
+    def __init__(self, preset: str, refine: int | str = 0) -> None:
         self.preset = preset
         self.refine = refine
         model = zoo.load(preset)
@@ -60,7 +60,7 @@ class Network:
         if _loaded.get(self._kind) != self.preset:
             model.set_weights(self._weights)
             _loaded[self._kind] = self.preset
-        shape = (self._kind, fixed.shape, self.refine > 0)
+        shape = (self._kind, fixed.shape, str(self.refine))
         if shape not in _warm:
             model.register(fixed, moving, refine=self.refine)
             _warm.add(shape)

@@ -1,4 +1,4 @@
-"""What the tables of instance optimisation share: methods, the measurement, the Pareto plot."""
+"""What the tables beside other tools share: methods, the measurement, the Pareto plot."""
 
 import contextlib
 import os
@@ -13,6 +13,7 @@ from benchmarks import evaluate
 from benchmarks.harness import Row, Table
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.instance import Instance
+from benchmarks.methods.networks import Network
 from benchmarks.methods.others import NEEDS, Tool, installed
 from benchmarks.methods.worker import WorkerError
 from benchmarks.pairs import Pair
@@ -29,6 +30,11 @@ TOOL_SETTINGS = (
 )
 UNITS = {
     "dice": "1",
+    "dice LV": "1",
+    "dice RV": "1",
+    "hd95": "mm",
+    "msd": "mm",
+    "sd log J": "1",
     "ncc": "1",
     "tre": "mm",
     "tre p95": "mm",
@@ -48,18 +54,25 @@ class Measurement:
         pairs: what every method registers.
         elastix: settings of elastix by the name of the method.
         ours: options of ``register`` by the name of the method.
-        label: the label whose Dice is measured, where pairs have labels.
+        networks: preset and refinement by the name of the method.
+        labels: the labels whose Dice is measured, by metric, where pairs have labels; of the first
+            also the distances of surfaces, if ``surfaces``.
+        surfaces: see ``labels``.
         batch: pairs per batch of ours; 0: one at a time only.
         affine: whether the tools that have no settings here begin with an affine registration.
+        values: of every method and metric, one per pair; filled by :meth:`run`.
     """
 
     table: Table
     pairs: list[Pair]
     elastix: dict[str, Settings]
     ours: dict[str, dict[str, Any]] = field(default_factory=lambda: OURS)
-    label: int | None = None
+    networks: dict[str, tuple[str, int | str]] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+    surfaces: bool = False
     batch: int = 0
     affine: bool = False
+    values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def run(self, method: str) -> list[np.ndarray]:
         """Measures one method and returns its displacements, for a figure."""
@@ -69,6 +82,8 @@ class Measurement:
             return fields
         if method in self.ours:
             return self._ours(method, Instance(**self.ours[method]))
+        if method in self.networks:
+            return self._network(method, Network(*self.networks[method]))
         if method in TOOLS:
             if not installed(method):
                 self.table.notes.append(f"{method}: skipped, {NEEDS[method]} is not installed.")
@@ -105,6 +120,23 @@ class Measurement:
         self._judge(method, fields, times)
         return fields
 
+    def _network(self, method: str, network: Network) -> list[np.ndarray]:
+        from tqdm import tqdm
+
+        forget()
+        fields, times = [], {"seconds": []}
+        for pair in tqdm(self.pairs, desc=method, unit="pair"):
+            displacement, seconds = network(pair.fixed, pair.moving)
+            fields.append(displacement)
+            times["seconds"].append(seconds)
+        if self.batch:
+            chosen = [self.pairs[i % len(self.pairs)] for i in range(self.batch)]
+            sides = (np.stack([getattr(p, name) for p in chosen]) for name in ("fixed", "moving"))
+            fixed, moving = sides
+            times["seconds_batched"] = [network(fixed, moving)[1] / self.batch for _ in range(3)]
+        self._judge(method, fields, times)
+        return fields
+
     def _theirs(self, method: str, call: Callable) -> list[np.ndarray]:
         from tqdm import tqdm
 
@@ -125,21 +157,37 @@ class Measurement:
         return fields
 
     def _judge(self, method: str, fields: list[np.ndarray], times: dict[str, list]) -> None:
-        values: dict[str, list[float]] = {}
+        values = self.values[method] = {}
         for pair, displacement in zip(self.pairs, fields, strict=True):
-            for metric, value in judge(pair, displacement, self.label).items():
+            for metric, value in judge(pair, displacement, self.labels, self.surfaces).items():
                 values.setdefault(metric, []).extend(value)
         for metric, found in {**values, **times}.items():
-            self.table.rows.append(Row.of(method, "all", metric, UNITS[metric], found))
+            unit = UNITS[metric]
+            unit = self.pairs[0].unit if unit == "mm" else unit
+            known = [value for value in found if not np.isnan(value)]
+            if known:
+                self.table.rows.append(Row.of(method, "all", metric, unit, known))
+            if len(known) < len(found) and metric in self.table.columns:
+                missing = len(found) - len(known)
+                self.table.notes.append(f"{method}: no {metric} in {missing} of {len(found)}.")
 
 
-def judge(pair: Pair, displacement: np.ndarray, label: int | None) -> dict[str, list[float]]:
-    """The figures of one registration; the displacement is all that is looked at."""
+def judge(
+    pair: Pair, displacement: np.ndarray, labels: dict[str, int], surfaces: bool = False
+) -> dict[str, list[float]]:
+    """The figures of one registration; the displacement is all that is looked at.
+
+    Where a label is in neither image there is nothing to measure: NaN.
+    """
     found: dict[str, list[float]] = {}
-    if pair.fixed_labels is not None and label is not None:
-        moved = evaluate.warp((pair.moving_labels == label).astype("float32"), displacement) > 0.5
+    for metric, label in labels.items() if pair.fixed_labels is not None else ():
         fixed = pair.fixed_labels == label
-        found["dice"] = [metrics.dice(fixed.astype(int), moved.astype(int), [1])[1]]
+        moved = evaluate.warp((pair.moving_labels == label).astype("float32"), displacement) > 0.5
+        found[metric] = [metrics.dice(fixed.astype(int), moved.astype(int), [1])[1]]
+        if surfaces and "hd95" not in found:
+            found["hd95"] = [metrics.hausdorff95(fixed, moved, pair.spacing)]
+            found["msd"] = [metrics.mean_surface_distance(fixed, moved, pair.spacing)]
+            found["sd log J"] = [metrics.sd_log_jacobian(displacement)]
     if pair.fixed_points is not None:
         error = metrics.target_registration_error(
             pair.fixed_points, pair.moving_points, displacement, pair.spacing

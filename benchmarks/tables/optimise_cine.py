@@ -6,6 +6,7 @@ from benchmarks import pairs as data_sets
 from benchmarks.harness import Table, choose
 from benchmarks.methods.elastix import Settings
 from benchmarks.tables.optimise import OURS, THREADS, TOOL_SETTINGS, TOOLS, Measurement, pareto
+from tfreg.data import cine
 from tfreg.errors import InputError
 
 BATCH = 64
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> Table:
     methods = choose(options.methods, METHODS)
     data = options.data
     if data == "auto":
-        data = "acdc" if data_sets.file("cine_acdc_edes.npz") else "phantom"
+        data = "acdc" if cine.available(("acdc",)) else "phantom"
     pairs = data_sets.cine(options.split, data, options.seed, options.pairs)
     about = "ACDC" if data == "acdc" else "phantom hearts"
     table = Table(
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> Table:
             "others": TOOL_SETTINGS,
         },
     )
-    measurement = Measurement(table, pairs, ELASTIX, label=2, batch=BATCH)
+    measurement = Measurement(table, pairs, ELASTIX, labels={"dice": 2}, batch=BATCH)
     for method in methods:
         measurement.run(method)
     if len(methods) > 1:

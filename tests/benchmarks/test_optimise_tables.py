@@ -51,8 +51,8 @@ def blob():
 
 
 def assert_follows(pair, displacement, within=0.4):
-    error = np.mean(judge(pair, displacement, None)["tre"])
-    start = np.mean(judge(pair, np.broadcast_to(pair.start, displacement.shape), None)["tre"])
+    error = np.mean(judge(pair, displacement, {})["tre"])
+    start = np.mean(judge(pair, np.broadcast_to(pair.start, displacement.shape), {})["tre"])
     assert start > 2.4 and error < within
 
 

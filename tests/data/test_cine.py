@@ -141,7 +141,7 @@ def test_a_damaged_image_or_list_is_named(scd):
     root, _ = scd
     path = next(root.glob("*/*/CINESAX_300/*0002.dcm"))
     path.write_bytes(b"x")
-    with pytest.raises(InputError, match="0002.dcm"):
+    with pytest.raises(InputError, match=r"0002\.dcm"):
         list(sunnybrook.slices(root, "test"))
     (root / "scd_patientdata.csv").write_text("name\nx\n")
     with pytest.raises(InputError, match="PatientID"):
@@ -262,8 +262,8 @@ class TestBuilders:
         root, images = scd
         # Every split needs an example.
         source = root / "SCD_IMAGES_01" / "SCD0000501"
-        rows = "PatientID,OriginalID\nSCD0000501,SC-HF-I-6\nSCD0000101,SC-HF-I-1\nSCD0000401,SC-HF-I-05\n"
-        (root / "scd_patientdata.csv").write_text(rows)
+        rows = ("SCD0000501,SC-HF-I-6", "SCD0000101,SC-HF-I-1", "SCD0000401,SC-HF-I-05")
+        (root / "scd_patientdata.csv").write_text("\n".join(["PatientID,OriginalID", *rows]))
         for name in ("SCD0000101", "SCD0000401"):
             shutil.copytree(source, root / name)
         builder = self.prepared(self.builders.Sunnybrook, root, tmp_path)

@@ -56,3 +56,24 @@ def test_too_few_images(count):
 def test_batch_size_must_be_positive():
     with pytest.raises(ValueError, match="batch_size=0"):
         sampler(batch_size=0)
+
+
+def test_symmetries_turn_both_images_alike(rng):
+    pytest.importorskip("tensorflow")
+    labels = np.repeat(np.arange(20), 2)
+    images = rng.random((40, 6, 6)).astype("float32")
+    images[1::2] = images[::2] + 1  # of a pair one is the other plus or minus one
+    pairs = PairSampler(images, labels, 200, seed=3, symmetries=True)
+    batch, chosen = pairs.batch(5), pairs.indices(5)[0]
+    difference = np.abs(batch["fixed"] - batch["moving"])
+    np.testing.assert_allclose(difference, 1, atol=1e-6)
+    kinds = []
+    for image, original in zip(batch["fixed"][..., 0], images[chosen], strict=True):
+        turned = [o[::a, ::b] for o in (original, original.T) for a in (1, -1) for b in (1, -1)]
+        (kind,) = (k for k, one in enumerate(turned) if np.array_equal(one, image))
+        kinds.append(kind)
+    assert set(kinds) == set(range(8))
+    (from_dataset,) = pairs.dataset(5, 6)
+    np.testing.assert_array_equal(from_dataset["moving"], batch["moving"])
+    with pytest.raises(ValueError, match="square"):
+        sampler(symmetries=True)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from tfreg import losses
 from tfreg.errors import InputError
 from zoo.dirnet.model import VARIANTS, DIRNet, variant
 
@@ -80,6 +81,10 @@ def test_every_option_survives_the_config():
         "boundary": "edge",
         "refine_learning_rate": 0.25,
         "refine_folding_weight": 3.0,
+        "downsampling": "max",
+        "spline": "quadratic",
+        "full_image": (8, 12),
+        "bending_weight": 0.5,
     }
     again = DIRNet.from_config(DIRNet(**options).get_config())
     assert {name: getattr(again, name) for name in options} == options
@@ -183,7 +188,7 @@ def test_the_cine_recipe_sees_no_test_patient(monkeypatch, tmp_path):
     monkeypatch.setattr(
         recipes, "train", lambda model, pairs, held_out, *rest, **_: given.update(pairs=pairs)
     )
-    settings = {"variant": "bl", "data": "phantom", "batch": 4, "seed": 0}
+    settings = {"variant": "bl", "data": "phantom", "symmetries": "no", "batch": 4, "seed": 0}
     train_cine.train("x", tmp_path, settings)
     assert sorted(asked) == ["train", "validation"]
     assert len(given["pairs"].images) == len(frames("train", ("phantom",)).images)
@@ -197,3 +202,17 @@ def test_training_frames_are_of_no_test_patient():
     seen = {split: {*cine.frames(split, DATA["all"]).patients} for split in cine.SPLITS}
     assert seen["test"] and not seen["test"] & (seen["train"] | seen["validation"])
     assert not seen["train"] & seen["validation"]
+
+
+def test_bending_energy_is_part_of_the_improved_loss(rng, numpy):
+    pair = inputs(rng, 64)
+    plain, bent = (DIRNet(poolings=3, kernels=2, bending_weight=w) for w in (0.0, 0.5))
+    keras.utils.set_random_seed(0)
+    answer = plain(pair)
+    found, expected = (float(numpy(m.compute_loss(pair, None, answer))) for m in (bent, plain))
+    cells = numpy(answer["parameters"]) / 8
+    energy = float(numpy(losses.bspline_bending_energy(cells, (1, 1)))[...].mean())
+    assert found == pytest.approx(expected + 0.5 * energy, abs=1e-6) and energy > 0
+    assert float(numpy(bent.ncc_tracker.result())) == pytest.approx(-expected, abs=1e-6)
+    with pytest.raises(ValueError, match="bending_weight=-1"):
+        DIRNet(bending_weight=-1)

@@ -19,6 +19,8 @@ class PairSampler:
         seed: seed of the stream.
         scale: factor on the images, e.g. ``1 / 255``.
         channels: whether ``images`` has a channel axis; one is added where it has none.
+        symmetries: whether each pair is flipped and its two axes exchanged at random; for square
+            2-D images.
 
     Raises:
         ValueError: on sizes that do not fit, or a class with a single image.
@@ -40,6 +42,7 @@ class PairSampler:
         seed: int = 0,
         scale: float = 1.0,
         channels: bool = False,
+        symmetries: bool = False,
     ) -> None:
         if len(images) != len(labels) or batch_size < 1:
             raise ValueError(
@@ -53,6 +56,10 @@ class PairSampler:
                 f"{dict(zip(classes.tolist(), members.tolist(), strict=True))} images per class"
             )
         self.images = images if channels else images[..., None]
+        shape = self.images.shape[1:-1]
+        if symmetries and (len(shape) != 2 or shape[0] != shape[1]):
+            raise ValueError(f"symmetries needs square 2-D images. Received: {shape}")
+        self.symmetries = symmetries
         self.batch_size = batch_size
         self.seed = seed
         self.scale = scale
@@ -72,11 +79,14 @@ class PairSampler:
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """Batch ``step``: ``{"fixed", "moving"}``, float32 ``(batch, *spatial, channels)``."""
-        fixed, moving = self.indices(step)
-        return {
-            "fixed": self.images[fixed].astype("float32") * np.float32(self.scale),
-            "moving": self.images[moving].astype("float32") * np.float32(self.scale),
-        }
+        indices = self.indices(step)
+        sides = [self.images[i].astype("float32") * np.float32(self.scale) for i in indices]
+        if self.symmetries:
+            rng = np.random.default_rng([self.seed, step, 1])
+            for item, turn in enumerate(rng.integers(8, size=self.batch_size)):
+                for side in sides:
+                    side[item] = _turned(side[item].copy(), int(turn))
+        return dict(zip(("fixed", "moving"), sides, strict=True))
 
     def tuples(self, start: int, stop: int) -> Iterator[tuple[dict[str, np.ndarray]]]:
         """Batches ``start .. stop-1`` as Keras takes them without TensorFlow: ``(x,)``."""
@@ -90,16 +100,20 @@ class PairSampler:
         shape = (self.batch_size, *self.images.shape[1:])
 
         def draw(step: Any) -> dict[str, Any]:
-            fixed, moving = tf.numpy_function(self.indices, [step], (tf.int64, tf.int64))
-            batch = {}
-            for name, index in (("fixed", fixed), ("moving", moving)):
-                image = tf.cast(tf.gather(images, index), tf.float32) * self.scale
-                batch[name] = tf.ensure_shape(image, shape)
-            return batch
+            pair = tf.numpy_function(
+                lambda number: tuple(self.batch(int(number)).values()), [step], (tf.float32,) * 2
+            )
+            fixed, moving = (tf.ensure_shape(image, shape) for image in pair)
+            return {"fixed": fixed, "moving": moving}
 
-        images = tf.constant(self.images)
         return (
             tf.data.Dataset.range(start, stop)
             .map(draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
             .prefetch(tf.data.AUTOTUNE)
         )
+
+
+def _turned(image: np.ndarray, turn: int) -> np.ndarray:
+    """One of the eight symmetries of a square."""
+    image = np.swapaxes(image, 0, 1) if turn & 4 else image
+    return image[:: -1 if turn & 1 else 1, :: -1 if turn & 2 else 1]

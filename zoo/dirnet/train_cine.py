@@ -9,7 +9,7 @@ import keras
 
 from tfreg.data import PairSampler, cine
 from zoo import recipes
-from zoo.dirnet.model import PAPER, VARIANTS, variant
+from zoo.dirnet.model import IMPROVED, PAPER, VARIANTS, variant
 from zoo.presets import Preset
 
 BATCH = 32  # paper, section 3
@@ -39,13 +39,18 @@ def train(
     Args:
         name: name of the preset.
         folder: checkpoint, log and preset go here; a training that is there is continued.
-        settings: ``variant`` (of Table 1), ``data`` (of ``DATA``), and those of all recipes.
+        settings: ``variant`` (of Table 1, or ``plus``), ``data`` (of ``DATA``), ``symmetries``
+            (``"yes"`` or ``"no"``: pairs flipped and transposed at random, which the paper does
+            not), and those of all recipes.
         callbacks, verbose: as in :func:`zoo.recipes.train`.
     """
     kind, data, seed = settings["variant"], settings["data"], settings["seed"]
     keras.utils.set_random_seed(seed)
     training, validation = (cine.frames(split, DATA[data]) for split in ("train", "validation"))
-    pairs = PairSampler(training.images, training.slices, settings["batch"], seed)
+    pairs = PairSampler(
+        *(training.images, training.slices, settings["batch"], seed),
+        symmetries=settings["symmetries"] == "yes",
+    )
     held_out = PairSampler(validation.images, validation.slices, VALIDATION_PAIRS)
     model = variant(kind, (cine.SIZE, cine.SIZE))
     model.build()
@@ -67,12 +72,20 @@ def train(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of ``tfreg train dirnet-cine``."""
-    parser.add_argument("--variant", choices=tuple(VARIANTS), default="bl", help="of Table 1")
+    parser.add_argument(
+        "--variant", choices=(*VARIANTS, *IMPROVED), default="bl", help="of Table 1, or ours"
+    )
     parser.add_argument(
         "--data",
         choices=tuple(DATA),
         default="all",
         help="all: Sunnybrook and ACDC; cc0: Sunnybrook alone; phantom: needs no files",
+    )
+    parser.add_argument(
+        "--symmetries",
+        choices=("no", "yes"),
+        default="no",
+        help="yes: pairs are flipped and transposed at random, which the paper does not",
     )
     recipes.add_arguments(parser, iterations=10_000, learning_rate=LEARNING_RATE, batch=BATCH)
 
@@ -81,5 +94,5 @@ def run(options: argparse.Namespace) -> None:
     """Runs ``tfreg train dirnet-cine``."""
     suffix = {"all": "", "cc0": "-cc0", "phantom": "-phantom"}[options.data]
     name = f"dirnet-cine-{options.variant}{suffix}"
-    settings = recipes.settings_of(options, ("variant", "data"))
+    settings = recipes.settings_of(options, ("variant", "data", "symmetries"))
     recipes.run(options, name, lambda folder, more: train(name, folder, settings, more))
