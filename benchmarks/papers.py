@@ -16,9 +16,9 @@ DIRNET_MNIST_NCC = {
     9: (0.590, 0.718, 0.832, 0.860, 0.882, 0.892, 0.898, 0.901),
 }
 
-# DIRNet, Table 1 (published version): Dice, 95th percentile of surface distances (mm), mean absolute
-# surface distance (mm) of the left ventricle's myocardium on Sunnybrook, mean and SD over 258
-# registrations, and seconds (networks on a GPU, elastix on a CPU).
+# DIRNet, Table 1 (published version): Dice, 95th percentile of surface distances (mm), mean
+# absolute surface distance (mm) of the left ventricle's myocardium on Sunnybrook, mean and SD over
+# 258 registrations, and seconds (networks on a GPU, elastix on a CPU).
 DIRNET_CINE_TABLE = {
     "none": {"dice": (0.62, 0.15), "hd95": (7.79, 2.92), "msd": (2.89, 1.07)},
     "elastix 2x100": {
