@@ -1,0 +1,62 @@
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import pairs, papers
+from benchmarks.__main__ import main
+from benchmarks.harness import Row, Table
+from benchmarks.tables import dirnet_cine
+from zoo.dirnet.model import VARIANTS
+
+
+def test_the_table_on_phantoms(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(dirnet_cine, "BATCH", 2)
+    out = tmp_path / "out"
+    words = ["run", "dirnet-cine", "--data", "phantom", "--pairs", "6", "--out", str(out)]
+    assert main([*words, "--methods", "none,dirnet bl,dirnet bl + refine,dirnet a1"]) == 0
+    assert "| dirnet bl + refine |" in capsys.readouterr().out
+    rows = json.loads((out / "table.json").read_text())["rows"]
+    cells = {(row["method"], row["metric"]): row for row in rows}
+    assert ("dirnet a1", "dice") not in cells  # there is one network for phantoms
+    order = [cells[m, "dice"]["mean"] for m in ("none", "dirnet bl", "dirnet bl + refine")]
+    assert order[0] + 0.1 < order[1] < order[2]
+    assert cells["dirnet bl + refine", "msd"]["mean"] < cells["none", "msd"]["mean"]
+    assert cells["none", "hd95"]["unit"] == "mm" and cells["none", "hd95"]["paper"] is None
+    for metric in dirnet_cine.COLUMNS:
+        assert cells["dirnet bl", metric]["n"] > 0
+    for name in ("pareto.png", "boxes.png", "cases.png"):
+        assert (out / name).stat().st_size > 5000
+
+
+def test_the_papers_values_stand_in_their_rows():
+    table = Table("t", "d", "p", dirnet_cine.COLUMNS)
+    methods = ("none", "elastix 2x2000", "dirnet b1", "dirnet plus")
+    table.rows = [
+        Row.of(method, "all", metric, "1", [0.5, 0.6])
+        for method in methods
+        for metric in ("dice", "hd95", "dice LV")
+    ]
+    dirnet_cine._add_paper(table)
+    found = {(row.method, row.metric): row.paper for row in table.rows}
+    assert found["elastix 2x2000", "dice"] == 0.81 and found["dirnet b1", "hd95"] == 6.41
+    assert found["dirnet plus", "dice"] is None and found["none", "dice LV"] is None
+    assert "| paper: dice | paper: hd95 |" in table.markdown()
+    assert set(papers.DIRNET_CINE_NCC) == set(VARIANTS)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [(["--pairs", "0"], "--pairs"), (["--methods", "demons"], "demons")]
+)
+def test_bad_options_exit_with_2(tmp_path, capsys, words, message):
+    assert main(["run", "dirnet-cine", *words, "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_pairs_run_both_ways():
+    found = pairs.cine("validation", "phantom")
+    assert len(found) == 20 and len({pair.patient for pair in found}) == 10
+    one, other = found[:2]
+    np.testing.assert_array_equal(one.fixed, other.moving)
+    np.testing.assert_array_equal(one.moving_labels, other.fixed_labels)
+    assert one.name.endswith("ED <- ES") and other.name.endswith("ES <- ED")
