@@ -1,6 +1,7 @@
 """What the tables of instance optimisation share: methods, the measurement, the Pareto plot."""
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,7 @@ class Measurement:
         label: the label whose Dice is measured, where pairs have labels.
         batch: pairs per batch of ours; 0: one at a time only.
         affine: whether the tools that have no settings here begin with an affine registration.
+        in_voxels: whether the grid spacings of elastix are in voxels, whatever their size.
     """
 
     table: Table
@@ -60,6 +62,7 @@ class Measurement:
     label: int | None = None
     batch: int = 0
     affine: bool = False
+    in_voxels: bool = False
 
     def run(self, method: str) -> list[np.ndarray]:
         """Measures one method and returns its displacements, for a figure."""
@@ -78,10 +81,14 @@ class Measurement:
                 return self._theirs(method, tool)
             finally:
                 tool.close()
+        if importlib.util.find_spec("itk") is None:
+            self.table.notes.append(f"{method}: skipped, itk-elastix is not installed.")
+            return []
         elastix = Elastix(replace(self.elastix[method], threads=THREADS), timeout=1200)
 
         def call(pair: Pair) -> tuple[np.ndarray, float, float]:
-            return elastix(pair.fixed, pair.moving, pair.spacing, pair.fixed_mask, pair.start)
+            spacing = None if self.in_voxels else pair.spacing
+            return elastix(pair.fixed, pair.moving, spacing, pair.fixed_mask, pair.start)
 
         try:
             return self._theirs(method, call)

@@ -3,6 +3,7 @@
 import argparse
 import multiprocessing
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import numpy as np
 
@@ -59,12 +60,16 @@ def run(options: argparse.Namespace) -> Table:
             if method != "bspline" and size > options.largest_others:
                 continue
             found = _measured(method, size, options.seed)
+            if isinstance(found, str):
+                table.notes.append(f"{method} at {size}^3: {found}")
+                continue
             for metric, value in found.items():
                 table.rows.append(Row.of(method, f"{size}^3", metric, UNITS[metric], [value]))
     return table
 
 
-def _measured(transform: str, size: int, seed: int) -> dict[str, float]:
+def _measured(transform: str, size: int, seed: int) -> dict[str, float] | str:
+    """The figures, or why there are none."""
     context = multiprocessing.get_context("spawn")
     pipe, theirs = context.Pipe()
     process = context.Process(target=_worker, args=(theirs, transform, size, seed), daemon=True)
@@ -74,9 +79,7 @@ def _measured(transform: str, size: int, seed: int) -> dict[str, float]:
         return pipe.recv()
     except EOFError:
         process.join()
-        raise RuntimeError(
-            f"{transform} at {size}^3 ended with exit code {process.exitcode}"
-        ) from None
+        return f"the process ended with exit code {process.exitcode}"
     finally:
         process.kill()
         process.join()
@@ -94,9 +97,13 @@ def _worker(pipe: Connection, transform: str, size: int, seed: int) -> None:
     moving = np.roll(fixed, 2, axis=1)
     small = (slice(12),) * 3
     register(fixed[small], moving[small], transform)  # the libraries are loaded
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    first = register(fixed, moving, transform)
-    second = register(fixed, moving, transform)
+    before = _resident()
+    try:
+        first = register(fixed, moving, transform)
+        second = register(fixed, moving, transform)
+    except InputError as error:  # such as too little memory
+        pipe.send(str(error))
+        return
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     pipe.send(
         {
@@ -107,3 +114,14 @@ def _worker(pipe: Connection, transform: str, size: int, seed: int) -> None:
             "compile": first.compile_seconds,
         }
     )
+
+
+def _resident() -> int:
+    """KiB of memory that the process holds now."""
+    import resource
+
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:  # not Linux: the most that it ever held
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return pages * resource.getpagesize() // 1024
