@@ -125,7 +125,7 @@ def register(
         )
     pyramids = pyramids_of(pyramid, kinds, shape, spacing)
     check_samples(samples, seed, similarity)
-    check_memory(images, kinds, pyramids)
+    check_memory(images, kinds, pyramids, similarity)
     displacement = start_of(start, batch, shape, ndim)
     check_overlap(displacement, images)
 
