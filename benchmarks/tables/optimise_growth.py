@@ -53,10 +53,10 @@ def run(options: argparse.Namespace) -> Table:
         data="smooth noise, displaced by two voxels",
         protocol=(
             "One pair of cubes per row, default pyramid, NCC but where said, each in a process of "
-            "its own. `seconds`: the second registration of that size; `per voxel`: seconds by the number "
-            "of voxels of the cube; `peak`: the most memory that the process held, beyond what it "
-            "held with both images before; `values`: that in float32 numbers per voxel; `compile`: "
-            "in the first registration."
+            "its own. `seconds`: the second registration of that size; `per voxel`: seconds by the "
+            "number of voxels of the cube; `peak`: the most memory that the process held, beyond "
+            "what it held with both images before; `values`: that in float32 numbers per voxel; "
+            "`compile`: in the first registration."
         ),
         columns=COLUMNS,
         settings={"seed": options.seed},
