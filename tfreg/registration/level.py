@@ -73,14 +73,14 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
         warp = ops.sample
     else:
         where, warp = displacement, ops.resample
-    moved = warp(data["moving"], where)
+    moved = warp(data["moving"], where, image_gradient=False)
     if problem.moving_mask:
         mask = _within(mask, warp(data["moving_mask"], keras_ops.stop_gradient(where), **_OUTSIDE))
     compare = similarity_of(problem.similarity, True, problem.transform.grid.voxels)
     return _defined(compare(fixed, moved, mask=mask), mask)
 
 
-_OUTSIDE = {"mode": "constant"}  # of a mask: nothing lies there
+_OUTSIDE = {"mode": "constant", "image_gradient": False}  # of a mask: nothing lies there
 _WORST = -1e3  # below what any similarity can be
 
 
