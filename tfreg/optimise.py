@@ -27,7 +27,7 @@ def minimiser(losses: Callable) -> Callable:
         step size of Adam in the units of the parameters, which falls along a cosine to ``decay``
         times its value (1: stays), ``start`` is ``(batch, ...)``, and ``steps_taken`` int32
         ``(batch,)``. A problem stops early where its best loss improved by less than ``tolerance``
-        over 20 steps; 0 never stops.
+        over 20 steps, the first 19 of all counted as such; 0 never stops.
 
     Example:
 

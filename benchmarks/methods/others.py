@@ -62,7 +62,8 @@ def _serve(pipe: Connection, name: str, affine: bool, threads: int) -> None:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             pipe.send((displacement, seconds, peak))
         except Exception as error:  # whatever the tool throws is its answer
-            pipe.send(f"{type(error).__name__}: {str(error).strip().splitlines()[-1:]}")
+            last = (str(error).strip().splitlines() or ["no message"])[-1]
+            pipe.send(f"{type(error).__name__}: {last}")
 
 
 def _images(pair: Pair) -> tuple[Any, ...]:
@@ -134,9 +135,10 @@ def _ants(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
     options: dict[str, Any] = {"syn_metric": "CC", "syn_sampling": 2}
     # In a volume the last level costs minutes.
     options["reg_iterations"] = (100, 70, 50) if pair.fixed.ndim == 2 else (100, 70, 20)
-    if not affine:
-        options["initial_transform"] = "Identity"
+    # Without these ANTs begins where the centres of mass coincide, and masks the last stage only.
+    options["initial_transform"] = "Identity"
     if pair.fixed_mask is not None:
+        options["mask_all_stages"] = True
         options["mask"] = ants.from_numpy(
             pair.fixed_mask.astype("float32"), spacing=list(spacing), origin=[0.0] * len(spacing)
         )

@@ -115,7 +115,11 @@ def run(options: argparse.Namespace) -> Table:
         },
     )
     measurement = Measurement(
-        *(table, pairs, ELASTIX, INSTANCE, networks), labels=LABELS, surfaces=True, batch=BATCH
+        *(table, pairs, ELASTIX, INSTANCE, networks),
+        labels=LABELS,
+        surfaces=True,
+        batch=BATCH,
+        in_voxels=True,
     )
     fields = {method: measurement.run(method) for method in methods}
     fields = {method: found for method, found in fields.items() if found}

@@ -1,6 +1,7 @@
 """What the tables beside other tools share: methods, the measurement, the Pareto plot."""
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from tfreg.viz import new_figure
 
 OURS = {f"tfreg {setting}": {"pyramid": setting} for setting in ("fast", "default", "accurate")}
 TOOLS = tuple(NEEDS)
+_OURS = ("tfreg", "dirnet")
 THREADS = os.cpu_count() or 1  # all methods may use all cores
 TOOL_SETTINGS = (
     "greedy: NCC of radius 2, 100x100x50 iterations, its own smoothing; ANTs: SyN, CC of radius 2, "
@@ -60,6 +62,7 @@ class Measurement:
         surfaces: see ``labels``.
         batch: pairs per batch of ours; 0: one at a time only.
         affine: whether the tools that have no settings here begin with an affine registration.
+        in_voxels: whether the grid spacings of elastix are in voxels, whatever their size.
         values: of every method and metric, one per pair; filled by :meth:`run`.
     """
 
@@ -72,6 +75,7 @@ class Measurement:
     surfaces: bool = False
     batch: int = 0
     affine: bool = False
+    in_voxels: bool = False
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def run(self, method: str) -> list[np.ndarray]:
@@ -93,10 +97,14 @@ class Measurement:
                 return self._theirs(method, tool)
             finally:
                 tool.close()
+        if importlib.util.find_spec("itk") is None:
+            self.table.notes.append(f"{method}: skipped, itk-elastix is not installed.")
+            return []
         elastix = Elastix(replace(self.elastix[method], threads=THREADS), timeout=1200)
 
         def call(pair: Pair) -> tuple[np.ndarray, float, float]:
-            return elastix(pair.fixed, pair.moving, pair.spacing, pair.fixed_mask, pair.start)
+            spacing = None if self.in_voxels else pair.spacing
+            return elastix(pair.fixed, pair.moving, spacing, pair.fixed_mask, pair.start)
 
         try:
             return self._theirs(method, call)
@@ -215,27 +223,71 @@ def _start(pair: Pair) -> np.ndarray:
 
 def pareto(table: Table, metric: str, path: Path) -> None:
     """Accuracy against time: every method a point, ours also in batches."""
-    from matplotlib.ticker import LogLocator
+    from matplotlib.ticker import AutoLocator, LogLocator
 
-    figure, axes = new_figure(1, 1, 5.5)
+    figure, axes = new_figure(1, 1, 5.0)
+    figure.set_size_inches(8, 4.6)
     axis = axes[0, 0]
     cells = {(row.method, row.metric): row for row in table.rows if row.group == "all"}
-    for method in dict.fromkeys(row.method for row in table.rows):
-        for time, marker in (("seconds", "o"), ("seconds_batched", "s")):
-            if (method, time) not in cells or (method, metric) not in cells:
-                continue
-            x, y = cells[method, time].median, cells[method, metric].mean
-            ours = method.startswith("tfreg")
-            axis.semilogx(x, y, marker, color="tab:blue" if ours else "tab:orange")
-            name = f"{method}, batched" if time == "seconds_batched" else method
-            axis.annotate(name, (x, y), xytext=(4, 4), textcoords="offset points", fontsize=7)
-    if ("none", metric) in cells:
-        axis.axhline(cells["none", metric].mean, color="gray", label="no registration")
-        axis.legend(fontsize=7)
+    kinds = (  # marker and colour
+        ("seconds", True, "tfreg, one at a time", "o", "tab:blue"),
+        ("seconds_batched", True, "tfreg, in batches", "s", "tab:green"),
+        ("seconds", False, "others", "o", "tab:orange"),
+    )
+    labels = []
+    for time, ours, kind, marker, colour in kinds:
+        methods = dict.fromkeys(row.method for row in table.rows if (row.method, time) in cells)
+        chosen = [m for m in methods if m.startswith(_OURS) == ours and (m, metric) in cells]
+        points = [(cells[m, time].median, cells[m, metric].mean) for m in chosen]
+        if points:
+            axis.semilogx(*zip(*points, strict=True), marker, color=colour, label=kind)
+        labels += [
+            (p, m.removeprefix("tfreg "), colour) for p, m in zip(points, chosen, strict=True)
+        ]
+    without = cells.get(("none", metric))
+    if without is not None:
+        axis.plot([], [], " ", label=f"no registration: {without.mean:.3g}")
     axis.set_xlabel("seconds per pair (log)")
     axis.set_ylabel(f"mean {metric} ({UNITS[metric]})".replace(" (1)", ""))
     axis.set_title(table.data, fontsize=9)
-    axis.margins(x=0.2, y=0.1)
+    axis.margins(x=0.15, y=0.15)
     axis.xaxis.set_major_locator(LogLocator())
+    axis.yaxis.set_major_locator(AutoLocator())
     axis.grid(alpha=0.3)
+    axis.legend(fontsize=7, loc="best")
+    _annotate(figure, axis, labels)
     figure.savefig(path, dpi=130)
+
+
+def _annotate(figure: Any, axis: Any, labels: list[tuple]) -> None:
+    """Writes each label beside its point where it covers least of what is already there."""
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    taken = [axis.get_legend().get_window_extent(renderer).padded(2)]
+    for point, _, _ in labels:
+        x, y = axis.transData.transform(point)
+        taken.append(taken[0].from_bounds(x - 4, y - 4, 8, 8))
+    sides = [("left", 6), ("right", -6), ("center", 0)]
+    places = [(h, dx, dy) for dy in (0, 8, -8, 16, -16) for h, dx in sides if dx or dy]
+    for point, text, colour in labels:
+        tried = []
+        for order, (align, dx, dy) in enumerate(places):
+            note = axis.annotate(
+                text,
+                point,
+                xytext=(dx, dy),
+                textcoords="offset points",
+                ha=align,
+                va="center",
+                fontsize=7,
+                color=colour,
+            )
+            box = note.get_window_extent(renderer)
+            inside = axis.get_window_extent(renderer)
+            out = not (inside.x0 < box.x0 and box.x1 < inside.x1)
+            covered = sum(box.overlaps(other) for other in taken)
+            tried.append(((covered + 3 * out, order), note, box))
+            note.remove()
+        _, note, box = min(tried, key=lambda one: one[0])
+        axis.add_artist(note)
+        taken.append(box)

@@ -21,8 +21,7 @@ ELASTIX = {
     )
     for spacing, iterations in ((20, 500), (10, 500), (10, 2000))
 } | {"elastix default": Settings(default=True, affine=True)}
-# As elastix, affine first. With LNCC too, since the density of lungs changes with breathing. Both
-# were better on phantom lungs, LNCC on those whose density was changed by a smooth field.
+# As elastix, affine first. With LNCC too, since the density of lungs changes with breathing.
 OURS = {
     f"tfreg {setting}{' LNCC' * (similarity == 'lncc')}": {
         "transform": ("affine", "bspline"),

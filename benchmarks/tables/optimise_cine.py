@@ -83,7 +83,9 @@ def run(options: argparse.Namespace) -> Table:
             "others": TOOL_SETTINGS,
         },
     )
-    measurement = Measurement(table, pairs, ELASTIX, labels={"dice": 2}, batch=BATCH)
+    measurement = Measurement(
+        table, pairs, ELASTIX, labels={"dice": 2}, batch=BATCH, in_voxels=True
+    )
     for method in methods:
         measurement.run(method)
     if len(methods) > 1:

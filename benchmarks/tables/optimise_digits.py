@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> Table:
             "elastix": f"NCC, 2 levels, every pixel, {THREADS} threads, RandomSeed 1",
         },
     )
-    measurement = Measurement(table, pairs, ELASTIX, batch=BATCH)
+    measurement = Measurement(table, pairs, ELASTIX, batch=BATCH, in_voxels=True)
     for method in methods:
         measurement.run(method)
     if len(methods) > 1:

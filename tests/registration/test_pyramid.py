@@ -53,6 +53,10 @@ def test_grid_spacing_is_in_the_unit_of_the_spacing():
         {"grid_spacing": 0},
         {"steps": -1},
         {"steps": 2.5},
+        {"steps": float("nan")},
+        {"steps": None},
+        {"smoothing": None},
+        {"decay": float("nan")},
         {"learning_rate": 0},
         {"learning_rate": float("nan")},
         {"weight": -0.1},
@@ -63,7 +67,10 @@ def test_a_bad_level_is_named(options):
         Level(**options)
 
 
-@pytest.mark.parametrize("options", [{"levels": ()}, {"levels": ("fast",)}, {"tolerance": -1}])
+@pytest.mark.parametrize(
+    "options",
+    [{"levels": ()}, {"levels": ("fast",)}, {"tolerance": -1}, {"tolerance": None}],
+)
 def test_a_bad_pyramid_is_named(options):
     with pytest.raises(InputError, match=next(iter(options))):
         Pyramid(**{"levels": (Level(),), **options})
@@ -77,3 +84,6 @@ def test_settings_can_be_changed():
         pyramid("fast", "b-spline", (64, 64), (1.0, 1.0))
     with pytest.raises(InputError, match="quick"):
         pyramid("quick", "bspline", (64, 64), (1.0, 1.0))
+    for spacing in ((0.0, 1.0), (1.0,), (1.0, float("nan"))):
+        with pytest.raises(InputError, match="2 positive numbers"):
+            pyramid("fast", "bspline", (64, 64), spacing)

@@ -61,6 +61,23 @@ def test_one_unit_moves_the_border_by_about_one_voxel(numpy, kind):
 
 
 @pytest.mark.parametrize("kind", ["bspline", "dense"])
+def test_refining_on_anisotropic_voxels(rng, numpy, kind):
+    shape, spacing = (16, 48, 40), (2.0, 1.0, 1.0)
+    coarse = transform_of(kind, Grid(shape, (1, 2, 4), spacing), 8.0)
+    fine = transform_of(kind, Grid(shape, (1, 1, 2), spacing), 4.0)
+    full = Grid(shape, (1, 1, 1), spacing)
+    grid = np.moveaxis(np.indices(coarse.control_points), 0, -1).astype("float32")
+    # A linear map, which every spline shows exactly inside the grid.
+    slopes = np.array([[0.1, 0.2, -0.3], [0.05, -0.1, 0.2], [-0.2, 0.1, 0.15]], "float32")
+    parameters = (grid @ slopes)[None]
+    before = numpy(coarse.displacement(parameters, full))
+    after = numpy(fine.displacement(fine.from_coarser(coarse, parameters), full))
+    inside = (slice(None), slice(5, -5), slice(16, -16), slice(16, -16))
+    assert np.ptp(before[inside]) > 1
+    np.testing.assert_allclose(after[inside], before[inside], atol=0.02)
+
+
+@pytest.mark.parametrize("kind", ["bspline", "dense"])
 def test_refining_a_spline_keeps_the_displacement(rng, numpy, kind):
     shape, spacing = (32, 48), (1.0, 1.0)
     coarse = transform_of(kind, Grid(shape, (2, 2), spacing), 8.0)

@@ -51,7 +51,7 @@ class Check:
         similarity: name of the similarity.
         similarity_before: at the start.
         similarity_after: at the end.
-        accepted: whether the similarity got worse in no pair.
+        accepted: whether no transform of any pair had to be left out.
     """
 
     folding: float
@@ -74,7 +74,7 @@ class Check:
         if self.outside > 25:
             found.append(f"{self.outside:.3g} % of the voxels map outside the moving image")
         if not self.accepted:
-            found.append("the similarity got worse, so this is the start")
+            found.append("a transform with which the similarity got worse is left out")
         return tuple(found)
 
     def __str__(self) -> str:
@@ -105,8 +105,9 @@ class Registration:
         compile_seconds: of an instance optimisation, the time of compiling, which ``seconds`` does
             not include; 0 for a shape that was registered before.
         similarity: which similarity that is.
-        accepted: of an instance optimisation, whether the similarity got no worse; if it did, the
-            displacement is what it started from.
+        accepted: of an instance optimisation, whether the similarity got worse with none of its
+            transforms; one with which it did is left out, and the displacement is what that
+            transform started from.
         levels: of an instance optimisation, what each level did.
     """
 

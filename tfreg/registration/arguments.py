@@ -39,7 +39,10 @@ def spacing_of(spacing: Any, ndim: int) -> tuple[float, ...]:
     """Size of a voxel per axis; 1 each where nothing is given."""
     if spacing is None:
         return (1.0,) * ndim
-    values = tuple(float(s) for s in np.atleast_1d(spacing))
+    try:
+        values = tuple(float(s) for s in np.atleast_1d(spacing))
+    except (TypeError, ValueError):
+        values = ()
     if len(values) != ndim or not all(np.isfinite(s) and s > 0 for s in values):
         raise InputError(f"spacing must be {ndim} positive numbers. Received: spacing={spacing}")
     return values
@@ -125,7 +128,10 @@ def start_of(start: Any, batch: int, shape: tuple[int, ...], ndim: int) -> np.nd
         return None
     if isinstance(start, Registration):
         start = start.displacement
-    array = np.asarray(start, dtype="float32")
+    try:
+        array = np.asarray(start, dtype="float32")
+    except (TypeError, ValueError):
+        array = np.zeros(0, "float32")
     if array.shape in ((ndim, ndim + 1), (batch, ndim, ndim + 1)):
         matrix = np.broadcast_to(array, (batch, ndim, ndim + 1))
         array = keras_ops.convert_to_numpy(ops.linear_displacement(matrix, shape))

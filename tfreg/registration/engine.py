@@ -1,5 +1,7 @@
 """Running the levels of an instance optimisation: the plan, its compilation, the descent."""
 
+import contextlib
+import math
 import os
 import time
 import weakref
@@ -14,7 +16,6 @@ from keras import ops as keras_ops
 from tfreg.ops.backend import is_compiling
 from tfreg.registration import level as levels
 from tfreg.registration.answer import LevelReport
-from tfreg.registration.images import unit_scale
 from tfreg.registration.level import Problem
 from tfreg.registration.pyramid import Level, Pyramid
 from tfreg.registration.similarity import scaled_for
@@ -95,15 +96,16 @@ def descend(
     """Runs all stages.
 
     Returns:
-        Displacement, similarity before and after, whether it was accepted, and the moved images;
+        Displacement, similarity before and after, whether every stage was accepted, and the moved
+        images;
         and the reports of the levels.
     """
     name = stages[0].problem.similarity
-    units = dict(images)
-    for key in ("fixed", "moving"):
-        units[key] = scaled_for(name, images[key], images.get(f"{key}_mask"))
-    low, scale = unit_scale(images["moving"], images.get("moving_mask"))
+    scaled, (low, scale) = scaled_for(name, images)
+    units = {**images, **scaled}
     whole = {**units, "moving": images["moving"], "low": low, "scale": scale.astype("float32")}
+    if stages[0].problem.clipped:
+        whole["unit"] = units["moving"]
     reports: list[LevelReport] = []
     first = accepted = None
     for stage in stages:
@@ -133,12 +135,13 @@ def descend(
             )
             reports.append(report)
             if progress is not None:
-                progress(report)
+                with clock.stopped():
+                    progress(report)
         data = dict(whole) if displacement is None else {**whole, "start": displacement}
         finish = levels.conclusion(stage.problem, stage.full, tuple(data))
         displacement, before, after, better, moved = finish(parameters, *data.values())
         first = before if first is None else first
-        accepted = better if accepted is None else keras_ops.logical_or(accepted, better)
+        accepted = better if accepted is None else keras_ops.logical_and(accepted, better)
     answer = (displacement, first, after, accepted, moved)
     return tuple(map(keras_ops.convert_to_numpy, answer)), tuple(reports)
 
@@ -161,30 +164,40 @@ def _on_grid(grid: Grid, level: Level, images: dict[str, Any], displacement: Any
 
 
 def draw(
-    stages: tuple[Stage, ...], mask: np.ndarray | None, samples: int | None, seed: int
+    stages: tuple[Stage, ...],
+    batch: int,
+    mask: np.ndarray | None,
+    samples: int | None,
+    seed: int,
 ) -> dict[tuple[int, ...], np.ndarray]:
     """The voxels that the similarity looks at, by the shrink factors of a level.
 
     Args:
         stages: the plan.
-        mask: that of the fixed images, or ``None``; voxels are drawn where any of them has weight.
-        samples: how many per level, all where there are fewer; ``None``: no drawing.
+        batch: number of pairs.
+        mask: that of the fixed images, or ``None``; voxels are drawn where it has weight.
+        samples: how many per pair and level; where a level has fewer voxels, so many; where a mask
+            has fewer, some come twice. ``None``: no drawing.
         seed: of the draw.
 
     Returns:
-        Flat indices, sorted, int32.
+        Flat indices ``(batch, count)``, sorted, int32. The count does not depend on the masks.
     """
     if samples is None:
         return {}
     found = {}
     for grid in {problem.transform.grid for stage in stages for problem, _ in stage.steps}:
-        candidates = np.arange(np.prod(grid.shape))
-        if mask is not None:
-            places = np.argwhere(mask.any(axis=(0, -1))) // np.array(grid.shrink)
-            candidates = np.unique(np.ravel_multi_index(tuple(places.T), grid.shape))
-        rng = np.random.default_rng([seed, *grid.shrink])
-        chosen = rng.choice(candidates, min(samples, len(candidates)), replace=False)
-        found[grid.shrink] = np.sort(chosen).astype("int32")
+        size = math.prod(grid.shape)
+        rows = []
+        for index in range(batch):
+            candidates = np.arange(size)
+            if mask is not None:
+                places = np.argwhere(mask[index, ..., 0] > 0) // np.array(grid.shrink)
+                candidates = np.unique(np.ravel_multi_index(tuple(places.T), grid.shape))
+            # Every pair begins the draw anew: in a batch it gets the voxels that it gets alone.
+            order = np.random.default_rng([seed, *grid.shrink]).permutation(candidates)
+            rows.append(np.sort(np.resize(order, min(samples, size))))
+        found[grid.shrink] = np.stack(rows).astype("int32")
     return found
 
 
@@ -206,6 +219,13 @@ class Clock:
     @property
     def seconds(self) -> float:
         return time.perf_counter() - self._begin - self.compile_seconds
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What runs within it does not count."""
+        begin = time.perf_counter()
+        yield
+        self._begin += time.perf_counter() - begin
 
     def compile(
         self,
@@ -275,7 +295,10 @@ def _calls(
                 yield refine, (coarser.start(batch),)
             previous = problem
         one = zeros(*(1,) * (ndim + 1))
-        data = {**whole, "low": one, "scale": one, **start}
+        data = {**whole, "low": one, "scale": one}
+        if stage.problem.clipped:
+            data["unit"] = whole["moving"]
+        data = {**data, **start}
         finish = levels.conclusion(stage.problem, stage.full, tuple(data))
         yield finish, (stage.problem.transform.start(batch), *data.values())
 

@@ -58,7 +58,8 @@ def register(
             the one before ended, displacements add up, a velocity's map is applied first.
         spacing: size of a voxel per axis, in mm or any unit, array-axis order; default 1 each.
         similarity: ``"ncc"``, ``"lncc"``, ``"mi"`` or ``"ngf"`` (different modalities; NGF as minus
-            its distance), or ``"mse"`` (minus the MSE of intensities scaled to [0, 1]).
+            its distance), or ``"mse"`` (minus the MSE of intensities, both divided by the range of
+            both). Of an image with a mask the range is that within it.
         regulariser: ``"bending"``, ``"diffusion"`` or ``None``; of control points in units of their
             cells. Linear transforms have none.
         pyramid: ``"fast"``, ``"default"`` or ``"accurate"``, or a :class:`Pyramid`; for a sequence
@@ -74,11 +75,11 @@ def register(
             for all. For ncc, mi and mse.
         seed: seed of that draw. On one machine, repeated runs are equal to the bit.
         ndim: 2 or 3; needed for a batch only.
-        progress: called with a :class:`LevelReport` after each level.
+        progress: called with a :class:`LevelReport` after each level; its time is not charged.
 
     Returns:
-        The answer. Where the similarity would have got worse, it is the start, and
-        ``answer.accepted`` says so.
+        The answer. A transform with which the similarity got worse is left out, and
+        ``answer.accepted`` says so; where it is the only one, the answer is the start.
 
     Raises:
         InputError: on input that cannot be registered: shapes that do not fit, values that are not
@@ -116,13 +117,15 @@ def register(
     shape = images["fixed"].shape[1:-1]
     spacing = spacing_of(spacing, ndim)
     similarity_of(similarity)
+    if progress is not None and not callable(progress):
+        raise InputError(f"progress must be a function. Received: progress={progress!r}")
     if regulariser not in ("bending", "diffusion", None):
         raise InputError(
             f"regulariser must be bending, diffusion or None. Received: regulariser={regulariser}"
         )
     pyramids = pyramids_of(pyramid, kinds, shape, spacing)
     check_samples(samples, seed, similarity)
-    check_memory(images, kinds, pyramids)
+    check_memory(images, kinds, pyramids, similarity)
     displacement = start_of(start, batch, shape, ndim)
     check_overlap(displacement, images)
 
@@ -130,7 +133,7 @@ def register(
     stages = plan(
         kinds, pyramids, sizes, spacing, similarity, regulariser, displacement is not None, samples
     )
-    voxels = draw(stages, images.get("fixed_mask"), samples, seed)
+    voxels = draw(stages, batch, images.get("fixed_mask"), samples, seed)
     clock.compile(stages, sizes, batch, voxels)
     answer, reports = descend(stages, images, displacement, voxels, clock, progress)
     seconds = clock.seconds

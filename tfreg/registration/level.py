@@ -13,6 +13,7 @@ from typing import Any
 from keras import ops as keras_ops
 
 from tfreg import ops
+from tfreg.ops.backend import gather
 from tfreg.ops.grid import identity_grid
 from tfreg.optimise import minimiser
 from tfreg.registration.similarity import similarity_of
@@ -41,6 +42,11 @@ class Problem:
     started: bool
     sampled: bool
 
+    @property
+    def clipped(self) -> bool:
+        """Whether scaling clips the moving image, so that it is no multiple of what is given."""
+        return self.moving_mask or (self.fixed_mask and self.similarity == "mse")
+
     def total(self, parameters: Any, start: Any, grid: Grid | None = None) -> Any:
         """The displacement of the transform together with what it started from."""
         field = self.transform.displacement(parameters, grid)
@@ -67,14 +73,14 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
         warp = ops.sample
     else:
         where, warp = displacement, ops.resample
-    moved = warp(data["moving"], where)
+    moved = warp(data["moving"], where, image_gradient=False)
     if problem.moving_mask:
         mask = _within(mask, warp(data["moving_mask"], keras_ops.stop_gradient(where), **_OUTSIDE))
     compare = similarity_of(problem.similarity, True, problem.transform.grid.voxels)
     return _defined(compare(fixed, moved, mask=mask), mask)
 
 
-_OUTSIDE = {"mode": "constant"}  # of a mask: nothing lies there
+_OUTSIDE = {"mode": "constant", "image_gradient": False}  # of a mask: nothing lies there
 _WORST = -1e3  # below what any similarity can be
 
 
@@ -93,9 +99,10 @@ def _within(mask: Any, moved_mask: Any) -> Any:
 def _picked(values: Any, voxels: Any) -> Any:
     """Some voxels of each item of a batch, as a column ``(batch, voxels, 1(, 1), channels)``."""
     *space, channels = values.shape[1:]
-    flat = keras_ops.reshape(values, (-1, math.prod(space), channels))
-    column = (-1, voxels.shape[0], *(1,) * (len(space) - 1), channels)
-    return keras_ops.reshape(keras_ops.take(flat, voxels, axis=1), column)
+    size, (batch, count) = math.prod(space), voxels.shape
+    index = voxels + size * keras_ops.arange(batch, dtype="int32")[:, None]
+    chosen = gather(keras_ops.reshape(values, (-1, channels)), keras_ops.reshape(index, (-1,)))
+    return keras_ops.reshape(chosen, (batch, count, *(1,) * (len(space) - 1), channels))
 
 
 @functools.lru_cache(maxsize=64)
@@ -158,7 +165,7 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
         problem: the last level; the data are those of the full grid.
         full: the full grid.
         names: names of the data; ``moving`` has its own intensities, of which ``scale`` times those
-            above ``low`` are what the similarity sees.
+            above ``low`` are what the similarity sees; where that was clipped, it sees ``unit``.
     """
 
     def run(parameters: Any, *values: Any) -> tuple[Any, ...]:
@@ -169,8 +176,10 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
             mask = data.get("fixed_mask")
             if problem.moving_mask:
                 mask = _within(mask, ops.resample(data["moving_mask"], displacement, **_OUTSIDE))
-            similarity = compare(data["fixed"], (moved - data["low"]) * data["scale"], mask=mask)
-            return _defined(similarity, mask)
+            seen = (moved - data["low"]) * data["scale"]
+            if problem.clipped:
+                seen = ops.resample(data["unit"], displacement)
+            return _defined(compare(data["fixed"], seen, mask=mask), mask)
 
         total = problem.total(parameters, data.get("start"), full)
         start = data["start"] if problem.started else keras_ops.zeros_like(total)
@@ -191,7 +200,8 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
 def forget() -> None:
     """Drops all compiled functions of :func:`tfreg.registration.register` and their memory.
 
-    They are kept per shape and setting, 64 of a kind; the next registration compiles its own again.
+    They are kept for every shape and setting that was met; the next registration compiles its own
+    again. For a process that registers images of ever new sizes.
     """
     for function in (shrink, shrink_displacement, descent, refinement, conclusion):
         function.cache_clear()

@@ -9,21 +9,26 @@ from tfreg.registration.pyramid import Pyramid
 
 # Peak memory in float32 values per voxel of the largest level and pair, rounded up from
 # `python -m benchmarks run optimise-growth` (30 to 48 from 128^3 on); and what compiling takes.
-_VALUES_PER_VOXEL = {"velocity": 80}
+_VALUES_PER_VOXEL = {"velocity": 80, "lncc": 96}
 _OTHERS = 48
 _COMPILING = 2**28
 
 
-def estimate(images: dict[str, np.ndarray], kinds: tuple[str, ...], pyramids: Any) -> int:
-    """Bytes that the registration will need, images included: a guess on the safe side for NCC."""
+def estimate(
+    images: dict[str, np.ndarray], kinds: tuple[str, ...], pyramids: Any, similarity: str
+) -> int:
+    """Bytes that the registration will need, images included: a guess on the safe side."""
     batch, *shape, _ = images["fixed"].shape
-    most = 0
+    larger = max(1.0, images["moving"].size / images["fixed"].size)
+    most = 0.0
     for kind, stage in zip(kinds, pyramids, strict=True):
+        values = max(_VALUES_PER_VOXEL.get(name, _OTHERS) for name in (kind, similarity))
         for level in stage.levels:
             factors = level.shrink_of(len(shape))
             voxels = np.prod([-(-n // f) for n, f in zip(shape, factors, strict=True)], dtype=float)
-            most = max(most, 4 * batch * voxels * _VALUES_PER_VOXEL.get(kind, _OTHERS))
-    at_the_end = 4 * batch * np.prod(shape, dtype=float) * 16  # the answer, on the full grid
+            most = max(most, 4 * batch * voxels * larger * values)
+    # The answers on the full grid, those of all transforms at once while they compile.
+    at_the_end = 4 * batch * np.prod(shape, dtype=float) * larger * 16 * len(kinds)
     return _COMPILING + int(max(most, at_the_end)) + sum(array.nbytes for array in images.values())
 
 
@@ -40,10 +45,13 @@ def available() -> int | None:
 
 
 def check_memory(
-    images: dict[str, np.ndarray], kinds: tuple[str, ...], pyramids: tuple[Pyramid, ...]
+    images: dict[str, np.ndarray],
+    kinds: tuple[str, ...],
+    pyramids: tuple[Pyramid, ...],
+    similarity: str,
 ) -> None:
     """Raises ``InputError`` where the estimate exceeds what the machine has."""
-    there, needed = available(), estimate(images, kinds, pyramids)
+    there, needed = available(), estimate(images, kinds, pyramids, similarity)
     if there is not None and needed > there:
         raise InputError(
             f"This registration needs about {needed / 2**30:.1f} GiB and {there / 2**30:.1f} GiB "

@@ -1,8 +1,10 @@
 """The schedule of an instance optimisation: levels from coarse to fine, and named settings."""
 
 import math
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tfreg.errors import InputError
 from tfreg.registration.transforms import LINEAR, TRANSFORMS
@@ -35,6 +37,10 @@ _FREE_FORM = {
 _LINEAR = {"fast": _Setting(40, 10), "default": _Setting(80, 20), "accurate": _Setting(160, 80)}
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and math.isfinite(value)
+
+
 @dataclass(frozen=True)
 class Level:
     """One level of a pyramid.
@@ -44,12 +50,23 @@ class Level:
             aliasing first.
         smoothing: standard deviation of a further Gaussian, in voxels of this level.
         grid_spacing: distance of control points, in the unit of the images' spacing (mm, or
-            voxels); rounded to whole voxels of the level. Linear and dense transforms have none.
+            voxels); rounded to whole voxels of the level; ``None``: 4 voxels of it. Linear and
+            dense transforms have none.
         steps: most steps of Adam.
         learning_rate: Adam's step, in voxels of this level: by about so much a step moves a
             control point, or the border of the image under a linear transform.
         decay: what is left of the learning rate at the last step; it falls along a cosine.
-        weight: weight of the regulariser, which is dimensionless, beside the similarity.
+        weight: weight of the regulariser, which is dimensionless, beside the similarity. Linear
+            transforms have none.
+
+    Raises:
+        InputError: on a value out of range.
+
+    Example:
+
+    >>> from tfreg.registration import Level, Pyramid
+    >>> Pyramid((Level(shrink=2, steps=30), Level(grid_spacing=4.0, steps=10))).levels[0].steps
+    30
     """
 
     shrink: int | tuple[int, ...] = 1
@@ -66,19 +83,20 @@ class Level:
             raise InputError(
                 f"shrink must be a positive integer or a tuple of such. Received: {self.shrink!r}"
             )
-        if isinstance(self.steps, bool) or int(self.steps) != self.steps or self.steps < 0:
+        whole = isinstance(self.steps, numbers.Integral) and not isinstance(self.steps, bool)
+        if not whole or self.steps < 0:
             raise InputError(f"steps must be an integer, 0 or more. Received: steps={self.steps}")
-        if not 0 <= self.decay <= 1:
+        if not (_is_finite(self.decay) and 0 <= self.decay <= 1):
             raise InputError(f"decay must be 0 to 1. Received: decay={self.decay}")
         for name in ("smoothing", "weight"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
+            if not (_is_finite(value) and value >= 0):
                 raise InputError(f"{name} must be 0 or more. Received: {name}={value}")
         for name in ("learning_rate", "grid_spacing"):
             value = getattr(self, name)
             if value is None and name == "grid_spacing":
                 continue
-            if value is None or not (math.isfinite(value) and value > 0):
+            if not (_is_finite(value) and value > 0):
                 raise InputError(f"{name} must be positive. Received: {name}={value}")
 
     def shrink_of(self, ndim: int) -> tuple[int, ...]:
@@ -97,6 +115,9 @@ class Pyramid:
         levels: the levels.
         tolerance: a pair leaves a level early when its loss improved by less than this over 20
             steps; 0 runs all steps.
+
+    Raises:
+        InputError: on no level, or a tolerance out of range.
     """
 
     levels: tuple[Level, ...]
@@ -105,7 +126,7 @@ class Pyramid:
     def __post_init__(self) -> None:
         if not self.levels or not all(isinstance(level, Level) for level in self.levels):
             raise InputError(f"levels must be one Level or more. Received: levels={self.levels}")
-        if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
+        if not (_is_finite(self.tolerance) and self.tolerance >= 0):
             raise InputError(f"tolerance must be 0 or more. Received: tolerance={self.tolerance}")
 
 
@@ -128,7 +149,7 @@ def pyramid(
         A pyramid, to use as it is or to change with ``dataclasses.replace``.
 
     Raises:
-        InputError: on an unknown setting or transform.
+        InputError: on an unknown setting or transform, or a shape and spacing that do not fit.
 
     Example:
 
@@ -141,6 +162,10 @@ def pyramid(
         raise InputError(f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {setting}")
     if transform not in TRANSFORMS:
         raise InputError(f"transform must be one of {TRANSFORMS}. Received: transform={transform}")
+    if len(shape) != len(spacing) or not all(_is_finite(s) and s > 0 for s in spacing):
+        raise InputError(
+            f"spacing must be {len(shape)} positive numbers. Received: spacing={spacing}"
+        )
     linear = transform in LINEAR
     chosen = (_LINEAR if linear else _FREE_FORM)[setting]
     octaves = _octaves(shape, spacing)

@@ -66,7 +66,7 @@ def similarity_of(
     Raises:
         InputError: on an unknown name.
     """
-    if name not in SIMILARITIES:
+    if not isinstance(name, str) or name not in SIMILARITIES:
         raise InputError(
             f"similarity must be one of {tuple(SIMILARITIES)}. Received: similarity={name}"
         )
@@ -75,12 +75,31 @@ def similarity_of(
     return quick_ncc if quick and name == "ncc" else SIMILARITIES[name]
 
 
-def scaled_for(name: str, images: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-    """Images ``(batch, *spatial, 1)`` scaled to [0, 1], for ``ncc`` to [-1/2, 1/2].
+def scaled_for(name: str, images: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple]:
+    """Both images ``(batch, *spatial, 1)`` scaled to [0, 1], for ``ncc`` to [-1/2, 1/2].
 
-    With a mask the range is that within it, and what exceeds it outside is clipped: padding or
-    metal beside the organ does not squeeze the contrast of the organ.
+    The range is that of each image, for ``mse`` one for both, whose intensities mean the same. Of
+    an image with a mask it is that within, and what exceeds it outside is clipped: padding or metal
+    beside the organ does not squeeze the contrast of the organ.
+
+    Args:
+        name: name of the similarity.
+        images: ``"fixed"`` and ``"moving"``; their masks, where there are any.
+
+    Returns:
+        The scaled images, and the ``low`` and ``scale`` of the moving ones, see
+        :func:`tfreg.registration.images.unit_scale`.
     """
-    low, scale = unit_scale(images, mask)
-    scaled = ((images - low.astype("float64")) * scale).astype("float32")
-    return np.clip(scaled, 0, 1) - np.float32(0.5 if name == "ncc" else 0.0)
+    found = {key: unit_scale(images[key], images.get(f"{key}_mask")) for key in ("fixed", "moving")}
+    if name == "mse":
+        masked = [key for key in found if f"{key}_mask" in images] or list(found)
+        low = functools.reduce(np.minimum, (found[key][0] for key in masked))
+        high = functools.reduce(
+            np.maximum, (found[key][0].astype("float64") + 1 / found[key][1] for key in masked)
+        )
+        found = dict.fromkeys(found, (low, 1 / (high - low)))
+    units = {}
+    for key, (low, scale) in found.items():
+        scaled = ((images[key] - low.astype("float64")) * scale).astype("float32")
+        units[key] = np.clip(scaled, 0, 1) - np.float32(0.5 if name == "ncc" else 0.0)
+    return units, found["moving"]
