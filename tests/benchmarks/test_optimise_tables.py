@@ -187,3 +187,25 @@ def test_no_patient_is_in_two_splits():
         for split in ("test", "validation")
     }
     assert names["test"] and names["validation"] and not names["test"] & names["validation"]
+
+
+def test_committed_results_on_cine_mri():
+    """On the same pairs in one run: better than all others, and how much sooner."""
+    found = cells(RESULTS / "optimise-cine")
+    others = [m for m, metric in found if metric == "dice" and not m.startswith(("tfreg", "none"))]
+    assert len(others) >= 7 and found["none", "dice"]["n"] >= 100
+    best = max(others, key=lambda m: found[m, "dice"]["mean"])
+    for ours, limit in (("tfreg fast", 0.02), ("tfreg default", 0.025)):
+        assert found[ours, "dice"]["mean"] > found[best, "dice"]["mean"]
+        assert found[ours, "seconds"]["median"] < 0.05
+        assert found[ours, "seconds_batched"]["median"] < limit
+        assert found[ours, "folding"]["mean"] < 0.1
+
+
+def test_committed_results_of_growth():
+    rows = json.loads((RESULTS / "optimise-growth" / "table.json").read_text())["rows"]
+    found = {(row["method"], row["group"], row["metric"]): row["median"] for row in rows}
+    times = [found["bspline", f"{n}^3", "seconds"] for n in (64, 96, 128, 192, 256)]
+    exponent = np.polyfit(np.log([64, 96, 128, 192, 256]), np.log(times), 1)[0] / 3
+    assert exponent < 1.2  # of the number of voxels
+    assert found["bspline", "256^3", "peak"] < 4
