@@ -8,6 +8,7 @@ from tfreg.data import bodies
 from tfreg.errors import InputError
 from tfreg.registration import Level, Pyramid, forget, level, memory, register
 
+ONE = Pyramid((Level(grid_spacing=6, steps=30),))
 SHORT = Pyramid((Level(shrink=2, grid_spacing=8, steps=20), Level(grid_spacing=4, steps=20)))
 
 
@@ -55,7 +56,8 @@ def test_a_linear_map_in_3d_is_found(blobs, kind):
 
 @pytest.mark.parametrize("kind", ["bspline", "dense", "velocity"])
 def test_a_beating_heart_is_followed(hearts, kind):
-    answer = register(hearts.fixed, hearts.moving, kind, ndim=2)
+    setting = "fast" if kind == "velocity" else "default"
+    answer = register(hearts.fixed, hearts.moving, kind, pyramid=setting, ndim=2)
     before = np.linalg.norm(hearts.fixed_points - hearts.moving_points, axis=-1).mean()
     error = np.linalg.norm(answer.warp_points(hearts.fixed_points) - hearts.moving_points, axis=-1)
     assert before > 1.5 and error.mean() < 0.6 * before
@@ -104,7 +106,7 @@ def test_alone_and_in_a_batch_repeated_to_the_bit_and_compiled_once(hearts, monk
 )
 def test_every_similarity(hearts, name, change):
     moving = change(hearts.moving[0])
-    answer = register(hearts.fixed[0], moving, pyramid=SHORT, similarity=name)
+    answer = register(hearts.fixed[0], moving, pyramid=ONE, similarity=name)
     error = answer.warp_points(hearts.fixed_points[0]) - hearts.moving_points[0]
     before = np.linalg.norm(hearts.fixed_points[0] - hearts.moving_points[0], axis=-1).mean()
     assert np.linalg.norm(error, axis=-1).mean() < 0.75 * before
@@ -134,16 +136,16 @@ def test_what_the_masks_leave_out_has_no_influence(hearts, rng):
 
 def test_samples_come_close_to_all_voxels_and_follow_the_seed(hearts):
     pair = hearts.fixed[0], hearts.moving[0]
-    everything = register(*pair, pyramid=SHORT)
-    some = register(*pair, pyramid=SHORT, samples=1500)
-    again = register(*pair, pyramid=SHORT, samples=1500)
-    other = register(*pair, pyramid=SHORT, samples=1500, seed=1)
+    everything = register(*pair, pyramid=ONE)
+    some = register(*pair, pyramid=ONE, samples=1500)
+    again = register(*pair, pyramid=ONE, samples=1500)
+    other = register(*pair, pyramid=ONE, samples=1500, seed=1)
     np.testing.assert_array_equal(some.displacement, again.displacement)
     assert np.abs(some.displacement - other.displacement).max() > 1e-3
     assert some.similarity_after > everything.similarity_before + 0.7 * (
         everything.similarity_after - everything.similarity_before
     )
-    masked = register(*pair, pyramid=SHORT, samples=1500, fixed_mask=np.ones((64, 64)))
+    masked = register(*pair, pyramid=ONE, samples=1500, fixed_mask=np.ones((64, 64)))
     assert masked.similarity_after > masked.similarity_before
 
 
@@ -158,14 +160,14 @@ def test_starts(hearts):
     by_answer = register(*pair, pyramid=nothing, start=by_matrix)
     np.testing.assert_allclose(by_answer.displacement, by_matrix.displacement, atol=1e-6)
     assert by_answer.similarity_before == by_answer.similarity_after
-    good = register(*pair, pyramid=SHORT)
-    better = register(*pair, pyramid=SHORT, start=good)
+    good = register(*pair, pyramid=ONE)
+    better = register(*pair, pyramid=ONE, start=good)
     assert better.similarity_before == pytest.approx(good.similarity_after, abs=1e-5)
     assert better.similarity_after >= better.similarity_before
 
 
 def test_images_of_different_size(hearts):
-    answer = register(hearts.fixed[0][:50], hearts.moving[0], pyramid=SHORT)
+    answer = register(hearts.fixed[0][:50], hearts.moving[0], pyramid=ONE)
     assert answer.displacement.shape == (50, 64, 2) and answer.moved.shape == (50, 64)
     assert answer.similarity_after > answer.similarity_before + 0.02
 
@@ -271,7 +273,7 @@ def test_bad_input_is_named(arguments, options, message):
 
 
 def test_moved_is_the_moving_image_seen_through_the_displacement(hearts, numpy):
-    answer = register(hearts.fixed[0], hearts.moving[0], pyramid=SHORT)
+    answer = register(hearts.fixed[0], hearts.moving[0], pyramid=ONE)
     moved = numpy(ops.resample(hearts.moving[:1, ..., None], answer.displacement[None]))
     np.testing.assert_allclose(answer.moved, moved[0, ..., 0], atol=1e-5)
 
@@ -279,7 +281,7 @@ def test_moved_is_the_moving_image_seen_through_the_displacement(hearts, numpy):
 def test_samples_are_drawn_within_the_mask(hearts):
     mask = np.zeros((64, 64))
     mask[24:40, 24:40] = 1  # 256 of 4096 voxels
-    options = {"pyramid": SHORT, "fixed_mask": mask}
+    options = {"pyramid": ONE, "fixed_mask": mask}
     pair = hearts.fixed[0], hearts.moving[0]
     everything = register(*pair, **options)
     some = register(*pair, **options, samples=200)
@@ -291,7 +293,7 @@ def test_samples_are_drawn_within_the_mask(hearts):
 def test_what_lies_beside_the_organ_does_not_squeeze_its_contrast(hearts):
     mask = np.zeros((64, 64))
     mask[8:56, 8:56] = 1
-    options = {"pyramid": SHORT, "similarity": "mi", "fixed_mask": mask, "moving_mask": mask}
+    options = {"pyramid": ONE, "similarity": "mi", "fixed_mask": mask, "moving_mask": mask}
     fixed, moving = hearts.fixed[0].copy(), hearts.moving[0].copy()
     plain = register(fixed, moving, **options)
     fixed[:4], moving[:4] = -1000, 3000  # padding and metal
@@ -388,24 +390,6 @@ def test_a_transform_that_made_it_worse_is_left_out_and_the_answer_says_so(rng):
     assert both.similarity_after == pytest.approx(alone.similarity_after, abs=1e-5)
 
 
-def test_a_velocity_is_applied_before_what_it_starts_from(hearts):
-    turn = np.array([[0.9, -0.3, 9.0], [0.3, 0.9, -6.0]])
-    grid = np.moveaxis(np.indices((64, 64)), 0, -1).astype(float)
-    start = grid @ turn[:, :2].T + turn[:, 2] - grid
-    level_ = Pyramid((Level(grid_spacing=16, steps=25, learning_rate=0.5, weight=0.0),))
-    options = {"pyramid": level_, "ndim": 2}
-    alone = register(hearts.fixed[:1], hearts.moving[:1], "velocity", **options)
-    assert np.abs(alone.displacement).max() > 1
-    # The fixed image is what the start and then nothing sees, plus the very same motion before it.
-    moved = np.asarray(ops.resample(hearts.moving[:1, ..., None], start[None].astype("float32")))
-    first = register(hearts.fixed[:1], moved[..., 0], "velocity", **options)
-    second = register(hearts.fixed[:1], hearts.moving[:1], "velocity", start=start, **options)
-    inside = (slice(None), slice(20, 44), slice(20, 44))
-    there = grid + first.displacement[0]
-    expected = there @ turn[:, :2].T + turn[:, 2] - grid
-    np.testing.assert_allclose(second.displacement[inside], expected[None][inside], atol=0.35)
-
-
 def test_samples_do_not_compile_anew_for_every_mask_and_starve_no_pair(hearts):
     first, second = np.zeros((2, 64, 64))
     first[8:20, 8:20], second[30:58, 20:44] = 1, 1
@@ -428,8 +412,8 @@ def test_samples_do_not_compile_anew_for_every_mask_and_starve_no_pair(hearts):
 def test_images_of_any_type(hearts, dtype):
     scale = 200 if "int" in dtype else 1
     fixed, moving = ((scale * side[0]).astype(dtype) for side in (hearts.fixed, hearts.moving))
-    expected = register(hearts.fixed[0], hearts.moving[0], pyramid=SHORT)
-    answer = register(fixed, moving, pyramid=SHORT)
+    expected = register(hearts.fixed[0], hearts.moving[0], pyramid=ONE)
+    answer = register(fixed, moving, pyramid=ONE)
     np.testing.assert_allclose(answer.displacement, expected.displacement, atol=0.3)
     assert answer.moved.dtype == np.float32 and answer.moved.max() == pytest.approx(
         moving.max(), rel=0.1

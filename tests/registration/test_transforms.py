@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tfreg import ops
+from tfreg.registration.level import Problem
 from tfreg.registration.transforms import FREE_FORM, LINEAR, Grid, transform_of
 
 SHAPES = [((20, 27), (1.0, 2.5)), ((12, 20, 17), (3.0, 1.0, 1.5))]
@@ -103,3 +104,23 @@ def test_roughness_does_not_depend_on_units_or_resolution(rng, numpy):
         values.append(float(numpy(transform.roughness("bending", parameters.astype("float32")))[0]))
     np.testing.assert_allclose(values, values[0], rtol=1e-5)
     assert values[0] > 1
+
+
+@pytest.mark.parametrize("kind", ["velocity", "bspline", "affine"])
+def test_what_a_transform_starts_from(rng, numpy, kind):
+    """A velocity's map goes before the start, the others add to it."""
+    grid = Grid((24, 28), (1, 1), (1.0, 1.0))
+    transform = transform_of(kind, grid, 7.0)
+    problem = Problem(transform, "ncc", None, False, False, started=True, sampled=False)
+    where = np.moveaxis(np.indices(grid.full), 0, -1).astype("float32")
+    turn = np.array([[0.9, -0.3], [0.3, 0.8]], "float32")
+    start = (where @ turn.T + (3, -2) - where)[None].astype("float32")
+    parameters = parameters_of(transform, rng, 1.0)[:1]
+    alone = numpy(transform.displacement(parameters))
+    found = numpy(problem.total(parameters, start))
+    expected = start + alone
+    if kind == "velocity":
+        expected = ((where + alone) @ turn.T + (3, -2)) - where
+    inside = (slice(None), slice(6, -6), slice(6, -6))  # nothing leaves the grid
+    assert np.abs(alone).max() > 0.5
+    np.testing.assert_allclose(found[inside], expected[inside], atol=1e-3)

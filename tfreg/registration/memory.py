@@ -8,8 +8,8 @@ from tfreg.errors import InputError
 from tfreg.registration.pyramid import Pyramid
 
 # Peak memory in float32 values per voxel of the largest level and pair, rounded up from
-# `python -m benchmarks run optimise-growth` (30 to 48 from 128^3 on); and what compiling takes.
-_VALUES_PER_VOXEL = {"velocity": 80, "lncc": 96}
+# `python -m benchmarks run optimise-growth` less what compiling takes.
+_VALUES_PER_VOXEL = {"velocity": 512, "lncc": 120, "dense": 120}
 _OTHERS = 48
 _COMPILING = 2**28
 
