@@ -42,7 +42,11 @@ def test_the_tissue_of_a_beating_heart_is_followed_between_any_two_frames():
         label = hearts.labels[heart]
         moved = ndimage.map_coordinates(label[moving], there, order=0)
         seen = label[fixed] > 0
-        assert (moved == label[fixed])[seen].mean() > 0.97
+        assert (
+            (moved == label[fixed])[seen].mean()
+            > 0.95
+            > (label[moving] == label[fixed])[seen].mean()
+        )
         image = hearts.images[heart]
         after = ndimage.map_coordinates(image[moving], there, order=1) - image[fixed]
         before = image[moving] - image[fixed]
@@ -53,7 +57,7 @@ def test_the_tissue_of_a_beating_heart_is_followed_between_any_two_frames():
             u.shape
         )
         assert np.abs(there_and_back[8:-8, 8:-8]).max() < 0.05
-    assert (hearts.displacement(0, 5, 5) == 0).all()
+    assert np.abs(hearts.displacement(0, 5, 5)).max() < 1e-9
 
 
 def test_a_beating_heart_contracts_until_systole_and_rests_far_away():

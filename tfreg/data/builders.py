@@ -19,6 +19,10 @@ from tfreg.data import acdc, sunnybrook
 from tfreg.data.slices import SPLITS
 
 
+def _tensor(shape: tuple[int | None, ...], dtype: type) -> tfds.features.Tensor:
+    return tfds.features.Tensor(shape=shape, dtype=dtype, encoding="zlib")
+
+
 class _CineSlices:
     """One example per slice; see :class:`tfreg.data.slices.CineSlice` for the features.
 
@@ -42,10 +46,10 @@ class _CineSlices:
                 {
                     "patient": tfds.features.Text(),
                     "number": np.int64,
-                    "images": tfds.features.Tensor(shape=(None, None, None), dtype=np.float32),
-                    "spacing": tfds.features.Tensor(shape=(2,), dtype=np.float32),
-                    "frames": tfds.features.Tensor(shape=(2,), dtype=np.int64),
-                    "labels": tfds.features.Tensor(shape=(2, None, None), dtype=np.uint8),
+                    "images": _tensor((None, None, None), np.float32),
+                    "spacing": _tensor((2,), np.float32),
+                    "frames": _tensor((2,), np.int64),
+                    "labels": _tensor((2, None, None), np.uint8),
                 }
             ),
         )

@@ -175,10 +175,11 @@ def _filled(path: Path, shape: tuple[int, int]) -> np.ndarray:
     from matplotlib.path import Path as Polygon
 
     try:
-        points = np.loadtxt(path, ndmin=2)
+        lines = path.read_text(encoding="ascii").splitlines()
+        points = np.array([line.split() for line in lines if line.strip()], float)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not a contour: {error}") from error
-    if points.shape[1:] != (2,) or len(points) < 3:
+    if points.shape != (len(points), 2) or len(points) < 3:
         raise InputError(f"{path} must hold three points or more. Received: {points.shape}")
     y, x = np.indices(shape)
     inside = Polygon(points).contains_points(np.stack([x.ravel(), y.ravel()], axis=-1))
