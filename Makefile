@@ -18,10 +18,14 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-# The committed results, on real MNIST: well over an hour on an idle machine.
+# The committed results, on real images: some hours on an idle machine.
 tables: .venv/.dev
-	$(BIN)/python -m pip install --quiet --editable ".[torch]"
+	$(BIN)/python -m pip install --quiet --editable ".[torch,greedy,ants]"
 	$(BIN)/python -m benchmarks run resampling
+	$(BIN)/python -m benchmarks run optimise-cine --pairs 100
+	$(BIN)/python -m benchmarks run optimise-chest-ct
+	$(BIN)/python -m benchmarks run optimise-digits --pairs 5
+	$(BIN)/python -m benchmarks run optimise-growth
 	$(BIN)/python -m benchmarks run dirnet-mnist
 	$(BIN)/python -m benchmarks run dirnet-mnist --pairs 500 --methods "none,dirnet,dirnet + refine" \
 		--out benchmarks/results/dirnet-mnist-500

@@ -12,6 +12,10 @@ from tfreg.errors import InputError
 # One module per table, loaded when it is named: ``add_arguments(parser)`` and ``run(options)``.
 TABLES = {
     "dirnet-mnist": "DIRNet on MNIST: NCC and time of ten networks beside elastix",
+    "optimise-chest-ct": "registration without a network on a pair of lung CTs, 26 landmarks",
+    "optimise-cine": "registration without a network on cardiac cine MRI",
+    "optimise-digits": "registration without a network on MNIST",
+    "optimise-growth": "registration without a network: time and memory against size",
     "resampling": "resampling: time and memory beside torch, SciPy and SimpleITK",
 }
 

@@ -29,8 +29,9 @@ def ncc(fixed: np.ndarray, moved: np.ndarray) -> float:
     return float((fixed * moved).sum() / scale) if scale > 0 else 0.0
 
 
-def folding(displacement: np.ndarray) -> float:
-    """Share of voxels where ``det(I + grad u) <= 0``, in percent; central differences."""
+def folding(displacement: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Percentage of voxels (of a mask) with ``det(I + grad u) <= 0``; central differences."""
     ndim = displacement.shape[-1]
     jacobian = np.stack(np.gradient(displacement, axis=tuple(range(ndim))), axis=-1)
-    return 100 * float((np.linalg.det(jacobian + np.eye(ndim)) <= 0).mean())
+    folds = np.linalg.det(jacobian + np.eye(ndim)) <= 0
+    return 100 * float(folds.mean() if mask is None else folds[mask].mean())

@@ -139,6 +139,8 @@ class Table:
 
     def write(self, folder: Path, json_file: Path | None = None) -> None:
         """Writes ``table.md``, ``table.csv``, ``table.json`` and the figures, all or none."""
+        if not self.rows:
+            raise InputError(f"No method of {self.name} could run. {' '.join(self.notes)}")
         rows = [asdict(row) for row in self.rows]
         content = {
             "table": self.name,
@@ -186,7 +188,7 @@ def machine() -> dict[str, Any]:
     """Processor, cores, system and versions of what takes part."""
     packages = (
         *("tfreg", "keras", "tensorflow", "tensorflow-cpu", "jax", "itk-elastix", "numpy"),
-        *("scipy", "SimpleITK", "torch"),
+        *("scipy", "SimpleITK", "torch", "picsl-greedy", "antspyx"),
     )
     versions = {}
     for package in packages:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 @pytest.mark.skipif(keras.config.backend() == "jax", reason="already running on JAX")
 def test_on_jax():
-    parts = ["ops", "layers", "losses", "test_optimise.py", "test_registration.py"]
+    parts = ["ops", "layers", "losses", "test_optimise.py", "registration"]
     parts.append("zoo/test_dirnet.py")
     options = ["-q", "-rs", "-m", "compiled or on_jax"]
     answer = subprocess.run(

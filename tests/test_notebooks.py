@@ -1,10 +1,18 @@
 """Every notebook runs from top to bottom on the embedded data."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+
+# Of each notebook, the line that tells an error before and after registration.
+BEFORE_AND_AFTER = {
+    "01_dirnet_mnist": r"on the strokes: ([\d.]+) px before, ([\d.]+) px after",
+    "02_register_any_pair": r"landmarks: ([\d.]+) mm before, ([\d.]+) mm after",
+}
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda p: p.stem)
@@ -17,4 +25,6 @@ def test_notebook_runs(path, monkeypatch):
         notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
     ).execute()
     text = "".join(str(output) for cell in notebook.cells for output in cell.get("outputs", []))
-    assert "NCC" in text and "px after" in text
+    before, after = re.search(BEFORE_AND_AFTER[path.stem], text).groups()
+    assert 0 < float(after) < 0.7 * float(before)
+    assert "NCC" in text

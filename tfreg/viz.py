@@ -14,7 +14,7 @@ def registration_figure(registration: Registration) -> Any:
         registration: the answer for a single 2-D pair.
 
     Returns:
-        A matplotlib figure of six panels.
+        A matplotlib figure of six panels; five where the images differ in size.
 
     Raises:
         ValueError: if the registration is not of a single 2-D pair.
@@ -24,24 +24,27 @@ def registration_figure(registration: Registration) -> Any:
             "A figure shows a single 2-D pair. "
             f"Received: displacement.shape={registration.displacement.shape}"
         )
-    figure, axes = new_figure(1, 6, 2.4)
     fixed, moving, moved = (
         _unit(image) for image in (registration.fixed, registration.moving, registration.moved)
     )
-    panels = (
+    name = registration.similarity.upper()
+    panels = [
         ("fixed", fixed, "gray", (0, 1)),
         ("moving", moving, "gray", (0, 1)),
         ("moved", moved, "gray", (0, 1)),
-        (f"fixed - moving\nNCC {registration.similarity_before:.3f}", fixed - moving, "RdBu", None),
-        (f"fixed - moved\nNCC {registration.similarity_after:.3f}", fixed - moved, "RdBu", None),
-    )
+        (f"fixed - moved\n{name} {registration.similarity_after:.3f}", fixed - moved, "RdBu", None),
+    ]
+    if fixed.shape == moving.shape:
+        before = f"fixed - moving\n{name} {registration.similarity_before:.3f}"
+        panels.insert(3, (before, fixed - moving, "RdBu", None))
+    figure, axes = new_figure(1, len(panels) + 1, 2.4)
     for axis, (title, image, colours, limits) in zip(axes[0], panels, strict=False):
         low, high = limits or (-1, 1)
         axis.imshow(image, cmap=colours, vmin=low, vmax=high)
         axis.set_title(title, fontsize=9)
-    draw_grid(axes[0, 5], registration.displacement)
+    draw_grid(axes[0, -1], registration.displacement)
     folded = 100 * float((registration.jacobian_determinant <= 0).mean())
-    axes[0, 5].set_title(f"x + u(x)\nfolded {folded:.1f} %", fontsize=9)
+    axes[0, -1].set_title(f"x + u(x)\nfolded {folded:.1f} %", fontsize=9)
     return figure
 
 

@@ -6,10 +6,10 @@ the images and making the displacement field are not charged to elastix.
 """
 
 import contextlib
-import multiprocessing
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.methods.worker import Worker
 from tfreg.errors import InputError
 
 
@@ -26,36 +27,47 @@ class Settings:
 
     Attributes:
         iterations: iterations per resolution level.
-        spacing: final grid spacing in voxels.
+        spacing: final grid spacing, in the unit of the images (voxels where they have no size).
         levels: resolution levels, each half the size of the next.
         threads: threads that ITK may use.
         seed: elastix' ``RandomSeed``.
+        samples: random samples per iteration, new ones every time; ``None``: every voxel.
+        affine: whether an affine registration goes before.
+        default: elastix' own default maps as they come (for B-splines Mattes MI and a penalty on
+            bending, 256 iterations, 2048 samples, four levels); of the above they take ``affine``,
+            threads and seed only.
     """
 
-    iterations: int
-    spacing: int
+    iterations: int = 500
+    spacing: float = 8
     levels: int = 2
     threads: int = 1
     seed: int = 1
+    samples: int | None = None
+    affine: bool = False
+    default: bool = False
 
-    def parameters(self, ndim: int) -> dict[str, list[str]]:
-        """The parameter file, as a mapping.
+    def parameters(self, ndim: int) -> list[dict[str, list[str]]]:
+        """The parameter maps, one per transform.
 
-        NCC on every voxel, adaptive stochastic gradient descent with its step sizes estimated from
-        the images (elastix' own default), linear interpolation.
+        NCC, adaptive stochastic gradient descent with its step sizes estimated from the images
+        (elastix' own default), linear interpolation.
         """
-        return {
+        sampler = {"ImageSampler": ["Full"], "NewSamplesEveryIteration": ["false"]}
+        if self.samples is not None:
+            sampler = {
+                "ImageSampler": ["RandomCoordinate"],
+                "NumberOfSpatialSamples": [str(self.samples)],
+                "NewSamplesEveryIteration": ["true"],
+            }
+        common = {
             "Registration": ["MultiResolutionRegistration"],
             "FixedImagePyramid": ["FixedSmoothingImagePyramid"],
             "MovingImagePyramid": ["MovingSmoothingImagePyramid"],
             "NumberOfResolutions": [str(self.levels)],
-            "Transform": ["BSplineTransform"],
-            "BSplineTransformSplineOrder": ["3"],
-            "FinalGridSpacingInVoxels": [str(self.spacing)] * ndim,
             "HowToCombineTransforms": ["Compose"],
             "Metric": ["AdvancedNormalizedCorrelation"],
-            "ImageSampler": ["Full"],
-            "NewSamplesEveryIteration": ["false"],
+            **sampler,
             "Optimizer": ["AdaptiveStochasticGradientDescent"],
             "AutomaticParameterEstimation": ["true"],
             "AutomaticTransformInitialization": ["false"],
@@ -74,10 +86,14 @@ class Settings:
             "WriteResultImage": ["false"],
             "RandomSeed": [str(self.seed)],
         }
-
-
-class ElastixError(RuntimeError):
-    """One registration failed; the message is the line of elastix' log that says why."""
+        spline = {
+            **common,
+            "Transform": ["BSplineTransform"],
+            "BSplineTransformSplineOrder": ["3"],
+            "FinalGridSpacingInPhysicalUnits": [f"{self.spacing:g}"] * ndim,
+        }
+        affine = {**common, "Transform": ["AffineTransform"], "AutomaticScalesEstimation": ["true"]}
+        return [affine, spline] if self.affine else [spline]
 
 
 class Elastix:
@@ -96,72 +112,45 @@ class Elastix:
 
         if importlib.util.find_spec("itk") is None:
             raise InputError('elastix is not installed: pip install "tfreg[bench]".')
-        self.settings = settings
-        self.timeout = timeout
+        # Passing the number of threads to the call crashes itk-elastix 0.25.
+        self.worker = Worker(_serve, (settings,), settings.threads, timeout)
         self.cold_seconds: float | None = None
-        self._process: Any = None
-        self._pipe: Any = None
 
-    def __call__(self, fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, float, float]:
+    def __call__(
+        self,
+        fixed: np.ndarray,
+        moving: np.ndarray,
+        spacing: Sequence[float] | None = None,
+        fixed_mask: np.ndarray | None = None,
+        start: Sequence[float] | None = None,
+    ) -> tuple[np.ndarray, float, float]:
         """Registers one pair.
+
+        Args:
+            fixed, moving: ``(*spatial)``.
+            spacing: size of a voxel per axis; 1 each where there is none.
+            fixed_mask: where the metric looks.
+            start: translation in voxels, fixed to moving, from which to start.
 
         Returns:
             Displacement ``(*spatial, ndim)`` in voxels, seconds, and the worker's peak MiB.
 
         Raises:
-            ElastixError: if elastix reports an error, crashes or takes too long. The worker is
-                replaced, and the next pair is registered as if nothing had happened.
+            WorkerError: if elastix reports an error, crashes or takes too long.
         """
         begin = time.perf_counter()
-        if self._process is None:
-            self._start()
-        try:
-            self._pipe.send((fixed.astype("float32"), moving.astype("float32")))
-            if not self._pipe.poll(self.timeout):
-                raise ElastixError(f"no answer within {self.timeout:g} s")
-            answer = self._pipe.recv()
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            self._process.join(5)
-            code = self._process.exitcode
-            self.close()
-            raise ElastixError(f"the worker died with exit code {code}") from None
-        except ElastixError:
-            self.close()
-            raise
-        if isinstance(answer, str):
-            raise ElastixError(answer)
+        images = fixed.astype("float32"), moving.astype("float32")
+        answer = self.worker.ask((*images, spacing, fixed_mask, start))
         if self.cold_seconds is None:
             self.cold_seconds = time.perf_counter() - begin
         return answer
 
     def close(self) -> None:
         """Ends the worker."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._pipe.close()
-        self._process = self._pipe = None
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        before = os.environ.get("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
-        # The thread count is read once, when ITK loads; passing it to the call crashes 0.25.
-        os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(self.settings.threads)
-        try:
-            self._process = context.Process(
-                target=_worker, args=(theirs, self.settings), daemon=True
-            )
-            self._process.start()
-        finally:
-            if before is None:
-                del os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"]
-            else:
-                os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = before
-        theirs.close()
+        self.worker.close()
 
 
-def _worker(pipe: Connection, settings: Settings) -> None:
+def _serve(pipe: Connection, settings: Settings) -> None:
     import resource
 
     import itk
@@ -170,11 +159,11 @@ def _worker(pipe: Connection, settings: Settings) -> None:
         os.chdir(folder)  # transformix leaves a copy of the field where it runs
         while True:
             try:
-                fixed, moving = pipe.recv()
+                pair = pipe.recv()
             except EOFError:
                 return
             try:
-                displacement, seconds = _register(itk, fixed, moving, settings, Path(folder))
+                displacement, seconds = _register(itk, settings, Path(folder), *pair)
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
                 pipe.send((displacement, seconds, peak))
             except RuntimeError as error:
@@ -182,25 +171,50 @@ def _worker(pipe: Connection, settings: Settings) -> None:
 
 
 def _register(
-    itk: Any, fixed: np.ndarray, moving: np.ndarray, settings: Settings, folder: Path
+    itk: Any,
+    settings: Settings,
+    folder: Path,
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    spacing: Sequence[float] | None,
+    fixed_mask: np.ndarray | None,
+    start: Sequence[float] | None,
 ) -> tuple[np.ndarray, float]:
+    # ITK orders axes and components x, y(, z); array axes run the other way.
+    spacing = np.ones(fixed.ndim) if spacing is None else np.array(spacing, float)
+    start = np.zeros(fixed.ndim) if start is None else np.array(start, float)
     parameters = itk.ParameterObject.New()
-    parameters.AddParameterMap(settings.parameters(fixed.ndim))
-    fixed_image, moving_image = itk.image_from_array(fixed), itk.image_from_array(moving)
+    if settings.default:
+        for stage in ("affine", "bspline") if settings.affine else ("bspline",):
+            default = parameters.GetDefaultParameterMap(stage)
+            default["RandomSeed"] = [str(settings.seed)]
+            default["WriteResultImage"] = ["false"]
+            parameters.AddParameterMap(default)
+    else:
+        for stage in settings.parameters(fixed.ndim):
+            parameters.AddParameterMap(stage)
+    images = [itk.image_from_array(array) for array in (fixed, moving)]
+    for image in images:
+        image.SetSpacing([float(s) for s in spacing[::-1]])
+    # Shifted, so that the start is the identity.
+    images[1].SetOrigin([float(o) for o in (-start * spacing)[::-1]])
+    masks = {}
+    if fixed_mask is not None:
+        masks["fixed_mask"] = itk.image_from_array(fixed_mask.astype("uint8"))
+        masks["fixed_mask"].SetSpacing([float(s) for s in spacing[::-1]])
     begin = time.perf_counter()
     _, transform = itk.elastix_registration_method(
-        fixed_image,
-        moving_image,
+        *images,
         parameter_object=parameters,
         log_to_console=False,
         log_to_file=True,
         log_file_name="elastix.log",
         output_directory=str(folder),
+        **masks,
     )
     seconds = time.perf_counter() - begin
-    field = itk.transformix_deformation_field(moving_image, transform, log_to_console=False)
-    # ITK orders components x, y(, z); array axes run the other way.
-    return np.ascontiguousarray(itk.array_from_image(field)[..., ::-1]), seconds
+    field = itk.transformix_deformation_field(images[1], transform, log_to_console=False)
+    return itk.array_from_image(field)[..., ::-1] / spacing + start, seconds
 
 
 def _reason(folder: Path, error: Exception) -> str:

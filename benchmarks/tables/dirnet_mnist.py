@@ -11,8 +11,9 @@ import numpy as np
 
 from benchmarks import evaluate, papers
 from benchmarks.harness import Row, Table, choose
-from benchmarks.methods.elastix import Elastix, ElastixError, Settings
+from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.networks import Network, cold_start
+from benchmarks.methods.worker import WorkerError
 from tfreg.data import PairSampler, mnist
 from tfreg.errors import InputError
 from tfreg.viz import new_figure
@@ -157,7 +158,7 @@ def _measure_elastix(table: Table, method: str, pairs: dict, judge: Any, add: An
             fixed, moving = pairs[digit]["fixed"][index], pairs[digit]["moving"][index]
             try:
                 displacement, seconds, peak = elastix(fixed, moving)
-            except ElastixError as error:
+            except WorkerError as error:
                 table.notes.append(f"{method} failed on digit {digit}, pair {index}: {error}")
                 continue
             if (digit, index) == todo[0]:

@@ -9,7 +9,8 @@ import pytest
 from benchmarks import evaluate, readme
 from benchmarks.__main__ import main
 from benchmarks.harness import Row
-from benchmarks.methods.elastix import Elastix, ElastixError, Settings
+from benchmarks.methods.elastix import Elastix, Settings
+from benchmarks.methods.worker import WorkerError
 from tfreg import losses, ops
 from tfreg.data import phantoms
 
@@ -54,13 +55,13 @@ def test_elastix_registers_and_its_worker_is_replaced_after_a_crash(shifted):
         assert evaluate.ncc(fixed, evaluate.warp(moving, displacement)) > 0.95
         ink = fixed > 200
         np.testing.assert_allclose(np.median(displacement[ink], axis=0), (3, 1), atol=0.5)
-        os.kill(elastix._process.pid, signal.SIGKILL)
-        with pytest.raises(ElastixError, match="died"):
+        os.kill(elastix.worker.pid, signal.SIGKILL)
+        with pytest.raises(WorkerError, match="died"):
             elastix(fixed, moving)
         again, _, _ = elastix(fixed, moving)
         np.testing.assert_allclose(again, displacement, atol=1e-3)  # a fixed seed: the same answer
-        elastix.timeout = 0.001
-        with pytest.raises(ElastixError, match="no answer within"):
+        elastix.worker.timeout = 0.001
+        with pytest.raises(WorkerError, match="no answer within"):
             elastix(fixed, moving)
     finally:
         elastix.close()

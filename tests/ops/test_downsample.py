@@ -68,3 +68,20 @@ def test_gradient(rng, check_gradient):
 def test_bad_input_is_named(shape, factors):
     with pytest.raises(ValueError, match="Received"):
         ops.downsample(np.zeros(shape, "float32"), factors)
+
+
+@pytest.mark.on_jax
+def test_smooth_is_scipys_gaussian_normalised_at_the_border(rng, numpy):
+    image = rng.random((2, 9, 20, 13, 2)).astype("float32")
+    sigma = (1.3, 0.0, 2.0)
+
+    def gaussian(values):
+        axes = (0, *sigma, 0)
+        return gaussian_filter(values, axes, mode="constant", truncate=4.0)
+
+    expected = gaussian(image) / gaussian(np.ones_like(image))
+    # SciPy cuts its kernel at whole voxels, so the tails differ by what lies there.
+    np.testing.assert_allclose(numpy(ops.smooth(image, sigma)), expected, atol=2e-4)
+    np.testing.assert_allclose(numpy(ops.smooth(np.full((1, 5, 6, 1), 3.0), (2.0, 1.0))), 3.0)
+    with pytest.raises(ValueError, match="sigma"):
+        ops.smooth(image, (1.0, 1.0))

@@ -335,3 +335,29 @@ def test_cubic_kernels_need_a_known_shape():
     for interpolation in ("cubic", "catmull-rom"):
         with pytest.raises(ValueError, match="known spatial shape"):
             ops.resample(image, displacement, interpolation)
+
+
+def test_an_image_that_is_data_gets_no_gradient(rng, numpy):
+    image = rng.random((1, 5, 6, 1)).astype("float32")
+    u = (0.3 * rng.normal(size=(1, 5, 6, 2))).astype("float32")
+    image, u = keras.ops.convert_to_tensor(image), keras.ops.convert_to_tensor(u)
+    for options in ({}, {"interpolation": "cubic"}, {"mode": "constant"}):
+        of_u = [
+            numpy(
+                ops.value_and_gradient(
+                    lambda v, g=flows, o=options: ops.resample(image, v, image_gradient=g, **o), u
+                )[1]
+            )
+            for flows in (True, False)
+        ]
+        np.testing.assert_array_equal(*of_u)
+        assert np.abs(of_u[0]).max() > 0.1
+        for flows in (True, False):
+            _, found = ops.value_and_gradient(
+                lambda v, g=flows, o=options: (
+                    ops.resample(v, u, image_gradient=g, **o) + keras.ops.sum(v)
+                ),
+                image,
+            )
+            only_the_sum = np.ptp(numpy(found)) < 1e-6
+            assert only_the_sum != flows

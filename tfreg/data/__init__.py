@@ -1,6 +1,6 @@
 """Data sets, phantoms with known displacements, and pipelines of image pairs."""
 
-from tfreg.data import mnist, phantoms
+from tfreg.data import bodies, mnist, phantoms
 from tfreg.data.pairs import PairSampler
 
-__all__ = ["PairSampler", "mnist", "phantoms"]
+__all__ = ["PairSampler", "bodies", "mnist", "phantoms"]

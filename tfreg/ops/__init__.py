@@ -13,7 +13,7 @@ from tfreg.ops.algebra import (
 )
 from tfreg.ops.backend import compiled, graph, uncompiled, value_and_gradient
 from tfreg.ops.bspline import bspline_coefficients, bspline_derivative, bspline_displacement
-from tfreg.ops.downsample import downsample
+from tfreg.ops.downsample import downsample, smooth
 from tfreg.ops.field import (
     cell_determinant,
     curl,
@@ -77,6 +77,7 @@ __all__ = [
     "resize_displacement",
     "rotation_matrix",
     "sample",
+    "smooth",
     "stn_identity",
     "stn_theta",
     "tps_coefficients",

@@ -33,6 +33,11 @@ def uncompiled() -> Iterator[None]:
         _PLAIN.reset(token)
 
 
+def is_compiling() -> bool:
+    """Whether :func:`compiled` compiles here: not within :func:`uncompiled`."""
+    return keras.config.backend() == "jax" or not _PLAIN.get()
+
+
 def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     """Compiles ``function`` as a whole: an XLA island on TensorFlow, ``jit`` on JAX.
 
@@ -54,13 +59,33 @@ def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
 
         # Shapes are never relaxed to unknown ones: XLA compiles for exact shapes in any case.
         # Nothing in keras.ops needs AutoGraph, which rewrites every function that it meets.
-        island = tf.function(function, jit_compile=True, reduce_retracing=False, autograph=False)
-        return functools.wraps(function)(
-            lambda *args: function(*args) if _PLAIN.get() else island(*args)
-        )
+        options = {"jit_compile": True, "reduce_retracing": False, "autograph": False}
+        island = tf.function(_Island(function), **options)
+
+        def run(*args: Any) -> Any:
+            if not _PLAIN.get():
+                return island(*args)
+            # Arrays become tensors, as the island would make them.
+            return function(*(keras.ops.convert_to_tensor(arg) for arg in args))
+
+        return functools.wraps(function)(run)
     if backend == "jax":
         return _jit(function, variables)
     return function
+
+
+class _Island:
+    """Runs a function without islands inside: they would only be traced one by one.
+
+    An object, since TensorFlow counts the tracings of all functions of one source line together.
+    """
+
+    def __init__(self, function: Callable) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        with uncompiled():
+            return self._function(*args)
 
 
 def _jit(function: Callable, variables: Sequence[Any]) -> Callable:
@@ -96,6 +121,21 @@ def graph(function: Callable, variables: Sequence[Any] = ()) -> Callable:
             tf.function(function, reduce_retracing=False, autograph=False)
         )
     return compiled(function, variables)
+
+
+def gather(values: Any, index: Any) -> Any:
+    """``values[index]`` along the first axis, for indices known to be within it.
+
+    ``ops.take`` checks every index for being negative, a tenth of the time of a sampler.
+    """
+    backend = keras.config.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.gather(values, index)
+    if backend == "jax":
+        return values.at[index].get(mode="promise_in_bounds")
+    return keras.ops.take(values, index, axis=0)
 
 
 def value_and_gradient(function: Callable, argument: Any) -> tuple[Any, Any]:

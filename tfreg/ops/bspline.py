@@ -85,7 +85,8 @@ def basis_matrix(
 
 def _weights(positions: np.ndarray, control_points: int, boundary: str, order: int) -> Any:
     """Basis functions at positions in units of the spacing, as a function of the derivative."""
-    reach = 2  # control points beyond the grid that still act inside it
+    # Control points beyond the grid that still act at the positions.
+    reach = 2 + max(0, int(np.ceil(max(-positions.min(), positions.max() - control_points + 1))))
     index = np.arange(-reach, control_points + reach)
     if boundary == "mirror":  # about the outermost control points
         last = max(control_points - 1, 1)
@@ -253,6 +254,45 @@ def bspline_coefficients(values: Any, order: int = 3, boundary: str = "mirror") 
     if order == 1:
         return values
     return apply_per_axis(values, [prefilter_matrix(size, order, boundary) for size in spatial])
+
+
+def refine_bspline(
+    control_points: Any,
+    spacing: Sequence[int],
+    new_spacing: Sequence[int],
+    new_grid: Sequence[int],
+    boundary: str = "zero",
+    order: int = 3,
+) -> Any:
+    """Control points of another grid, whose spline agrees with the old one at the new points.
+
+    Args:
+        control_points: tensor ``(batch, *grid, ndim)``.
+        spacing: voxels between the control points, per axis.
+        new_spacing: voxels between the new ones.
+        new_grid: number of new control points per axis.
+        boundary, order: as in :func:`bspline_displacement`.
+
+    Returns:
+        Tensor ``(batch, *new_grid, ndim)`` in the units of ``control_points``.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg.ops.bspline import refine_bspline
+    >>> shift = np.ones((1, 3, 3, 2), "float32")
+    >>> fine = refine_bspline(shift, (8, 8), (4, 4), (6, 6), "edge")
+    >>> tuple(fine.shape), round(float(fine[0, 0, 0, 0]), 5)
+    ((1, 6, 6, 2), 1.0)
+    """
+    control_points = at_least_float32(control_points)
+    grid = tuple(control_points.shape[1:-1])
+    matrices = []
+    for count, old, new, size in zip(grid, spacing, new_spacing, new_grid, strict=True):
+        where = np.arange(size) * new + (new - 1) / 2
+        values = _weights((where - (old - 1) / 2) / old, count, boundary, order)(0)
+        matrices.append(prefilter_matrix(size, order, boundary) @ values)
+    return apply_per_axis(control_points, matrices)
 
 
 def _evaluate(

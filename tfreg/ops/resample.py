@@ -21,6 +21,7 @@ def resample(
     interpolation: str = "linear",
     mode: str = "border",
     fill_value: float = 0.0,
+    image_gradient: bool = True,
 ) -> Any:
     """Warps an image: ``moved(x) = image(x + displacement(x))``.
 
@@ -35,6 +36,8 @@ def resample(
         mode: outside the image, ``"border"`` repeats the nearest voxel and ``"constant"`` gives
             ``fill_value``. A position is outside when it lies beyond the centre of a border voxel.
         fill_value: value outside the image when ``mode="constant"``.
+        image_gradient: whether a gradient flows back to ``image``. ``False``, where the image is
+            data, saves compiling it.
 
     Returns:
         Tensor ``(batch, *output_spatial, channels)`` in the dtype of ``image`` (integers become
@@ -67,7 +70,8 @@ def resample(
             f"A displacement for this image has shape (batch, *{ndim} axes, {ndim}). "
             f"Received: displacement.shape={tuple(displacement.shape)}"
         )
-    return _run("displacement", image, displacement, interpolation, mode, fill_value)
+    options = interpolation, mode, fill_value, image_gradient
+    return _run("displacement", image, displacement, *options)
 
 
 def sample(
@@ -76,13 +80,14 @@ def sample(
     interpolation: str = "linear",
     mode: str = "border",
     fill_value: float = 0.0,
+    image_gradient: bool = True,
 ) -> Any:
     """The values of an image at given positions: ``values[p] = image(points[p])``.
 
     Args:
         image: tensor ``(batch, *spatial, channels)``, 2-D or 3-D.
         points: tensor ``(batch, *any, ndim)``: positions in voxels, array-axis order.
-        interpolation, mode, fill_value: as in :func:`resample`.
+        interpolation, mode, fill_value, image_gradient: as in :func:`resample`.
 
     Returns:
         Tensor ``(batch, *any, channels)``.
@@ -101,7 +106,7 @@ def sample(
     image = ops.convert_to_tensor(image)
     points = at_least_float32(points)
     _check(image, points, interpolation, mode, fill_value)
-    return _run("points", image, points, interpolation, mode, fill_value)
+    return _run("points", image, points, interpolation, mode, fill_value, image_gradient)
 
 
 def _check(image: Any, where: Any, interpolation: str, mode: str, fill_value: float) -> int:
@@ -135,7 +140,13 @@ def _check(image: Any, where: Any, interpolation: str, mode: str, fill_value: fl
 
 
 def _run(
-    kind: str, image: Any, where: Any, interpolation: str, mode: str, fill_value: float
+    kind: str,
+    image: Any,
+    where: Any,
+    interpolation: str,
+    mode: str,
+    fill_value: float,
+    image_gradient: bool,
 ) -> Any:
     dtype = keras.backend.standardize_dtype(image.dtype)
     backend, fill_value = keras.config.backend(), float(fill_value)
@@ -143,7 +154,10 @@ def _run(
         return nearest_sampler(kind, backend, mode, fill_value)(image, where)
     work = "float64" if "float64" in (dtype, where.dtype) else "float32"
     image, where = ops.cast(image, work), ops.cast(where, work)
+    if not image_gradient:
+        image = ops.stop_gradient(image)
     if interpolation != "linear":
         image = prepared(image, interpolation)
-    values = kernel_sampler(kind, backend, interpolation, mode, fill_value)(image, where)
+    options = interpolation, mode, fill_value, bool(image_gradient)
+    values = kernel_sampler(kind, backend, *options)(image, where)
     return ops.cast(values, dtype) if "float" in dtype else values

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfreg.ops.backend import compiled
+from tfreg.ops.backend import compiled, gather
 from tfreg.ops.grid import axis_coordinates
 from tfreg.ops.interpolation import TAPS, slope, weight
 
@@ -34,7 +34,12 @@ def nearest_sampler(kind: str, backend: str, mode: str, fill_value: float) -> Ca
 
 @functools.cache
 def kernel_sampler(
-    kind: str, backend: str, interpolation: str, mode: str, fill_value: float
+    kind: str,
+    backend: str,
+    interpolation: str,
+    mode: str,
+    fill_value: float,
+    image_gradient: bool = True,
 ) -> Callable:
     """``f(image, where)`` with both gradients, for one kernel, backend and boundary rule.
 
@@ -43,7 +48,7 @@ def kernel_sampler(
         backend: the backend of Keras; islands of one are of no use to another.
         interpolation: ``"linear"``, or a kernel of four voxels, for which the image must be as
             :func:`tfreg.ops.interpolation.prepared` gives it.
-        mode, fill_value: as in :func:`tfreg.ops.resample`.
+        mode, fill_value, image_gradient: as in :func:`tfreg.ops.resample`.
     """
     taps = TAPS[interpolation]
 
@@ -109,10 +114,11 @@ def kernel_sampler(
     def sampler(image: Any, where: Any) -> Any:
         def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any]:
             upstream = args[0] if upstream is None else upstream
-            # Two islands, so that a graph drops the one whose result nobody asks for.
-            return gradient_of_image(image, where, upstream), gradient_of_where(
-                image, where, upstream
-            )
+            moves = gradient_of_where(image, where, upstream)
+            if not image_gradient:
+                return ops.zeros_like(image), moves
+            # Another island, so that a graph drops the one whose result nobody asks for.
+            return gradient_of_image(image, where, upstream), moves
 
         # Without this an eager tape would ask the island for all that automatic gradients need.
         return value(ops.stop_gradient(image), ops.stop_gradient(where)), gradient
@@ -261,8 +267,8 @@ def _filled(values: Any, place: _Place, mode: str, fill_value: float) -> Any:
 def _gather(image: Any, index: Any) -> Any:
     channels = image.shape[-1]
     if channels == 1:  # a flat gather fuses into one loop
-        return ops.take(ops.reshape(image, (-1,)), index)[..., None]
-    return ops.take(ops.reshape(image, (-1, channels)), index, axis=0)
+        return gather(ops.reshape(image, (-1,)), index)[..., None]
+    return gather(ops.reshape(image, (-1, channels)), index)
 
 
 def _last(size: Any, position: Any) -> Any:

@@ -1,9 +1,7 @@
-"""Registering images with a network: the base of every model of the zoo, and its answer."""
+"""Registering images with a network: the base of every model of the zoo."""
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import keras
@@ -13,75 +11,12 @@ from keras import ops as keras_ops
 from tfreg import losses, ops
 from tfreg.errors import InputError
 from tfreg.optimise import minimiser
+from tfreg.registration.answer import Registration
+from tfreg.registration.images import as_image, unit_range
 
 # Up to this many pixels a network runs faster compiled as a whole than as a graph with oneDNN's
 # convolutions (measured at 28x28: a third less time; at 256x256 the graph takes half the time).
 _SMALL = 64 * 64
-
-
-@dataclass(frozen=True)
-class Registration:
-    """The answer to "where in the moving image is each point of the fixed image?".
-
-    Attributes:
-        fixed: the fixed images ``(batch, *spatial)``; for a single pair without the batch axis, as
-            everything below.
-        moving: the moving images.
-        moved: the moving images warped onto the fixed ones, in their own intensities.
-        displacement: ``(batch, *spatial, ndim)``, ``moved(x) = moving(x + displacement(x))``, in
-            voxels, array-axis order.
-        similarity_before: NCC of the fixed and the moving images, one per pair.
-        similarity_after: NCC of the fixed and the moved images.
-        seconds: time of preprocessing, network, refinement and warping of the whole batch. The
-            first call for a shape includes compilation.
-    """
-
-    fixed: np.ndarray
-    moving: np.ndarray
-    moved: np.ndarray
-    displacement: np.ndarray
-    similarity_before: np.ndarray | float
-    similarity_after: np.ndarray | float
-    seconds: float
-
-    @cached_property
-    def jacobian_determinant(self) -> np.ndarray:
-        """``det(I + grad u)`` per voxel; at or below zero the map folds."""
-        batch = self.displacement if self._batched else self.displacement[None]
-        determinant = keras_ops.convert_to_numpy(ops.jacobian_determinant(batch))
-        return determinant if self._batched else determinant[0]
-
-    def warp_points(self, points: Any) -> np.ndarray:
-        """Takes points of the fixed image to where they are in the moving image: ``x + u(x)``.
-
-        Args:
-            points: ``(n, ndim)`` positions in voxels of the fixed image, array-axis order; for a
-                batch ``(batch, n, ndim)``.
-
-        Returns:
-            Array of the same shape, in voxels of the moving image. Between voxels ``u`` is
-            interpolated linearly; outside the image it is that of the nearest border voxel.
-
-        Raises:
-            InputError: on another shape.
-        """
-        points = np.asarray(points, dtype="float32")
-        ndim = self.displacement.shape[-1]
-        expected = 3 if self._batched else 2
-        if points.ndim != expected or points.shape[-1] != ndim:
-            raise InputError(
-                f"points must be {'(batch, n' if self._batched else '(n'}, {ndim}). "
-                f"Received: shape={points.shape}"
-            )
-        field, where = self.displacement, points
-        if not self._batched:
-            field, where = field[None], where[None]
-        moved = where + keras_ops.convert_to_numpy(ops.sample(field, where))
-        return moved if self._batched else moved[0]
-
-    @property
-    def _batched(self) -> bool:
-        return self.displacement.ndim == self.displacement.shape[-1] + 2
 
 
 class RegistrationModel(keras.Model):
@@ -212,7 +147,9 @@ class RegistrationModel(keras.Model):
 
     def _refined(self, answer: tuple, fixed: np.ndarray, moving: np.ndarray, steps: int) -> tuple:
         scaled = unit_range(fixed), unit_range(moving)
-        parameters, _, _ = self._function("refine")(np.int32(steps), answer[0], *scaled)
+        rate = np.float32(self.refine_learning_rate)
+        settings = np.int32(steps), rate, np.float32(1), np.float32(0)
+        parameters, *_ = self._function("refine")(*settings, answer[0], *scaled)
         return self._function("apply")(parameters, fixed, moving)
 
     def _function(self, name: str) -> Any:
@@ -239,53 +176,6 @@ class RegistrationModel(keras.Model):
                 "apply": lambda: ops.compiled(apply),
                 "register": lambda: ops.graph(register, self.variables),
                 "register small": lambda: ops.compiled(register, self.variables),
-                "refine": lambda: minimiser(objective, self.refine_learning_rate),
+                "refine": lambda: minimiser(objective),
             }[name]()
         return self._functions[name]
-
-
-def as_image(values: Any, ndim: int, name: str) -> np.ndarray:
-    """A batch of one-channel float32 images from one image or a batch of them.
-
-    Args:
-        values: ``(*spatial,)``, ``(batch, *spatial)`` or ``(batch, *spatial, 1)``.
-        ndim: number of spatial axes.
-        name: what to call it in an error.
-
-    Returns:
-        float32 array ``(batch, *spatial, 1)``.
-
-    Raises:
-        InputError: on another shape, an empty array, or values that are not real and finite.
-    """
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{name} must be an array of numbers: {error}") from error
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{name} must hold real numbers. Received: dtype={array.dtype}")
-    shape = array.shape
-    if array.ndim == ndim:
-        array = array[None, ..., None]
-    elif array.ndim == ndim + 1:
-        array = array[..., None]
-    elif array.ndim != ndim + 2 or shape[-1] != 1:
-        raise InputError(
-            f"{name} must be one {ndim}-D image, a batch (batch, *{ndim} axes), or (batch, *{ndim} "
-            f"axes, 1). Received: shape={shape}"
-        )
-    if array.size == 0:
-        raise InputError(f"{name} must not be empty. Received: shape={shape}")
-    array = array.astype("float32")
-    if not np.isfinite(array).all():
-        bad = int((~np.isfinite(array)).sum())
-        raise InputError(f"{name} must hold finite values. Received: {bad} NaN or infinite voxels")
-    return array
-
-
-def unit_range(images: np.ndarray) -> np.ndarray:
-    """Scales each image of a batch linearly to [0, 1]; a constant image becomes zero."""
-    axes = tuple(range(1, images.ndim))
-    low = images.min(axis=axes, keepdims=True).astype("float64")
-    extent = images.max(axis=axes, keepdims=True) - low  # float64: it may exceed float32's range
-    return ((images - low) / np.where(extent > 0, extent, 1)).astype("float32")

@@ -1,0 +1,86 @@
+"""A method in a process of its own: warm before the clock starts, replaced after a crash."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from typing import Any
+
+
+class WorkerError(RuntimeError):
+    """A method failed on one pair; the message says why."""
+
+
+class Worker:
+    """Runs ``serve(pipe, *arguments)`` in a fresh process and asks it, one question at a time.
+
+    ``serve`` receives a message per question and sends an answer, or a text that says what failed.
+
+    Args:
+        serve: a function of a module, as a new process must find it.
+        arguments: what it gets beside the pipe.
+        threads: threads that ITK and OpenMP may use; libraries read them once, when they load.
+        timeout: seconds that an answer may take.
+    """
+
+    def __init__(
+        self, serve: Callable, arguments: tuple, threads: int = 1, timeout: float = 120.0
+    ) -> None:
+        self.timeout = timeout
+        self._serve = serve
+        self._arguments = arguments
+        self._threads = threads
+        self._process: Any = None
+        self._pipe: Any = None
+
+    def ask(self, message: Any) -> Any:
+        """The answer to a message.
+
+        Raises:
+            WorkerError: if the method reports an error, crashes or takes too long. The process is
+                replaced, and the next question is answered as if nothing had happened.
+        """
+        if self._process is None:
+            self._start()
+        try:
+            self._pipe.send(message)
+            if not self._pipe.poll(self.timeout):
+                self.close()  # else its late answer would be taken for the next one
+                raise WorkerError(f"no answer within {self.timeout:g} s")
+            answer = self._pipe.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            self._process.join(5)
+            code = self._process.exitcode
+            self.close()
+            raise WorkerError(f"the worker died with exit code {code}") from None
+        if isinstance(answer, str):
+            raise WorkerError(answer)
+        return answer
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._pipe.close()
+        self._process = self._pipe = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process, if there is one."""
+        return None if self._process is None else self._process.pid
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        names = ("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "OMP_NUM_THREADS")
+        before = {name: os.environ.get(name) for name in names}
+        os.environ.update(dict.fromkeys(names, str(self._threads)))
+        try:
+            self._process = context.Process(
+                target=self._serve, args=(theirs, *self._arguments), daemon=True
+            )
+            self._process.start()
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+        theirs.close()

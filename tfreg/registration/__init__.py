@@ -1,0 +1,20 @@
+"""Registering images: with a network, or by optimising a transform on the pair at hand."""
+
+from tfreg.registration.answer import Check, LevelReport, Registration
+from tfreg.registration.instance import register
+from tfreg.registration.level import forget
+from tfreg.registration.model import RegistrationModel
+from tfreg.registration.pyramid import SETTINGS, Level, Pyramid, pyramid
+
+__all__ = [
+    "SETTINGS",
+    "Check",
+    "Level",
+    "LevelReport",
+    "Pyramid",
+    "Registration",
+    "RegistrationModel",
+    "forget",
+    "pyramid",
+    "register",
+]

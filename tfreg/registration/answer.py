@@ -1,0 +1,194 @@
+"""The answer of a registration, the same from a network and from instance optimisation."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from keras import ops as keras_ops
+
+from tfreg import ops
+from tfreg.errors import InputError
+
+
+@dataclass(frozen=True)
+class LevelReport:
+    """What one level of an instance optimisation did.
+
+    Attributes:
+        transform: kind of the transform.
+        shape: spatial shape of the level.
+        steps: steps taken, per pair.
+        loss_before: the minimised sum (regulariser minus similarity) at its start, per pair.
+        loss_after: the same at its end.
+        seconds: time of the level, without compiling.
+    """
+
+    transform: str
+    shape: tuple[int, ...]
+    steps: np.ndarray
+    loss_before: np.ndarray
+    loss_after: np.ndarray
+    seconds: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.transform} {'x'.join(map(str, self.shape))}: loss "
+            f"{self.loss_before.mean():.4f} -> {self.loss_after.mean():.4f} in {self.steps.max()} "
+            f"steps, {self.seconds:.3g} s"
+        )
+
+
+@dataclass(frozen=True)
+class Check:
+    """Is a registration plausible? Every figure is the worst of a batch.
+
+    Attributes:
+        folding: share of voxels where the map folds, in %.
+        jacobian_min: smallest Jacobian determinant.
+        jacobian_max: largest.
+        outside: share of voxels of the fixed image that are taken outside the moving image, in %.
+        similarity: name of the similarity.
+        similarity_before: at the start.
+        similarity_after: at the end.
+        accepted: whether no transform of any pair had to be left out.
+    """
+
+    folding: float
+    jacobian_min: float
+    jacobian_max: float
+    outside: float
+    similarity: str
+    similarity_before: float
+    similarity_after: float
+    accepted: bool
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What should be looked at; empty if nothing."""
+        found = []
+        if self.folding > 0:
+            found.append(f"the map folds in {self.folding:.2g} % of the voxels")
+        if self.jacobian_max > 10:
+            found.append(f"volume grows up to {self.jacobian_max:.3g} times")
+        if self.outside > 25:
+            found.append(f"{self.outside:.3g} % of the voxels map outside the moving image")
+        if not self.accepted:
+            found.append("a transform with which the similarity got worse is left out")
+        return tuple(found)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.similarity} {self.similarity_before:.4f} -> {self.similarity_after:.4f}, "
+            f"folding {self.folding:.2g} %, Jacobian {self.jacobian_min:.3g} to "
+            f"{self.jacobian_max:.3g}, outside {self.outside:.3g} %; "
+            + ("; ".join(self.problems) or "nothing to look at")
+        )
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The answer to "where in the moving image is each point of the fixed image?".
+
+    Attributes:
+        fixed: the fixed images ``(batch, *spatial)``; for a single pair without the batch axis, as
+            everything below.
+        moving: the moving images.
+        moved: the moving images warped onto the fixed ones, in their own intensities.
+        displacement: ``(batch, *spatial, ndim)``, ``moved(x) = moving(x + displacement(x))``, in
+            voxels, array-axis order.
+        similarity_before: similarity of the fixed and the moving images, one per pair, higher is
+            better; of an instance optimisation that began with a start, at that start.
+        similarity_after: similarity of the fixed and the moved images.
+        seconds: time of preprocessing, network, refinement and warping of the whole batch. A
+            network's first call for a shape includes compilation.
+        compile_seconds: of an instance optimisation, the time of compiling, which ``seconds`` does
+            not include; 0 for a shape that was registered before.
+        similarity: which similarity that is.
+        accepted: of an instance optimisation, whether the similarity got worse with none of its
+            transforms; one with which it did is left out, and the displacement is what that
+            transform started from.
+        levels: of an instance optimisation, what each level did.
+    """
+
+    fixed: np.ndarray
+    moving: np.ndarray
+    moved: np.ndarray
+    displacement: np.ndarray
+    similarity_before: np.ndarray | float
+    similarity_after: np.ndarray | float
+    seconds: float
+    compile_seconds: float = 0.0
+    similarity: str = "ncc"
+    accepted: np.ndarray | bool = True
+    levels: tuple[LevelReport, ...] = ()
+
+    @cached_property
+    def jacobian_determinant(self) -> np.ndarray:
+        """``det(I + grad u)`` per voxel; at or below zero the map folds."""
+        batch = self.displacement if self._batched else self.displacement[None]
+        determinant = keras_ops.convert_to_numpy(ops.jacobian_determinant(batch))
+        return determinant if self._batched else determinant[0]
+
+    def warp_points(self, points: Any) -> np.ndarray:
+        """Takes points of the fixed image to where they are in the moving image: ``x + u(x)``.
+
+        Args:
+            points: ``(n, ndim)`` positions in voxels of the fixed image, array-axis order; for a
+                batch ``(batch, n, ndim)``.
+
+        Returns:
+            Array of the same shape, in voxels of the moving image. Between voxels ``u`` is
+            interpolated linearly; outside the image it is that of the nearest border voxel.
+
+        Raises:
+            InputError: on another shape.
+        """
+        points = np.asarray(points, dtype="float32")
+        ndim = self.displacement.shape[-1]
+        expected = 3 if self._batched else 2
+        if points.ndim != expected or points.shape[-1] != ndim:
+            raise InputError(
+                f"points must be {'(batch, n' if self._batched else '(n'}, {ndim}). "
+                f"Received: shape={points.shape}"
+            )
+        field, where = self.displacement, points
+        if not self._batched:
+            field, where = field[None], where[None]
+        moved = where + keras_ops.convert_to_numpy(ops.sample(field, where))
+        return moved if self._batched else moved[0]
+
+    def check(self) -> Check:
+        """Folding, Jacobian range, similarity before and after, share of voxels outside.
+
+        Example:
+
+        >>> import numpy as np
+        >>> from tfreg.registration import register
+        >>> image = np.random.default_rng(0).random((24, 24))
+        >>> check = register(image, image, "rigid").check()
+        >>> check.folding, check.accepted, check.problems
+        (0.0, True, ())
+        """
+        determinant = self.jacobian_determinant
+        field = self.displacement if self._batched else self.displacement[None]
+        ndim = field.shape[-1]
+        where = np.moveaxis(np.indices(field.shape[1:-1]), 0, -1) + field
+        size = np.array(np.shape(self.moving)[-ndim:])
+        outside = ((where < -0.5) | (where > size - 0.5)).any(axis=-1)
+        spatial = tuple(range(1, ndim + 1))
+        folding = (determinant <= 0).reshape(len(field), -1).mean(axis=1)
+        return Check(
+            folding=100 * float(folding.max()),
+            jacobian_min=float(determinant.min()),
+            jacobian_max=float(determinant.max()),
+            outside=100 * float(outside.mean(axis=spatial).max()),
+            similarity=self.similarity,
+            similarity_before=float(np.min(self.similarity_before)),
+            similarity_after=float(np.min(self.similarity_after)),
+            accepted=bool(np.all(self.accepted)),
+        )
+
+    @property
+    def _batched(self) -> bool:
+        return self.displacement.ndim == self.displacement.shape[-1] + 2

@@ -1,0 +1,309 @@
+"""Running the levels of an instance optimisation: the plan, its compilation, the descent."""
+
+import contextlib
+import math
+import os
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from keras import ops as keras_ops
+
+from tfreg.ops.backend import is_compiling
+from tfreg.registration import level as levels
+from tfreg.registration.answer import LevelReport
+from tfreg.registration.level import Problem
+from tfreg.registration.pyramid import Level, Pyramid
+from tfreg.registration.similarity import scaled_for
+from tfreg.registration.transforms import LINEAR, Grid, transform_of
+
+Sizes = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One transform of a sequence.
+
+    Attributes:
+        steps: its levels, each with what it compiles to.
+        tolerance: as in :class:`Pyramid`.
+        full: the grid of the fixed image.
+    """
+
+    steps: tuple[tuple[Problem, Level], ...]
+    tolerance: float
+    full: Grid
+
+    @property
+    def problem(self) -> Problem:
+        """The last level, seen on all voxels."""
+        return replace(self.steps[-1][0], sampled=False)
+
+
+def plan(
+    kinds: tuple[str, ...],
+    pyramids: tuple[Pyramid, ...],
+    sizes: Sizes,
+    spacing: tuple[float, ...],
+    similarity: str,
+    regulariser: str | None,
+    started: bool,
+    samples: int | None,
+) -> tuple[Stage, ...]:
+    """The stages of a registration; from the second on each starts from a displacement.
+
+    Args:
+        kinds, pyramids: names of the transforms, and the levels of each.
+        sizes: spatial shape of each image and mask by name.
+        spacing: size of a voxel.
+        similarity, regulariser: their names.
+        started: whether the first stage starts from a displacement.
+        samples: as in :func:`tfreg.registration.register`.
+    """
+    shape = sizes["fixed"]
+    full = Grid(shape, (1,) * len(shape), spacing)
+    stages = []
+    for index, (kind, pyramid) in enumerate(zip(kinds, pyramids, strict=True)):
+        steps = []
+        for level in pyramid.levels:
+            grid = replace(full, shrink=level.shrink_of(full.ndim))
+            problem = Problem(
+                transform=transform_of(kind, grid, level.grid_spacing),
+                similarity=similarity,
+                regulariser=None if kind in LINEAR else regulariser,
+                fixed_mask="fixed_mask" in sizes,
+                moving_mask="moving_mask" in sizes,
+                started=started or index > 0,
+                sampled=samples is not None,
+            )
+            steps.append((problem, level))
+        stages.append(Stage(tuple(steps), pyramid.tolerance, full))
+    return tuple(stages)
+
+
+def descend(
+    stages: tuple[Stage, ...],
+    images: dict[str, np.ndarray],
+    displacement: Any,
+    voxels: dict[tuple[int, ...], np.ndarray],
+    clock: "Clock",
+    progress: Callable[[LevelReport], Any] | None,
+) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...]]:
+    """Runs all stages.
+
+    Returns:
+        Displacement, similarity before and after, whether every stage was accepted, and the moved
+        images;
+        and the reports of the levels.
+    """
+    name = stages[0].problem.similarity
+    scaled, (low, scale) = scaled_for(name, images)
+    units = {**images, **scaled}
+    whole = {**units, "moving": images["moving"], "low": low, "scale": scale.astype("float32")}
+    if stages[0].problem.clipped:
+        whole["unit"] = units["moving"]
+    reports: list[LevelReport] = []
+    first = accepted = None
+    for stage in stages:
+        previous, parameters = None, stage.steps[0][0].transform.start(len(low))
+        for problem, level in stage.steps:
+            if previous is not None:
+                refine = levels.refinement(previous.transform, problem.transform)
+                parameters = refine(parameters)
+            begin = clock.seconds
+            data = _on_grid(problem.transform.grid, level, units, displacement)
+            if problem.sampled:
+                data["voxels"] = voxels[problem.transform.grid.shrink]
+            settings = (level.steps, level.learning_rate, level.decay, stage.tolerance)
+            run = levels.descent(problem, tuple(data))
+            weight = np.float32(level.weight)
+            parameters, after, before, taken = run(
+                *_settings(*settings), parameters, weight, *data.values()
+            )
+            previous = problem
+            report = LevelReport(
+                transform=problem.transform.kind,
+                shape=problem.transform.grid.shape,
+                steps=keras_ops.convert_to_numpy(taken),
+                loss_before=keras_ops.convert_to_numpy(before),
+                loss_after=keras_ops.convert_to_numpy(after),
+                seconds=clock.seconds - begin,
+            )
+            reports.append(report)
+            if progress is not None:
+                with clock.stopped():
+                    progress(report)
+        data = dict(whole) if displacement is None else {**whole, "start": displacement}
+        finish = levels.conclusion(stage.problem, stage.full, tuple(data))
+        displacement, before, after, better, moved = finish(parameters, *data.values())
+        first = before if first is None else first
+        accepted = better if accepted is None else keras_ops.logical_and(accepted, better)
+    answer = (displacement, first, after, accepted, moved)
+    return tuple(map(keras_ops.convert_to_numpy, answer)), tuple(reports)
+
+
+def _settings(steps: int, learning_rate: float, decay: float, tolerance: float) -> tuple:
+    return np.int32(steps), np.float32(learning_rate), np.float32(decay), np.float32(tolerance)
+
+
+def _on_grid(grid: Grid, level: Level, images: dict[str, Any], displacement: Any) -> dict[str, Any]:
+    """Images, masks and start on the grid of a level."""
+    data = dict(images)
+    if max(grid.shrink) > 1 or level.smoothing:
+        small = levels.shrink(grid.shrink, float(level.smoothing))
+        data = dict(zip(data, small(*data.values()), strict=True))
+    if displacement is not None:
+        data["start"] = displacement
+        if max(grid.shrink) > 1:
+            data["start"] = levels.shrink_displacement(grid.shrink)(displacement)
+    return data
+
+
+def draw(
+    stages: tuple[Stage, ...],
+    batch: int,
+    mask: np.ndarray | None,
+    samples: int | None,
+    seed: int,
+) -> dict[tuple[int, ...], np.ndarray]:
+    """The voxels that the similarity looks at, by the shrink factors of a level.
+
+    Args:
+        stages: the plan.
+        batch: number of pairs.
+        mask: that of the fixed images, or ``None``; voxels are drawn where it has weight.
+        samples: how many per pair and level; where a level has fewer voxels, so many; where a mask
+            has fewer, some come twice. ``None``: no drawing.
+        seed: of the draw.
+
+    Returns:
+        Flat indices ``(batch, count)``, sorted, int32. The count does not depend on the masks.
+    """
+    if samples is None:
+        return {}
+    found = {}
+    for grid in {problem.transform.grid for stage in stages for problem, _ in stage.steps}:
+        size = math.prod(grid.shape)
+        rows = []
+        for index in range(batch):
+            candidates = np.arange(size)
+            if mask is not None:
+                places = np.argwhere(mask[index, ..., 0] > 0) // np.array(grid.shrink)
+                candidates = np.unique(np.ravel_multi_index(tuple(places.T), grid.shape))
+            # Every pair begins the draw anew: in a batch it gets the voxels that it gets alone.
+            order = np.random.default_rng([seed, *grid.shrink]).permutation(candidates)
+            rows.append(np.sort(np.resize(order, min(samples, size))))
+        found[grid.shrink] = np.stack(rows).astype("int32")
+    return found
+
+
+class Clock:
+    """Runs compiled functions; the time of compiling is kept apart.
+
+    Attributes:
+        seconds: time since the clock was made, without compiling.
+        compile_seconds: that of compiling.
+    """
+
+    # For which shapes a function was compiled: another pair of that size pays nothing.
+    _compiled: ClassVar[weakref.WeakKeyDictionary[Callable, set]] = weakref.WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self._begin = time.perf_counter()
+        self.compile_seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._begin - self.compile_seconds
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What runs within it does not count."""
+        begin = time.perf_counter()
+        yield
+        self._begin += time.perf_counter() - begin
+
+    def compile(
+        self,
+        stages: tuple[Stage, ...],
+        sizes: Sizes,
+        batch: int,
+        voxels: dict[tuple[int, ...], np.ndarray],
+    ) -> None:
+        """Compiles what the stages need and is not there yet, several functions at a time."""
+        if not is_compiling():
+            return
+        begin = time.perf_counter()
+        missing = []
+        for function, arguments in _calls(stages, sizes, batch, voxels):
+            shapes = tuple(np.shape(a) for a in arguments)
+            known = self._compiled.setdefault(function, set())
+            if shapes not in known:
+                missing.append((known, shapes, function, arguments))
+        if not missing:
+            return
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            runs = [pool.submit(function, *arguments) for _, _, function, arguments in missing]
+            for run, (known, shapes, _, _) in zip(runs, missing, strict=True):
+                _finished(run.result())
+                known.add(shapes)
+        self.compile_seconds += time.perf_counter() - begin
+
+
+def _calls(
+    stages: tuple[Stage, ...],
+    sizes: Sizes,
+    batch: int,
+    voxels: dict[tuple[int, ...], np.ndarray],
+) -> Iterator[tuple[Callable, tuple]]:
+    """All functions of the stages with arguments of the right shapes; no descent takes a step."""
+
+    def zeros(*shape: int) -> np.ndarray:
+        return np.zeros((batch, *shape), "float32")
+
+    whole = {name: zeros(*size, 1) for name, size in sizes.items()}
+    ndim = stages[0].full.ndim
+    for stage in stages:
+        previous = None
+        start = {"start": zeros(*sizes["fixed"], ndim)} if stage.problem.started else {}
+        for problem, level in stage.steps:
+            shrink = problem.transform.grid.shrink
+            data = whole
+            if max(shrink) > 1 or level.smoothing:
+                yield levels.shrink(shrink, float(level.smoothing)), tuple(whole.values())
+                small = {
+                    name: (-(-n // f) for n, f in zip(size, shrink, strict=True))
+                    for name, size in sizes.items()
+                }
+                data = {name: zeros(*size, 1) for name, size in small.items()}
+            if problem.started:
+                data = {**data, "start": zeros(*problem.transform.grid.shape, ndim)}
+                if max(shrink) > 1:
+                    yield levels.shrink_displacement(shrink), tuple(start.values())
+            if problem.sampled:
+                data = {**data, "voxels": voxels[shrink]}
+            parameters = problem.transform.start(batch)
+            settings = (*_settings(-1, 1, 1, 0), parameters, np.float32(0))
+            yield levels.descent(problem, tuple(data)), (*settings, *data.values())
+            if previous is not None:
+                coarser = previous.transform
+                refine = levels.refinement(coarser, problem.transform)
+                yield refine, (coarser.start(batch),)
+            previous = problem
+        one = zeros(*(1,) * (ndim + 1))
+        data = {**whole, "low": one, "scale": one}
+        if stage.problem.clipped:
+            data["unit"] = whole["moving"]
+        data = {**data, **start}
+        finish = levels.conclusion(stage.problem, stage.full, tuple(data))
+        yield finish, (stage.problem.transform.start(batch), *data.values())
+
+
+def _finished(answer: Any) -> None:
+    """Waits for what the backend may still be computing."""
+    for part in answer if isinstance(answer, tuple) else (answer,):
+        keras_ops.convert_to_numpy(keras_ops.reshape(part, (-1,))[:1])

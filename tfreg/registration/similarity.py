@@ -1,0 +1,105 @@
+"""Similarities by name, for instance optimisation: one value per pair, higher is better."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from tfreg import losses
+from tfreg.errors import InputError
+from tfreg.losses.means import weighted_sum
+from tfreg.registration.images import unit_scale
+
+SIMILARITIES: dict[str, Callable] = {
+    "ncc": losses.ncc,
+    "lncc": losses.lncc,
+    "mi": functools.partial(
+        losses.mutual_information, fixed_range=(0.0, 1.0), moved_range=(0.0, 1.0)
+    ),
+    "ngf": lambda *images, **options: -losses.ngf(*images, **options),
+    "mse": lambda *images, **options: -losses.mse(*images, **options),
+}
+# These see single voxels, so they can be computed from some of them.
+VOXELWISE = ("ncc", "mi", "mse")
+
+
+def quick_ncc(fixed: Any, moved: Any, mask: Any = None) -> Any:
+    """NCC of images in [-1/2, 1/2], from sums that one pass over the images makes.
+
+    ``losses.ncc`` centres the images first, which is exact for any image and takes longer. Here the
+    caller has centred the range; the loss of precision is about 1e-5. Nothing is computed on the
+    moved image before its sums, else XLA samples it once for each. A constant image gives 0.
+    """
+    total = functools.partial(weighted_sum, mask=None)
+    count = 1.0
+    for size in fixed.shape[1:]:
+        count *= size
+    weighted = fixed
+    sum_moved, square_moved = total(moved), total(moved * moved)
+    if mask is not None:
+        weighted = fixed * mask
+        count = ops.maximum(total(mask), 1e-6)
+        sum_moved, square_moved = total(moved * mask), total(moved * moved * mask)
+    sum_fixed, square_fixed, product = (
+        total(v) for v in (weighted, weighted * fixed, weighted * moved)
+    )
+    floor = 1e-7 * count  # a standard deviation of 3e-4 of the range
+    # Never below the floor: of many voxels with little contrast rounding is as large.
+    variance_fixed = ops.maximum(square_fixed - sum_fixed * sum_fixed / count, 0.0) + floor
+    variance_moved = ops.maximum(square_moved - sum_moved * sum_moved / count, 0.0) + floor
+    covariance = product - sum_fixed * sum_moved / count
+    return covariance / ops.sqrt(variance_fixed * variance_moved)
+
+
+def similarity_of(
+    name: str, quick: bool = False, spacing: tuple[float, ...] | None = None
+) -> Callable[..., Any]:
+    """The function ``(fixed, moved, mask=) -> (batch,)`` behind a name.
+
+    Args:
+        name: name of the similarity.
+        quick: inside a loop, for images scaled by :func:`scaled_for`.
+        spacing: size of a voxel per axis, for ``ngf``, which alone looks at slopes.
+
+    Raises:
+        InputError: on an unknown name.
+    """
+    if not isinstance(name, str) or name not in SIMILARITIES:
+        raise InputError(
+            f"similarity must be one of {tuple(SIMILARITIES)}. Received: similarity={name}"
+        )
+    if name == "ngf":
+        return functools.partial(SIMILARITIES[name], spacing=spacing)
+    return quick_ncc if quick and name == "ncc" else SIMILARITIES[name]
+
+
+def scaled_for(name: str, images: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple]:
+    """Both images ``(batch, *spatial, 1)`` scaled to [0, 1], for ``ncc`` to [-1/2, 1/2].
+
+    The range is that of each image, for ``mse`` one for both, whose intensities mean the same. Of
+    an image with a mask it is that within, and what exceeds it outside is clipped: padding or metal
+    beside the organ does not squeeze the contrast of the organ.
+
+    Args:
+        name: name of the similarity.
+        images: ``"fixed"`` and ``"moving"``; their masks, where there are any.
+
+    Returns:
+        The scaled images, and the ``low`` and ``scale`` of the moving ones, see
+        :func:`tfreg.registration.images.unit_scale`.
+    """
+    found = {key: unit_scale(images[key], images.get(f"{key}_mask")) for key in ("fixed", "moving")}
+    if name == "mse":
+        masked = [key for key in found if f"{key}_mask" in images] or list(found)
+        low = functools.reduce(np.minimum, (found[key][0] for key in masked))
+        high = functools.reduce(
+            np.maximum, (found[key][0].astype("float64") + 1 / found[key][1] for key in masked)
+        )
+        found = dict.fromkeys(found, (low, 1 / (high - low)))
+    units = {}
+    for key, (low, scale) in found.items():
+        scaled = ((images[key] - low.astype("float64")) * scale).astype("float32")
+        units[key] = np.clip(scaled, 0, 1) - np.float32(0.5 if name == "ncc" else 0.0)
+    return units, found["moving"]
