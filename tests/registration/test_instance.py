@@ -250,6 +250,7 @@ LEFT = (np.arange(20) < 9) * np.ones((20, 1))
         ((IMAGE, IMAGE), {"spacing": (1.0, 0.0)}, "spacing"),
         ((IMAGE, IMAGE), {"spacing": (1.0, 1.0, 1.0)}, "spacing must be 2"),
         ((IMAGE, IMAGE), {"spacing": 1.5}, "spacing must be 2"),
+        ((IMAGE, IMAGE), {"spacing": (1.0,)}, "spacing must be 2"),
         ((IMAGE, IMAGE), {"spacing": "mm"}, "spacing must be 2"),
         ((IMAGE, IMAGE), {"start": "centre"}, "start must be"),
         ((IMAGE, IMAGE), {"similarity": ["ncc"]}, "similarity must be"),
