@@ -69,6 +69,7 @@ def test_elastix_registers_and_its_worker_is_replaced_after_a_crash(shifted):
 
 def test_table_from_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("TFREG_DATA", raising=False)
+    monkeypatch.setattr("benchmarks.tables.dirnet_mnist.BATCH", 8)
     out, extra, method = tmp_path / "out", tmp_path / "deep" / "table.json", "dirnet + refine"
     words = ["run", "dirnet-mnist", "--pairs", "2", "--data", "phantom"]
     words += ["--methods", f"none,{method}", "--out", str(out), "--json", str(extra)]

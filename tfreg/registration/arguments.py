@@ -28,7 +28,7 @@ def ndim_of(fixed: Any, spacing: Any, ndim: int | None) -> int:
     """2 or 3, where need be from the images."""
     if ndim is None:
         ndim = np.ndim(fixed)
-        if ndim == 4 or (spacing is not None and np.shape(spacing) == (ndim - 1,)):
+        if ndim == 4 or (ndim == 3 and np.shape(spacing) == (2,)):
             raise InputError(f"A batch needs ndim=2 or ndim=3. Received: shape={np.shape(fixed)}")
     if ndim not in (2, 3):
         raise InputError(f"Images are 2-D or 3-D. Received: {ndim} axes")

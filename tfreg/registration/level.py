@@ -81,6 +81,7 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
 
 
 _OUTSIDE = {"mode": "constant", "image_gradient": False}  # of a mask: nothing lies there
+_ROUNDING = 1e-5  # of a similarity
 _WORST = -1e3  # below what any similarity can be
 
 
@@ -157,7 +158,7 @@ def refinement(coarser: Any, finer: Any) -> Callable:
 
 @functools.lru_cache(maxsize=64)
 def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable:
-    """Compiled: the displacement on the full grid, similarity before and after, the moved image.
+    """Compiled: displacement on the full grid, similarity before and after, accepted, moved image.
 
     Where the similarity got worse or is not a number, the displacement is the start's.
 
@@ -188,11 +189,14 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
             unmoved = ops.resample(unmoved, start)
         moved = ops.resample(data["moving"], total)
         before, after = judged(unmoved, start), judged(moved, total)
-        better = keras_ops.logical_and(after >= before, keras_ops.isfinite(after))
+        finite = keras_ops.isfinite(after)
+        better = keras_ops.logical_and(after >= before, finite)
+        # Where nothing could be gained, rounding may take a little: that is no failure.
+        accepted = keras_ops.logical_and(after >= before - _ROUNDING, finite)
         chosen = keras_ops.reshape(better, (-1,) + (1,) * (len(total.shape) - 1))
         displacement = keras_ops.where(chosen, total, start)
         after = keras_ops.where(better, after, before)
-        return displacement, before, after, better, keras_ops.where(chosen, moved, unmoved)
+        return displacement, before, after, accepted, keras_ops.where(chosen, moved, unmoved)
 
     return ops.compiled(run)
 
