@@ -144,7 +144,7 @@ class RegistrationModel(keras.Model):
         if by_pyramid:
             better = optimise(fixed, moving, pyramid=refine, start=displacement, ndim=self.ndim)
             seconds = time.perf_counter() - begin - better.compile_seconds
-            before = before[0] if single else before
+            before = float(before[0]) if single else before
             return replace(better, similarity_before=before, seconds=seconds)
         first = (lambda array: array[0]) if single else (lambda array: array)
         return Registration(
