@@ -51,6 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "readme":
             readme.update()
             return 0
+        if options.seed < 0:
+            raise InputError(f"--seed must not be negative. Received: {options.seed}")
         table = modules[options.table].run(options)
         folder = options.out or Path(__file__).parent / "results" / options.table
         table.write(folder, options.json)

@@ -11,12 +11,18 @@ import pytest
 
 
 def pytest_collection_modifyitems(items):
-    if os.environ.get("TFREG_DATA"):
-        return
-    skip = pytest.mark.skip(reason="needs real data: TFREG_DATA is not set")
-    for item in items:
-        if "real_data" in item.keywords:
-            item.add_marker(skip)
+    """Skips what cannot run here, or takes long, and says so."""
+    needs = {
+        "real_data": ("TFREG_DATA", "needs real data"),
+        "long": ("TFREG_LONG_TESTS", "takes a minute or more"),
+    }
+    for mark, (variable, reason) in needs.items():
+        if os.environ.get(variable):
+            continue
+        skip = pytest.mark.skip(reason=f"{reason}: {variable} is not set")
+        for item in items:
+            if mark in item.keywords:
+                item.add_marker(skip)
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ BEFORE_AND_AFTER = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda p: p.stem)
 def test_notebook_runs(path, monkeypatch):
     nbformat = pytest.importorskip("nbformat")

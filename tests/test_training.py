@@ -36,6 +36,7 @@ def weights_of(folder, name="x"):
     return [keras.ops.convert_to_numpy(weight) for weight in model.weights]
 
 
+@pytest.mark.long
 def test_kill_and_resume_is_no_different_from_not_being_killed(tmp_path):
     """A user's command, killed the hard way after its first checkpoint, then typed again."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"

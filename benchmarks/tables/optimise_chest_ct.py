@@ -12,7 +12,6 @@ from benchmarks.methods.elastix import Settings
 from benchmarks.pairs import Pair
 from benchmarks.tables.optimise import THREADS, TOOL_SETTINGS, TOOLS, Measurement, pareto
 from tfreg import metrics
-from tfreg.errors import InputError
 from tfreg.viz import new_figure
 
 ELASTIX = {
@@ -53,8 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Table:
     """Registers the pair with every method and collects the rows."""
-    if options.seed < 0:
-        raise InputError(f"--seed must not be negative. Received: {options.seed}")
     methods = choose(options.methods, METHODS)
     data = options.data
     if data == "auto":

@@ -42,8 +42,6 @@ def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
     if options.pairs < 1:
         raise InputError(f"--pairs must be positive. Received: {options.pairs}")
-    if options.seed < 0:
-        raise InputError(f"--seed must not be negative. Received: {options.seed}")
     methods = choose(options.methods, METHODS)
     data = options.data
     if data == "auto":

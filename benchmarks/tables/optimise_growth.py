@@ -39,8 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Table:
     """Registers one pair per size and transform, each in a process of its own."""
-    if options.seed < 0:
-        raise InputError(f"--seed must not be negative. Received: {options.seed}")
     methods = choose(options.methods, tuple(METHODS))
     try:
         sizes = [int(size) for size in options.sizes.split(",")]

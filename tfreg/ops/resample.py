@@ -150,12 +150,12 @@ def _run(
 ) -> Any:
     dtype = keras.backend.standardize_dtype(image.dtype)
     backend, fill_value = keras.config.backend(), float(fill_value)
+    if not image_gradient:
+        image = ops.stop_gradient(image)
     if interpolation == "nearest":
         return nearest_sampler(kind, backend, mode, fill_value)(image, where)
     work = "float64" if "float64" in (dtype, where.dtype) else "float32"
     image, where = ops.cast(image, work), ops.cast(where, work)
-    if not image_gradient:
-        image = ops.stop_gradient(image)
     if interpolation != "linear":
         image = prepared(image, interpolation)
     options = interpolation, mode, fill_value, bool(image_gradient)

@@ -97,8 +97,7 @@ def descend(
 
     Returns:
         Displacement, similarity before and after, whether every stage was accepted, and the moved
-        images;
-        and the reports of the levels.
+        images; and the reports of the levels.
     """
     name = stages[0].problem.similarity
     scaled, (low, scale) = scaled_for(name, images)

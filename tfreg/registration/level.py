@@ -52,8 +52,9 @@ class Problem:
         field = self.transform.displacement(parameters, grid)
         if not self.started:
             return field
-        velocity = getattr(self.transform, "kind", None) == "velocity"
-        return ops.compose(start, field) if velocity else start + field
+        if self.transform.kind == "velocity":
+            return ops.compose(start, field)
+        return start + field
 
 
 def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any:

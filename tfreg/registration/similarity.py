@@ -78,9 +78,10 @@ def similarity_of(
 def scaled_for(name: str, images: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple]:
     """Both images ``(batch, *spatial, 1)`` scaled to [0, 1], for ``ncc`` to [-1/2, 1/2].
 
-    The range is that of each image, for ``mse`` one for both, whose intensities mean the same. Of
-    an image with a mask it is that within, and what exceeds it outside is clipped: padding or metal
-    beside the organ does not squeeze the contrast of the organ.
+    The range is that of each image, within its mask if it has one, and what exceeds it outside is
+    clipped: padding or metal beside the organ does not squeeze the contrast of the organ. For
+    ``mse``, to which intensities mean the same in both images, there is one range for both: that of
+    the images with masks, if any has one.
 
     Args:
         name: name of the similarity.

@@ -1,0 +1,46 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfreg.errors import InputError
+from tfreg.registration import memory, pyramid, register
+
+GROWTH = Path(__file__).parents[2] / "benchmarks" / "results" / "optimise-growth" / "table.json"
+
+
+def test_more_memory_than_there_is(hearts, monkeypatch):
+    monkeypatch.setattr(memory, "available", lambda: 1_000_000)
+    with pytest.raises(InputError, match="needs about"):
+        register(hearts.fixed, hearts.moving, ndim=2)
+
+
+def estimated(shape, moving_shape, kinds, similarity, batch=1):
+    images = {
+        name: np.broadcast_to(np.float32(0), (batch, *size, 1))
+        for name, size in (("fixed", shape), ("moving", moving_shape))
+    }
+    pyramids = [pyramid("default", kind, shape, (1.0,) * len(shape)) for kind in kinds]
+    return memory.estimate(images, kinds, pyramids, similarity)
+
+
+def test_the_estimate_covers_what_was_measured_and_not_ten_times_that():
+    rows = json.loads(GROWTH.read_text())["rows"]
+    peaks = {(r["method"], r["group"]): r["median"] for r in rows if r["metric"] == "peak"}
+    assert len(peaks) > 10
+    for (method, group), peak in peaks.items():
+        kind, _, similarity = method.partition(" ")
+        shape = (int(group.removesuffix("^3")),) * 3
+        needed = estimated(shape, shape, (kind,), similarity.lower() or "ncc") / 2**30
+        assert peak < needed < 0.5 + 10 * peak, (method, group)
+
+
+def test_the_estimate_grows_with_pairs_stages_and_the_larger_image():
+    small, large = (64, 64, 64), (96, 96, 96)
+    one = estimated(small, small, ("bspline",), "ncc")
+    assert estimated(small, large, ("bspline",), "ncc") > one
+    assert estimated(small, small, ("bspline",), "ncc", batch=8) > one
+    assert estimated(small, small, ("bspline",), "lncc") > one
+    several = ("translation", "rigid", "affine", "bspline")
+    assert estimated(small, small, several, "ncc") > one
