@@ -48,7 +48,6 @@ def train(
     settings: dict[str, Any],
     folder: Path,
     about: About,
-    jit_compile: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
 ) -> Preset:
@@ -62,7 +61,6 @@ def train(
             ``schedule``; they identify the training.
         folder: checkpoint, log and preset go here; a training that is there is continued.
         about: what the preset says of itself.
-        jit_compile: whether TensorFlow compiles the step as a whole; other backends always do.
         callbacks: further callbacks.
         verbose: as in ``keras.Model.fit``.
 
@@ -78,7 +76,7 @@ def train(
     if settings["schedule"] == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, iterations)
     tensorflow = keras.config.backend() == "tensorflow"
-    model.compile(keras.optimizers.Adam(rate), jit_compile=jit_compile or not tensorflow)
+    model.compile(keras.optimizers.Adam(rate), jit_compile=True)
     fit(
         model,
         pairs.dataset if tensorflow else pairs.tuples,

@@ -77,8 +77,6 @@ def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
     if options.pairs is not None and options.pairs < 1:
         raise InputError(f"--pairs must be positive. Received: {options.pairs}")
-    if options.seed < 0:
-        raise InputError(f"--seed must not be negative. Received: {options.seed}")
     data = options.data
     if data == "auto":
         data = "acdc" if cine.available(("acdc",)) else "phantom"

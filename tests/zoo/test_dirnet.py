@@ -68,9 +68,29 @@ def test_training_raises_the_ncc(rng):
     assert loss[-1] < loss[0] - 0.03
 
 
-def test_bad_options():
-    with pytest.raises(ValueError, match="poolings=7"):
-        DIRNet(poolings=7)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"poolings": 7}, "poolings=7"),
+        ({"poolings": 0, "convolutions": 0}, "convolutions=0"),
+        ({"kernels": (4, 4)}, r"each of the 6 convolutions. Received: kernels=\(4, 4\)"),
+        ({"kernels": 0}, "kernels=0"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        DIRNet(**options)
+
+
+def test_kernels_of_each_convolution():
+    model = DIRNet(poolings=1, convolutions=3, kernels=(3, 4, 5))
+    model.build()
+    convolutions = [layer for layer in model.regressor if isinstance(layer, keras.layers.Conv2D)]
+    shapes = [tuple(layer.kernel.shape) for layer in convolutions]
+    assert shapes == [(3, 3, 2, 3), (3, 3, 3, 4), (3, 3, 4, 5), *[(1, 1, 5, 5)] * 2, (1, 1, 5, 2)]
+    again = DIRNet.from_config(model.get_config())
+    again.build()
+    assert parameters_of(again) == parameters_of(model)
 
 
 def test_every_option_survives_the_config():

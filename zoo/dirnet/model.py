@@ -33,7 +33,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 # Not the paper's: a finer grid, more kernels, and bending energy in the loss.
 IMPROVED: dict[str, dict[str, Any]] = {
-    "plus": {"poolings": 3, "kernels": 32, "convolutions": 7, "bending_weight": 0.02},
+    "plus": {
+        "poolings": 3,
+        "kernels": (16, 32, 64, 64, 64, 64, 64, 64),
+        "convolutions": 8,
+        "bending_weight": 0.02,
+    },
 }
 DOWNSAMPLINGS = ("average", "max", "convolution")
 SPLINES = ("cubic", "quadratic", "thin-plate")
@@ -48,7 +53,8 @@ class DIRNet(RegistrationModel):
     Args:
         poolings: number of 2x2 down-samplings after the first 3x3 convolutions; the control points
             are ``2 ** poolings`` pixels apart. 4 for the cardiac images, 2 for MNIST.
-        kernels: kernels per convolution, 16 in the paper.
+        kernels: kernels per convolution, 16 in the paper; or one number for each 3x3 convolution, the
+            last of which is also that of the 1x1 convolutions.
         convolutions: number of 3x3 convolutions; 6 in the paper, 4 in its variant C1, whose patches
             do not overlap.
         boundary: the B-spline outside its grid, see ``tfreg.ops.bspline_displacement``.
@@ -87,7 +93,7 @@ class DIRNet(RegistrationModel):
     def __init__(
         self,
         poolings: int = 4,
-        kernels: int = 16,
+        kernels: int | Sequence[int] = 16,
         convolutions: int = 6,
         boundary: str = "zero",
         downsampling: str = "average",
@@ -97,10 +103,16 @@ class DIRNet(RegistrationModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(ndim=2, **kwargs)
-        if not 0 <= poolings <= convolutions:
+        if convolutions < 1 or not 0 <= poolings <= convolutions:
             raise ValueError(
-                "poolings must lie between 0 and the number of convolutions. "
+                "convolutions must be positive, and poolings between 0 and their number. "
                 f"Received: poolings={poolings}, convolutions={convolutions}"
+            )
+        widths = [kernels] * convolutions if isinstance(kernels, int) else list(kernels)
+        if len(widths) != convolutions or any(width < 1 for width in widths):
+            raise ValueError(
+                "kernels must be a positive number, or one for each of the "
+                f"{convolutions} convolutions. Received: kernels={kernels}"
             )
         if downsampling not in DOWNSAMPLINGS:
             raise ValueError(
@@ -119,7 +131,7 @@ class DIRNet(RegistrationModel):
             )
         self.spacing = 2**poolings
         self.poolings = poolings
-        self.kernels = kernels
+        self.kernels = kernels if isinstance(kernels, int) else tuple(widths)
         self.convolutions = convolutions
         self.boundary = boundary
         self.downsampling = downsampling
@@ -135,18 +147,18 @@ class DIRNet(RegistrationModel):
         # Section 2.1, the ConvNet regressor. "Batch normalization and exponential linear units are
         # used throughout the network except in the final layer"; a normalised layer has no bias.
         regressor = []
-        for index in range(convolutions):
-            regressor += _convolution(kernels, 3, f"conv3x3_{index + 1}")
+        for index, width in enumerate(widths):
+            regressor += _convolution(width, 3, f"conv3x3_{index + 1}")
             if index < poolings:
-                regressor += self._downsampling(index + 1)
+                regressor += self._downsampling(index + 1, width)
         if self.full_image is None:
             for index in range(2):
-                regressor += _convolution(kernels, 1, f"conv1x1_{index + 1}")
+                regressor += _convolution(width, 1, f"conv1x1_{index + 1}")
             regressor.append(keras.layers.Conv2D(2, 1, name="control_points"))
         else:
             grid = [n // self.spacing for n in self.full_image]
-            regressor += _convolution(kernels, 3, f"conv3x3_{convolutions + 1}")
-            regressor += self._downsampling(poolings + 1)
+            regressor += _convolution(width, 3, f"conv3x3_{convolutions + 1}")
+            regressor += self._downsampling(poolings + 1, width)
             regressor.append(keras.layers.Flatten(name="flatten"))
             for index in range(2):
                 name = f"dense_{index + 1}"
@@ -163,14 +175,14 @@ class DIRNet(RegistrationModel):
         if bending_weight:  # the loss is no longer the similarity: show both
             self.ncc_tracker = keras.metrics.Mean(name="ncc")
 
-    def _downsampling(self, number: int) -> list[keras.layers.Layer]:
+    def _downsampling(self, number: int, kernels: int) -> list[keras.layers.Layer]:
         """One 2x2 down-sampling."""
         name = f"pool_{number}"
         if self.downsampling == "average":
             return [keras.layers.AveragePooling2D(2, name=name)]
         if self.downsampling == "max":
             return [keras.layers.MaxPooling2D(2, name=name)]
-        return _convolution(self.kernels, 2, name, strides=2)
+        return _convolution(kernels, 2, name, strides=2)
 
     def build(self, input_shape: Any = None) -> None:
         shape = (None, *(self.full_image or (None, None)), 2)

@@ -86,9 +86,9 @@ def train(
         command="dirnet-mnist",
         preprocessing={"intensity": "each image to [0, 1]", "size": [28, 28]},
     )
-    # Images of 28 pixels: measured twice as fast compiled as a whole than in the graph.
-    options = {"jit_compile": True, "callbacks": callbacks, "verbose": verbose}
-    return recipes.train(model, pairs, held_out.batch(0), settings, folder, about, **options)
+    return recipes.train(
+        model, pairs, held_out.batch(0), settings, folder, about, callbacks, verbose
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -65,9 +65,9 @@ def train(
         command="dirnet-cine",
         preprocessing={"intensity": "each image to [0, 1]", "size": [cine.SIZE, cine.SIZE]},
     )
-    # Convolutions of this size are faster in TensorFlow's ordinary graph.
-    options = {"jit_compile": False, "callbacks": callbacks, "verbose": verbose}
-    return recipes.train(model, pairs, held_out.batch(0), settings, folder, about, **options)
+    return recipes.train(
+        model, pairs, held_out.batch(0), settings, folder, about, callbacks, verbose
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
