@@ -53,8 +53,8 @@ class DIRNet(RegistrationModel):
     Args:
         poolings: number of 2x2 down-samplings after the first 3x3 convolutions; the control points
             are ``2 ** poolings`` pixels apart. 4 for the cardiac images, 2 for MNIST.
-        kernels: kernels per convolution, 16 in the paper; or one number for each 3x3 convolution, the
-            last of which is also that of the 1x1 convolutions.
+        kernels: kernels per convolution, 16 in the paper; or one number for each 3x3 convolution,
+            the last of which is also that of the 1x1 convolutions.
         convolutions: number of 3x3 convolutions; 6 in the paper, 4 in its variant C1, whose patches
             do not overlap.
         boundary: the B-spline outside its grid, see ``tfreg.ops.bspline_displacement``.

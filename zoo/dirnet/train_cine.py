@@ -1,11 +1,12 @@
 """The recipe that made the cine MRI presets of DIRNet, runnable as ``tfreg train dirnet-cine``."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from tfreg.data import PairSampler, cine
 from zoo import recipes
@@ -44,14 +45,9 @@ def train(
             not), and those of all recipes.
         callbacks, verbose: as in :func:`zoo.recipes.train`.
     """
-    kind, data, seed = settings["variant"], settings["data"], settings["seed"]
-    keras.utils.set_random_seed(seed)
-    training, validation = (cine.frames(split, DATA[data]) for split in ("train", "validation"))
-    pairs = PairSampler(
-        *(training.images, training.slices, settings["batch"], seed),
-        symmetries=settings["symmetries"] == "yes",
-    )
-    held_out = PairSampler(validation.images, validation.slices, VALIDATION_PAIRS)
+    kind, data = settings["variant"], settings["data"]
+    keras.utils.set_random_seed(settings["seed"])
+    training, pairs, held_out = samples(settings)
     model = variant(kind, (cine.SIZE, cine.SIZE))
     model.build()
     counts = f"{len(set(training.patients))} patients, {len(set(training.slices))} slices"
@@ -65,9 +61,45 @@ def train(
         command="dirnet-cine",
         preprocessing={"intensity": "each image to [0, 1]", "size": [cine.SIZE, cine.SIZE]},
     )
-    return recipes.train(
-        model, pairs, held_out.batch(0), settings, folder, about, callbacks, verbose
+    return recipes.train(model, pairs, held_out, settings, folder, about, callbacks, verbose)
+
+
+class Samples(NamedTuple):
+    """The images of a training.
+
+    Attributes:
+        training: the time points that pairs are drawn from.
+        pairs: draws them.
+        held_out: one batch of pairs of validation patients.
+    """
+
+    training: cine.Frames
+    pairs: PairSampler
+    held_out: dict[str, np.ndarray]
+
+
+def samples(
+    settings: dict[str, Any], intensity: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Samples:
+    """Reads the images of a training.
+
+    Args:
+        settings: of :func:`train`.
+        intensity: a further scaling of each image, for trying one; they are in [0, 1].
+    """
+    sources = DATA[settings["data"]]
+    training, validation = (cine.frames(split, sources) for split in ("train", "validation"))
+    if intensity is not None:
+        training, validation = (
+            part._replace(images=np.stack([intensity(image) for image in part.images]))
+            for part in (training, validation)
+        )
+    pairs = PairSampler(
+        *(training.images, training.slices, settings["batch"], settings["seed"]),
+        symmetries=settings["symmetries"] == "yes",
     )
+    held_out = PairSampler(validation.images, validation.slices, VALIDATION_PAIRS)
+    return Samples(training, pairs, held_out.batch(0))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
