@@ -65,7 +65,8 @@ class Choice:
 CHOICES = {
     "bl": Choice(),
     "rate 0.001": Choice({"learning_rate": 0.001}),
-    "rate 0.01": Choice({"learning_rate": 0.01}),
+    "rate 0.003": Choice({"learning_rate": 0.003}),
+    "rate 0.03": Choice({"learning_rate": 0.03}),
     "last layer from zero": Choice(zero_output=True),
     "boundary edge": Choice(options={"boundary": "edge"}),
     "one NCC per batch": Choice(batch_ncc=True),

@@ -1,10 +1,11 @@
-import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tfreg.errors import InputError
 from tfreg.registration import SETTINGS, Level, Pyramid, pyramid
+from tfreg.registration.pyramid import refinement
 
 
 def test_levels_go_from_coarse_to_fine_and_towards_isotropic_voxels():
@@ -78,8 +79,8 @@ def test_a_bad_pyramid_is_named(options):
 
 def test_settings_can_be_changed():
     found = pyramid("fast", "bspline", (64, 64), (1.0, 1.0))
-    longer = dataclasses.replace(found.levels[-1], steps=7)
-    assert dataclasses.replace(found, levels=(longer,)).levels[0].steps == 7
+    longer = replace(found.levels[-1], steps=7)
+    assert replace(found, levels=(longer,)).levels[0].steps == 7
     with pytest.raises(InputError, match="b-spline"):
         pyramid("fast", "b-spline", (64, 64), (1.0, 1.0))
     with pytest.raises(InputError, match="quick"):
@@ -87,3 +88,15 @@ def test_settings_can_be_changed():
     for spacing in ((0.0, 1.0), (1.0,), (1.0, float("nan"))):
         with pytest.raises(InputError, match="2 positive numbers"):
             pyramid("fast", "bspline", (64, 64), spacing)
+
+
+def test_a_refinement_is_the_finest_level_with_the_steps_of_the_coarser():
+    whole, fine = (
+        pyramid("default", "bspline", (128, 128), (1, 1)),
+        refinement("default", (128,) * 2),
+    )
+    assert len(whole.levels) == 2
+    assert fine.levels == (replace(whole.levels[-1], steps=whole.levels[0].steps),)
+    assert fine.levels[0].shrink == (1, 1) and fine.levels[0].grid_spacing == 4
+    with pytest.raises(InputError, match="slow"):
+        refinement("slow", (128, 128))

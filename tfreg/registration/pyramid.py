@@ -3,7 +3,7 @@
 import math
 import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tfreg.errors import InputError
@@ -184,6 +184,23 @@ def pyramid(
         for index, (factors, edge) in enumerate(octaves)
     ]
     return Pyramid(tuple(reversed(levels)))
+
+
+def refinement(setting: str, shape: Sequence[int]) -> Pyramid:
+    """The B-spline that refines the answer of a network, which spares the coarser levels.
+
+    Args:
+        setting: ``"fast"``, ``"default"`` or ``"accurate"``.
+        shape: spatial shape of the images, of isotropic voxels.
+
+    Returns:
+        The finest level of :func:`pyramid` alone, with as many steps as its coarser levels.
+
+    Raises:
+        InputError: on an unknown setting.
+    """
+    finest = pyramid(setting, "bspline", shape, (1.0,) * len(shape)).levels[-1]
+    return Pyramid((replace(finest, steps=_FREE_FORM[setting].coarse),))
 
 
 def _octaves(shape: Sequence[int], spacing: Sequence[float]) -> list[tuple[tuple[int, ...], float]]:

@@ -14,7 +14,7 @@ from zoo.dirnet.model import IMPROVED, PAPER, VARIANTS, variant
 from zoo.presets import Preset
 
 BATCH = 32  # paper, section 3
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 1e-2
 VALIDATION_PAIRS = 256
 DATA = {"all": ("sunnybrook", "acdc"), "cc0": ("sunnybrook",), "phantom": ("phantom",)}
 _CITATIONS = {
