@@ -35,7 +35,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 IMPROVED: dict[str, dict[str, Any]] = {
     "plus": {
         "poolings": 3,
-        "kernels": (16, 32, 64, 64, 64, 64, 64, 64),
+        "kernels": (16, 16, 32, 32, 32, 32, 32, 32),
         "convolutions": 8,
         "bending_weight": 0.02,
     },
