@@ -31,6 +31,7 @@ class Row:
     q3: float
     n: int
     paper: float | None = None
+    paper_sd: float | None = None
 
     @classmethod
     def of(
@@ -120,8 +121,7 @@ class Table:
         lines += _line(["---"] * (1 + len(names)))
         for method, cells in groups.get("all", {}).items():
             numbers = [_cell(cells.get(c), self.columns[c]) for c in shown]
-            values = (cells[c].paper if c in cells else None for c in paper)
-            numbers += ["" if value is None else f"{value:g}" for value in values]
+            numbers += [_paper(cells.get(c)) for c in paper]
             lines += _line([method, *numbers])
         rest = {group: methods for group, methods in groups.items() if group != "all"}
         if rest:
@@ -132,14 +132,8 @@ class Table:
             lines += _line(["---"] * (1 + len(names) + bool(paper)))
             for group, methods in rest.items():
                 cells = [_cell(methods.get(m, {}).get(metric), "mean ± sd") for m in names]
-                values = [
-                    r[metric].paper
-                    for r in methods.values()
-                    if metric in r and r[metric].paper is not None
-                ]
-                lines += _line(
-                    [group, *cells, *([f"{values[0]:g}" if values else ""] * bool(paper))]
-                )
+                values = [text for r in methods.values() if (text := _paper(r.get(metric)))]
+                lines += _line([group, *cells, *([values[0] if values else ""] * bool(paper))])
         return lines
 
     def write(self, folder: Path, json_file: Path | None = None) -> None:
@@ -231,3 +225,10 @@ def _cell(row: Row | None, statistic: str) -> str:
     if statistic == "mean ± sd":
         return f"{row.mean:.3f} ± {row.sd:.3f}"
     return f"{getattr(row, statistic):.3g}"
+
+
+def _paper(row: Row | None) -> str:
+    """The paper's value, with its SD where the paper has one."""
+    if row is None or row.paper is None:
+        return ""
+    return f"{row.paper:g}" if row.paper_sd is None else f"{row.paper:g} ± {row.paper_sd:g}"

@@ -48,19 +48,25 @@ def file(name: str) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def cine(split: str, data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
-    """End diastole and end systole of every slice that shows myocardium twice, in both directions.
+def cine(
+    split: str, data: str, seed: int = 0, limit: int | None = None, label: int = 2
+) -> list[Pair]:
+    """End diastole and end systole of every slice that shows a label twice, in both directions.
 
     Args:
         split: ``"train"``, ``"validation"`` or ``"test"``; by patient.
         data: a source of :mod:`tfreg.data.cine`.
         seed: which pairs to take where there is a limit.
         limit: how many registrations at most.
+        label: 2, the myocardium, or 3, the left ventricle's cavity.
+
+    Raises:
+        InputError: where there is no such slice.
     """
     pairs = []
     for one in data_of_cine.slices(split, (data,)):
         ends = (("ED", one.diastole), ("ES", one.systole))
-        if not all(2 in one.labels.get(frame, ()) for _, frame in ends):
+        if not all(label in one.labels.get(frame, ()) for _, frame in ends):
             continue
         sides = [(name, one.images[frame], one.labels[frame]) for name, frame in ends]
         for (name, fixed, labels), (other, moving, moving_labels) in (sides, sides[::-1]):
@@ -76,6 +82,8 @@ def cine(split: str, data: str, seed: int = 0, limit: int | None = None) -> list
                     unit="px" if one.spacing is None else "mm",
                 )
             )
+    if not pairs:
+        raise InputError(f"No slice shows the label twice. Received: {data}, label {label}")
     if limit is not None and limit < len(pairs):
         chosen = np.sort(np.random.default_rng(seed).choice(len(pairs), limit, replace=False))
         pairs = [pairs[i] for i in chosen]

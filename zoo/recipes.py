@@ -1,6 +1,8 @@
 """What the recipes of all methods share: a training, its options, and the preset that it leaves."""
 
 import argparse
+import importlib.util
+import json
 import platform
 import shlex
 from collections.abc import Callable, Sequence
@@ -14,7 +16,7 @@ import numpy as np
 from tfreg import __version__, losses
 from tfreg.data import PairSampler
 from tfreg.errors import InputError
-from tfreg.training import check_steps, fit
+from tfreg.training import STEPS_PER_EPOCH, check_steps, fit
 from zoo.presets import Preset, sha256_of
 
 SCHEDULES = ("cosine", "constant")
@@ -57,8 +59,8 @@ def train(
         model: built.
         pairs: where batches come from.
         held_out: the batch on which the loss is taken after every 100 iterations.
-        settings: all options of the recipe, with ``iterations``, ``learning_rate`` and
-            ``schedule``; they identify the training.
+        settings: all options of the recipe, with those of :func:`settings_of`; with the network and
+            the number of images they identify the training.
         folder: checkpoint, log and preset go here; a training that is there is continued.
         about: what the preset says of itself.
         callbacks: further callbacks.
@@ -85,18 +87,23 @@ def minimise(
 ) -> None:
     """:func:`train` without the preset."""
     iterations = settings["iterations"]
-    check_steps(iterations)
+    # What a checkpoint is the checkpoint of: also the network and the number of images. As the
+    # JSON file has it: tuples are lists there.
+    identity = json.loads(
+        json.dumps({**settings, "network": config_of(model), "images": len(pairs.images)})
+    )
     rate: Any = settings["learning_rate"]
     if settings["schedule"] == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, iterations)
     # Compiled as a whole a step takes half the time, of 28x28 pixels as of 128x128.
-    model.compile(keras.optimizers.Adam(rate), jit_compile=True)
+    # Keras does without XLA where TensorFlow is to be deterministic.
+    model.compile(keras.optimizers.Adam(rate), jit_compile=not settings["deterministic"])
     fit(
         model,
         pairs.dataset if keras.config.backend() == "tensorflow" else pairs.tuples,
         iterations,
         folder,
-        settings,
+        identity,
         validation=(held_out, None),
         callbacks=callbacks,
         verbose=verbose,
@@ -112,7 +119,7 @@ def _write(
     for path in (weights, folder / "presets" / "x"):
         path.parent.mkdir(parents=True, exist_ok=True)
     # A fresh copy, so that the file holds the weights alone and not the optimiser's state.
-    config = {key: value for key, value in model.get_config().items() if key != "name"}
+    config = config_of(model)
     clean = type(model)(**config)
     clean.build()
     clean.set_weights(model.get_weights())
@@ -151,9 +158,20 @@ def _write(
     return preset
 
 
+def config_of(model: keras.Model) -> dict[str, Any]:
+    """What makes the model again, its name apart."""
+    return {key: value for key, value in model.get_config().items() if key != "name"}
+
+
 def _command(recipe: str, options: dict[str, Any]) -> str:
-    words = [f"--{key.replace('_', '-')} {shlex.quote(str(v))}" for key, v in options.items()]
-    return " ".join([f"tfreg train {recipe}", *words])
+    words = [f"tfreg train {recipe}"]
+    for key, value in options.items():
+        flag = f"--{key.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [flag] if value else []
+        else:
+            words.append(f"{flag} {shlex.quote(str(value))}")
+    return " ".join(words)
 
 
 def read_log(folder: Path) -> dict[str, list[float]]:
@@ -162,7 +180,7 @@ def read_log(folder: Path) -> dict[str, list[float]]:
     header = lines[0].split(",")
     rows = [dict(zip(header, line.split(","), strict=True)) for line in lines[1:]]
     return {
-        "iteration": [100 * (int(row["epoch"]) + 1) for row in rows],
+        "iteration": [STEPS_PER_EPOCH * (int(row["epoch"]) + 1) for row in rows],
         # The loss is -NCC, unless the model shows the NCC apart from it.
         "ncc": [round(float(row.get("val_ncc") or -float(row["val_loss"])), 4) for row in rows],
     }
@@ -192,7 +210,8 @@ def settings_of(options: argparse.Namespace, names: Sequence[str]) -> dict[str, 
             raise InputError(f"--{name} must be positive. Received: {getattr(options, name)}")
     if options.seed < 0:
         raise InputError(f"--seed must not be negative. Received: {options.seed}")
-    common = ("iterations", "batch", "learning_rate", "schedule", "seed")
+    check_steps(options.iterations)
+    common = ("iterations", "batch", "learning_rate", "schedule", "seed", "deterministic")
     return {name: getattr(options, name) for name in (*names, *common)}
 
 
@@ -206,12 +225,19 @@ def run(
         name: of the preset.
         start: takes the folder and further callbacks, and trains.
     """
-    if options.deterministic and keras.config.backend() == "tensorflow":
+    if options.deterministic:
+        if keras.config.backend() != "tensorflow":
+            raise InputError(
+                "--deterministic is TensorFlow's; set KERAS_BACKEND=tensorflow. "
+                f"Received: KERAS_BACKEND={keras.config.backend()}"
+            )
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
     callbacks = []
     if options.tensorboard:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise InputError('--tensorboard needs: pip install "tfreg[tensorboard]"')
         callbacks.append(keras.callbacks.TensorBoard(options.tensorboard))
     folder = Path(options.out or Path("runs") / name)
     preset = start(folder, callbacks)

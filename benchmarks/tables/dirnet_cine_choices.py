@@ -20,21 +20,17 @@ from benchmarks.tables.optimise import UNITS, judge
 from tfreg import losses
 from tfreg.data import cine
 from tfreg.errors import InputError
+from tfreg.registration.images import unit_range
 from tfreg.training import check_steps
 from zoo import recipes
 from zoo.dirnet import train_cine
 from zoo.dirnet.model import variant
 
 
-def unit_range(image: np.ndarray) -> np.ndarray:
-    """To [0, 1]."""
-    low, high = image.min(), image.max()
-    return (image - low) / max(high - low, 1e-6)
-
-
 def percentiles(image: np.ndarray) -> np.ndarray:
     """The 1st to the 99th percentile to [0, 1], the rest cut off."""
-    return unit_range(np.clip(image, *np.percentile(image, (1, 99))))
+    low, high = np.percentile(image, (1, 99))
+    return (np.clip(image, low, high) - low) / max(high - low, 1e-6)
 
 
 def standardised(image: np.ndarray) -> np.ndarray:
@@ -49,7 +45,7 @@ class Choice:
     Attributes:
         settings: of ``zoo.dirnet.train_cine``.
         options: of the model.
-        intensity: the scaling of each image.
+        intensity: the scaling of each image; ``None``: to [0, 1].
         zero_output: whether the last layer starts with zeros, so that training starts from the
             identity.
         batch_ncc: whether the loss is one NCC over the batch in place of the mean over its pairs.
@@ -57,7 +53,7 @@ class Choice:
 
     settings: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
-    intensity: Callable[[np.ndarray], np.ndarray] = unit_range
+    intensity: Callable[[np.ndarray], np.ndarray] | None = None
     zero_output: bool = False
     batch_ncc: bool = False
 
@@ -115,7 +111,8 @@ def run(options: argparse.Namespace) -> Table:
             f"{options.iterations} iterations for each, `bl` as the recipe has it "
             f"(rate {train_cine.LEARNING_RATE:g}, falling to zero along a cosine; Glorot "
             "initialisation; coefficients outside the grid zero; NCC of each pair; images to "
-            "[0, 1]), the others with one change. The network alone, on "
+            "[0, 1]), the others with one change; `plus` is the improved network, with symmetries, "
+            "and the last two are it with one change. The network alone, on "
             f"{len(pairs)} registrations of {len({pair.patient for pair in pairs})} validation "
             "patients: Dice of the myocardium, NCC, share of pixels where the map folds."
         ),
@@ -133,7 +130,9 @@ def run(options: argparse.Namespace) -> Table:
             "learning_rate": train_cine.LEARNING_RATE,
             "schedule": "cosine",
             "seed": options.seed,
+            "deterministic": False,
             **choice.settings,
+            "choice": name,
         }
         folder = options.runs / name.replace(" ", "-").replace(",", "")
         found: dict[str, list[float]] = {}
@@ -163,9 +162,14 @@ def _answers(
             weight.assign(np.zeros(weight.shape))
     recipes.minimise(model, data.pairs, data.held_out, settings, folder)
     inputs = {
-        side: np.stack([choice.intensity(getattr(pair, side)) for pair in pairs])[..., None]
+        side: unit_range(np.stack([getattr(pair, side) for pair in pairs])[..., None])
         for side in ("fixed", "moving")
     }
+    if choice.intensity is not None:
+        inputs = {
+            side: np.stack([choice.intensity(image) for image in images])
+            for side, images in inputs.items()
+        }
     return model.predict(inputs, batch_size=32, verbose=0)["displacement"]
 
 

@@ -79,7 +79,20 @@ def test_table_from_the_command_line(tmp_path, capsys, monkeypatch):
     table = json.loads(extra.read_text())
     assert table == json.loads((out / "table.json").read_text())
     assert table["data"] == "phantom digits" and table["machine"]["cores"] == os.cpu_count()
-    keys = {"method", "group", "metric", "unit", "mean", "sd", "median", "q1", "q3", "n", "paper"}
+    keys = {
+        "method",
+        "group",
+        "metric",
+        "unit",
+        "mean",
+        "sd",
+        "median",
+        "q1",
+        "q3",
+        "n",
+        "paper",
+        "paper_sd",
+    }
     assert all(row.keys() == keys for row in table["rows"])
     cells = {(r["method"], r["group"], r["metric"]): r for r in table["rows"]}
     ncc = [cells[m, "all", "ncc"]["mean"] for m in ("none", method)]

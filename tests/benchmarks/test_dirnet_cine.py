@@ -7,6 +7,7 @@ from benchmarks import pairs, papers
 from benchmarks.__main__ import main
 from benchmarks.harness import Row, Table
 from benchmarks.tables import dirnet_cine
+from tfreg.errors import InputError
 from zoo.dirnet.model import VARIANTS
 
 
@@ -16,7 +17,9 @@ def test_the_table_on_phantoms(tmp_path, capsys, monkeypatch):
     words = ["run", "dirnet-cine", "--data", "phantom", "--pairs", "6", "--out", str(out)]
     assert main([*words, "--methods", "none,dirnet bl,dirnet bl + refine,dirnet a1"]) == 0
     assert "| dirnet bl + refine |" in capsys.readouterr().out
-    rows = json.loads((out / "table.json").read_text())["rows"]
+    content = json.loads((out / "table.json").read_text())
+    rows = content["rows"]
+    assert [note for note in content["notes"] if "dirnet a1: left out" in note]
     cells = {(row["method"], row["metric"]): row for row in rows}
     assert ("dirnet a1", "dice") not in cells  # there is one network for phantoms
     order = [cells[m, "dice"]["mean"] for m in ("none", "dirnet bl", "dirnet bl + refine")]
@@ -39,6 +42,9 @@ def test_the_papers_values_stand_in_their_rows():
     ]
     dirnet_cine._add_paper(table)
     found = {(row.method, row.metric): row.paper for row in table.rows}
+    deviations = {(row.method, row.metric): row.paper_sd for row in table.rows}
+    assert deviations["elastix 2x2000", "hd95"] == 7.25
+    assert "| 0.81 ± 0.08 |" in table.markdown()
     assert found["elastix 2x2000", "dice"] == 0.81 and found["dirnet b1", "hd95"] == 6.41
     assert found["dirnet plus", "dice"] is None and found["none", "dice LV"] is None
     assert "| paper: dice | paper: hd95 |" in table.markdown()
@@ -51,6 +57,19 @@ def test_the_papers_values_stand_in_their_rows():
 def test_bad_options_exit_with_2(tmp_path, capsys, words, message):
     assert main(["run", "dirnet-cine", *words, "--out", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_nothing_that_could_run_is_said(tmp_path, capsys):
+    words = ["run", "dirnet-cine", "--data", "phantom", "--methods", "dirnet a1"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 2
+    assert "dirnet a1: left out" in capsys.readouterr().err
+
+
+@pytest.mark.real_data
+def test_sunnybrook_has_cavities_but_no_myocardium_twice():
+    assert len(pairs.cine("test", "sunnybrook", label=3)) == 22
+    with pytest.raises(InputError, match="label 2"):
+        pairs.cine("test", "sunnybrook")
 
 
 def test_pairs_run_both_ways():

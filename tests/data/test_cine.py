@@ -36,8 +36,22 @@ def write_acdc(root, name, frames, ends, whole=True):
     return labels
 
 
+@pytest.fixture
+def listed(monkeypatch):
+    """Makes a split, or all, a list of the patient named, so that a test needs no others."""
+
+    def only(name="", **splits):
+        for reader in (acdc, sunnybrook):
+            monkeypatch.setattr(
+                reader, "patients", lambda source, split: frozenset({splits.get(split, name)})
+            )
+
+    return only
+
+
 @pytest.mark.parametrize("whole", [True, False])
-def test_acdc_as_its_publisher_gives_it(tmp_path, rng, whole):
+def test_acdc_as_its_publisher_gives_it(tmp_path, rng, listed, whole):
+    listed("patient015")
     frames = rng.integers(0, 900, (5, 3, 60, 70)).astype("int16")
     labels = write_acdc(tmp_path / "training", "patient015", frames, (1, 4), whole)
     write_acdc(tmp_path / "training", "patient001", frames, (1, 4), whole)
@@ -49,7 +63,25 @@ def test_acdc_as_its_publisher_gives_it(tmp_path, rng, whole):
         np.testing.assert_array_equal(one.images[one.systole], frames[3, one.number])
         np.testing.assert_array_equal(one.labels[one.diastole], labels[1][one.number])
         np.testing.assert_array_equal(one.labels[one.systole], labels[4][one.number])
-    assert {one.patient for one in acdc.slices(tmp_path / "training", "train")} == {"patient001"}
+    assert acdc.is_official(tmp_path) and acdc.is_official(tmp_path / "training")
+
+
+def test_patients_scanned_finer_are_halved(tmp_path, rng, listed):
+    listed("patient057")
+    frames = rng.integers(0, 900, (5, 2, 61, 70)).astype("int16")
+    labels = write_acdc(tmp_path, "patient057", frames, (1, 4))
+    one, _ = acdc.slices(tmp_path, "test")
+    assert one.spacing == pytest.approx((2.5, 3.0)) and one.images.shape == (5, 30, 35)
+    np.testing.assert_allclose(one.images[2, 4, 7], frames[2, 0, 8:10, 14:16].mean())
+    np.testing.assert_array_equal(one.labels[0], labels[1][0, :60:2, ::2])
+
+
+def test_missing_patients_are_named(tmp_path, rng, scd):
+    frames = rng.integers(0, 900, (5, 1, 60, 70)).astype("int16")
+    write_acdc(tmp_path / "a", "patient015", frames, (1, 4))
+    for reader, root, name in ((acdc, tmp_path / "a", "patient016"), (sunnybrook, scd[0], "SC-N-")):
+        with pytest.raises(InputError, match=f"validation split. Missing: .*{name}"):
+            list(reader.slices(root, "validation"))
 
 
 @pytest.mark.parametrize(
@@ -59,9 +91,17 @@ def test_acdc_as_its_publisher_gives_it(tmp_path, rng, whole):
         (lambda folder: (folder / "patient015_frame01_gt.nii.gz").unlink(), "frame01_gt"),
         (lambda folder: (folder / "patient015_4d.nii.gz").write_bytes(b"x"), "4d.nii.gz"),
         (lambda folder: (folder / "Info.cfg").write_text("ED: 1\nES: 9\n"), "frame09"),
+        (
+            lambda folder: sitk.WriteImage(
+                sitk.GetImageFromArray(np.zeros((2, 3, 60, 70), "int16"), isVector=False),
+                str(folder / "patient015_4d.nii.gz"),
+            ),
+            "do not fit each other",
+        ),
     ],
 )
-def test_damaged_acdc_is_named(tmp_path, rng, damage, message):
+def test_damaged_acdc_is_named(tmp_path, rng, listed, damage, message):
+    listed("patient015")
     frames = rng.integers(0, 900, (5, 3, 60, 70)).astype("int16")
     write_acdc(tmp_path, "patient015", frames, (1, 4))
     damage(tmp_path / "patient015")
@@ -73,7 +113,7 @@ def write_dicom(path, pixels, place, time, spacing=(1.5, 1.25)):
     image = sitk.GetImageFromArray(pixels[None])
     image.SetSpacing((*spacing[::-1], 8.0))
     image.SetMetaData("0020|1041", f"{place:.2f}")
-    image.SetMetaData("0018|1060", f"{time:.1f}")
+    image.SetMetaData("0018|1060", time if isinstance(time, str) else f"{time:.1f}")
     image.SetMetaData("0008|0060", "MR")
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
@@ -114,7 +154,8 @@ def scd(tmp_path, rng):
     return tmp_path, images
 
 
-def test_sunnybrook_as_its_publisher_gives_it(scd):
+def test_sunnybrook_as_its_publisher_gives_it(scd, listed):
+    listed("SC-HF-I-6")
     root, images = scd
     found = list(sunnybrook.slices(root, "test"))
     assert [one.patient for one in found] == ["SC-HF-I-6"] * 2
@@ -125,11 +166,28 @@ def test_sunnybrook_as_its_publisher_gives_it(scd):
     assert (upper.diastole, upper.systole) == (0, 1)  # image 4 shows time 0, image 1 time 1
     assert (upper.labels[0] == 3).sum() == 100 and (upper.labels[1] == 3).sum() == 16
     assert (upper.labels[0] == 2).sum() == 16**2 - 100 and upper.labels[0][9, 9] == 3
-    assert list(sunnybrook.slices(root, "validation")) == []
+
+
+def test_the_whole_heart_decides_which_end_is_diastole(scd, listed):
+    listed("SC-HF-I-6")
+    root, _ = scd
+    contours = next(root.glob("SCD_ManualContours/*/*/*"))
+    # In the other slice (images 5 to 8) the cavity is larger in systole; a third time point and a
+    # slice with one end only do not matter.
+    for number, inner in ((5, (10.5, 15.5)), (8, (10.5, 14.5)), (2, (3.5, 39.5))):
+        (contours / f"IM-0001-{number:04d}-icontour-manual.txt").write_text(square(*inner))
+    lower, upper = sunnybrook.slices(root, "test")
+    assert (upper.diastole, upper.systole) == (0, 1) == (lower.diastole, lower.systole)
+    assert sorted(upper.labels) == [0, 1, 2]
+    (contours / "IM-0001-0005-icontour-manual.txt").unlink()
+    (contours / "IM-0001-0002-icontour-manual.txt").unlink()
+    lower, upper = sunnybrook.slices(root, "test")
+    assert (lower.diastole, lower.systole) == (0, None) and list(lower.labels) == [0]
 
 
 @pytest.mark.parametrize("text", ["", "1 2\n3 4\n", "a b\n", "1 2 3\n4 5 6\n7 8 9\n"])
-def test_a_damaged_contour_is_named(scd, text):
+def test_a_damaged_contour_is_named(scd, listed, text):
+    listed("SC-HF-I-6")
     root, _ = scd
     path = next(root.glob("SCD_ManualContours/*/*/*/*0001-icontour*"))
     path.write_text(text)
@@ -137,9 +195,13 @@ def test_a_damaged_contour_is_named(scd, text):
         list(sunnybrook.slices(root, "test"))
 
 
-def test_a_damaged_image_or_list_is_named(scd):
+def test_a_damaged_image_or_list_is_named(scd, listed):
+    listed("SC-HF-I-6")
     root, _ = scd
     path = next(root.glob("*/*/CINESAX_300/*0002.dcm"))
+    write_dicom(path, np.zeros((40, 50), "int16"), 0.0, "")
+    with pytest.raises(InputError, match=r"0002\.dcm must have a TriggerTime"):
+        list(sunnybrook.slices(root, "test"))
     path.write_bytes(b"x")
     with pytest.raises(InputError, match=r"0002\.dcm"):
         list(sunnybrook.slices(root, "test"))
@@ -157,7 +219,8 @@ def test_an_empty_folder_is_named(tmp_path, reader):
         list(reader.slices(tmp_path, "train"))
 
 
-def test_slices_are_cropped_about_the_heart_or_padded(tmp_path, monkeypatch, rng):
+def test_slices_are_cropped_about_the_heart_or_padded(tmp_path, monkeypatch, rng, listed):
+    listed("patient015")
     frames = rng.integers(1, 900, (5, 2, 60, 200)).astype("int16")
     write_acdc(tmp_path / "acdc", "patient015", frames, (1, 4))
     monkeypatch.setenv("TFREG_DATA", str(tmp_path))
@@ -171,8 +234,10 @@ def test_slices_are_cropped_about_the_heart_or_padded(tmp_path, monkeypatch, rng
     np.testing.assert_array_equal(other.images[:, 0], other.images[:, 20])
     small = next(cine.slices("validation", ("acdc",), size=32))
     assert np.abs(np.argwhere(small.labels[0]).mean(axis=0) - 15.5).max() < 1
+    with pytest.raises(InputError, match=r"acdc patient015|patient015, slice 0.*16 pixels"):
+        next(cine.slices("validation", ("acdc",), size=16))
     found = cine.frames("validation", ("acdc", "phantom"), size=64)
-    assert found.images.min() == 0 and found.images.max() == 1
+    assert (found.images.min(axis=(1, 2)) == 0).all() and (found.images.max(axis=(1, 2)) == 1).all()
     assert len(set(found.slices)) == 2 + 10 and found.images.dtype == np.float32
     pairs = PairSampler(found.images, found.slices, batch_size=64)
     fixed, moving = pairs.indices(0)
@@ -181,6 +246,7 @@ def test_slices_are_cropped_about_the_heart_or_padded(tmp_path, monkeypatch, rng
 
 def test_absent_data_and_unknown_names(tmp_path, monkeypatch):
     monkeypatch.setenv("TFREG_DATA", str(tmp_path))
+    (tmp_path / "acdc").mkdir()  # an empty folder is no data
     assert cine.available(("phantom",)) and not cine.available(("acdc", "phantom"))
     with pytest.raises(InputError, match="TFREG_DATA"):
         list(cine.slices("train", ("sunnybrook",)))
@@ -214,7 +280,7 @@ def test_the_prepared_files_agree_with_the_lists(source):
         found = list(cine.slices(split, (source,)))
         assert len(found) == number
         assert {one.patient.split()[1] for one in found} <= patients(source, split)
-        annotated = [one for one in found if one.diastole is not None]
+        annotated = [one for one in found if len(one.labels) == 2]
         areas = np.array(
             [[(one.labels[f] == 3).sum() for f in (one.diastole, one.systole)] for one in annotated]
         )
@@ -240,7 +306,8 @@ class TestBuilders:
         )
         return builder
 
-    def test_acdc(self, tmp_path, rng):
+    def test_acdc(self, tmp_path, rng, listed):
+        listed(train="patient001", validation="patient015", test="patient017")
         frames = rng.integers(0, 900, (5, 3, 60, 70)).astype("int16")
         labels = write_acdc(tmp_path / "raw", "patient015", frames, (1, 4))
         for name in ("patient001", "patient017"):
@@ -258,7 +325,8 @@ class TestBuilders:
         assert one["frames"].tolist() == [0, 3] and one["patient"] == b"patient015"
         assert "Bernard" in builder.info.citation
 
-    def test_sunnybrook(self, scd, tmp_path):
+    def test_sunnybrook(self, scd, tmp_path, listed):
+        listed(train="SC-HF-I-1", validation="SC-HF-I-5", test="SC-HF-I-6")
         root, images = scd
         # Every split needs an example.
         source = root / "SCD_IMAGES_01" / "SCD0000501"
@@ -272,3 +340,19 @@ class TestBuilders:
         np.testing.assert_allclose(found[1]["spacing"], (1.5, 1.25), rtol=1e-6)
         assert found[0]["frames"].tolist() == [-1, -1] and found[1]["frames"].tolist() == [0, 1]
         assert builder.info.splits["validation"].num_examples == 2
+
+    def test_prepared_files(self, tmp_path, rng, listed):
+        listed(train="patient001", validation="patient015", test="patient017")
+        images = rng.integers(0, 1023, (2, 3, 16, 16)).astype("uint16")
+        labels = rng.integers(0, 4, (2, 3, 16, 16)).astype("uint8")
+        np.savez(
+            tmp_path / acdc.PACK,
+            **{"ed": images[0], "es": images[1], "seg_ed": labels[0], "seg_es": labels[1]},
+            patient=np.array([1, 15, 17]),
+            slice=np.array([3, 4, 5]),
+        )
+        builder = self.prepared(self.builders.Acdc, tmp_path, tmp_path)
+        (one,) = builder.as_dataset(split="validation").as_numpy_iterator()
+        np.testing.assert_array_equal(one["images"], images[:, 1])
+        np.testing.assert_array_equal(one["labels"], labels[:, 1])
+        assert one["number"] == 4 and one["frames"].tolist() == [0, 1]

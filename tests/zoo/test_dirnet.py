@@ -75,6 +75,11 @@ def test_training_raises_the_ncc(rng):
         ({"poolings": 0, "convolutions": 0}, "convolutions=0"),
         ({"kernels": (4, 4)}, r"each of the 6 convolutions. Received: kernels=\(4, 4\)"),
         ({"kernels": 0}, "kernels=0"),
+        ({"full_image": True}, "full_image=True"),
+        ({"full_image": ()}, r"full_image=\(\)"),
+        ({"full_image": (64,)}, r"full_image=\(64,\)"),
+        ({"full_image": (0, 64)}, r"full_image=\(0, 64\)"),
+        ({"full_image": (64, 40)}, r"full_image=\(64, 40\)"),
     ],
 )
 def test_bad_options(options, message):
@@ -190,38 +195,6 @@ def test_a_network_of_the_full_image_takes_no_other_size():
             DIRNet(**options)
     with pytest.raises(ValueError, match="boundary rule"):
         DIRNet(spline="thin-plate", boundary="edge")
-
-
-def test_the_cine_recipe_sees_no_test_patient(monkeypatch, tmp_path):
-    from tfreg.data import cine
-    from zoo import recipes
-    from zoo.dirnet import train_cine
-
-    asked, given = [], {}
-    frames = cine.frames
-
-    def spy(split, sources):
-        asked.append(split)
-        return frames(split, sources)
-
-    monkeypatch.setattr(cine, "frames", spy)
-    monkeypatch.setattr(
-        recipes, "train", lambda model, pairs, held_out, *rest, **_: given.update(pairs=pairs)
-    )
-    settings = {"variant": "bl", "data": "phantom", "symmetries": "no", "batch": 4, "seed": 0}
-    train_cine.train("x", tmp_path, settings)
-    assert sorted(asked) == ["train", "validation"]
-    assert len(given["pairs"].images) == len(frames("train", ("phantom",)).images)
-
-
-@pytest.mark.real_data
-def test_training_frames_are_of_no_test_patient():
-    from tfreg.data import cine
-    from zoo.dirnet.train_cine import DATA
-
-    seen = {split: {*cine.frames(split, DATA["all"]).patients} for split in cine.SPLITS}
-    assert seen["test"] and not seen["test"] & (seen["train"] | seen["validation"])
-    assert not seen["train"] & seen["validation"]
 
 
 def test_bending_energy_is_part_of_the_improved_loss(rng, numpy):

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tfreg.data.slices import CineSlice, patients, read_pack
+from tfreg.data.slices import CineSlice, check_complete, patients, read_pack
 from tfreg.errors import InputError
 
 PACK = "cine_acdc_edes.npz"
+# Scanned at half the pixel size of the others (512 and 384 pixels wide); halved in the prepared
+# file, and so here.
+_FINE = ("patient038", "patient057")
 
 
 def slices(root: Path, split: str) -> Iterator[CineSlice]:
@@ -27,16 +30,28 @@ def slices(root: Path, split: str) -> Iterator[CineSlice]:
         split: ``"train"`` (70 patients), ``"validation"`` (10) or ``"test"`` (10).
 
     Raises:
-        InputError: if there is neither, or a file is not what it should be.
+        InputError: if there is neither, if a patient of the split is missing, or a file is not what
+            it should be.
     """
     chosen = patients("acdc", split)
     root = Path(root)
     if (root / PACK).is_file():
         return _from_pack(root / PACK, chosen)
-    folders = sorted([*root.glob("patient[0-9]*/"), *root.glob("training/patient[0-9]*/")])
+    folders = sorted(_folders(root))
     if not folders:
         raise InputError(f"{root} must hold patient001 and so on, or {PACK}.")
+    check_complete(root, split, chosen, {path.name for path in folders})
     return (one for path in folders if path.name in chosen for one in _patient(path))
+
+
+def is_official(root: Path) -> bool:
+    """Whether a folder looks like that of the publisher."""
+    return any(True for _ in _folders(root))
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    yield from root.glob("patient[0-9]*/")
+    yield from root.glob("training/patient[0-9]*/")
 
 
 def _from_pack(path: Path, chosen: frozenset[str]) -> Iterator[CineSlice]:
@@ -83,6 +98,10 @@ def _patient(folder: Path) -> Iterator[CineSlice]:
     ):
         raise InputError(f"{folder}: images {images.shape} and labels do not fit each other.")
     spacing = image.GetSpacing()
+    if name in _FINE:
+        images = _halved(images.astype("float32")).mean(axis=(-3, -1))
+        labels = {key: _halved(label)[..., 0, :, 0] for key, label in labels.items()}
+        spacing = (2 * spacing[0], 2 * spacing[1])
     for number in range(images.shape[1]):
         yield CineSlice(
             patient=name,
@@ -93,6 +112,13 @@ def _patient(folder: Path) -> Iterator[CineSlice]:
             systole=index["ES"],
             labels={index[key]: labels[key][number].astype("uint8") for key in index},
         )
+
+
+def _halved(array: np.ndarray) -> np.ndarray:
+    """Blocks of 2x2 pixels, ``(..., height / 2, 2, width / 2, 2)``; an odd last line is left."""
+    *rest, height, width = array.shape
+    even = array[..., : height // 2 * 2, : width // 2 * 2]
+    return even.reshape(*rest, height // 2, 2, width // 2, 2)
 
 
 def _annotated(path: Path) -> dict[str, int]:

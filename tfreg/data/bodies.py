@@ -71,8 +71,8 @@ class BeatingHearts:
 def beating_hearts(count: int, frames: int = 20, seed: int = 0, size: int = 128) -> BeatingHearts:
     """Short-axis hearts over a cycle; the displacement between any two frames is known.
 
-    The wall thickens and moves inwards with a texture that is the tissue's own; what lies further
-    away rests. Each frame has noise of its own and a field of brightness that rests.
+    The wall thickens and moves inwards with a texture that is the tissue's own; what lies near the
+    border of the image rests. Each frame has noise of its own and a field of brightness that rests.
 
     Args:
         count: number of hearts.
@@ -158,7 +158,11 @@ class _Heart:
         offset = x - self.centre
         square = (offset**2).sum(axis=-1, keepdims=True) / self.reach**2
         inwards = self.contraction * offset * np.exp(-square)
-        return phase * (inwards + self.drift * np.exp(-square / 6))
+        # From 0.2 to 0.42 of the image's size around the heart, the motion dies away to nothing.
+        ramp = (np.sqrt(square) * self.reach / self.size - 0.2) / 0.22
+        ramp = np.clip(ramp, 0, 1)
+        rest = 1 - ramp**2 * (3 - 2 * ramp)
+        return phase * rest * (inwards + self.drift * np.exp(-square / 6))
 
     def draw(self, grid: np.ndarray, phase: float, rng: np.random.Generator) -> tuple:
         """Image and labels at one phase."""

@@ -110,7 +110,7 @@ def _root(source: str) -> Path | None:
     folder = os.environ.get("TFREG_DATA")
     if not folder:
         return None
-    if (Path(folder) / source).is_dir():
+    if _READERS[source].is_official(Path(folder) / source):
         return Path(folder) / source
     return Path(folder) if (Path(folder) / _READERS[source].PACK).is_file() else None
 
@@ -138,6 +138,11 @@ def _cropped(stack: list[CineSlice], size: int) -> list[CineSlice]:
         ]
         images = _window(one.images, starts, size)
         labels = {frame: _window(label, starts, size) for frame, label in one.labels.items()}
+        if any((labels[f] > 0).sum() != (label > 0).sum() for f, label in one.labels.items()):
+            raise InputError(
+                f"The labels of {one.patient}, slice {one.number}, do not fit into {size} pixels "
+                f"about their centre. Received: an image of {shape} pixels"
+            )
         found.append(replace(one, images=images, labels=labels))
     return found
 

@@ -2,7 +2,7 @@
 
 import functools
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +53,15 @@ def patients(source: str, split: str) -> frozenset[str]:
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}. Received: split={split}")
     return frozenset((_LISTS / f"{source}_{split}.txt").read_text(encoding="utf-8").split())
+
+
+def check_complete(root: Path, split: str, wanted: Collection[str], there: Collection[str]) -> None:
+    """Raises ``InputError`` where patients of a split are missing: fewer would pass unseen."""
+    missing = sorted(set(wanted) - set(there))
+    if missing:
+        raise InputError(
+            f"{root} must hold all patients of the {split} split. Missing: {', '.join(missing)}"
+        )
 
 
 def read_pack(path: Path, keys: Sequence[str]) -> dict[str, np.ndarray]:

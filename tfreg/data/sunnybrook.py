@@ -13,11 +13,11 @@ import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from tfreg.data.slices import CineSlice, patients, read_pack
+from tfreg.data.slices import CineSlice, check_complete, patients, read_pack
 from tfreg.errors import InputError
 
 PACK = "cine_scd.npz"
@@ -42,15 +42,21 @@ def slices(root: Path, split: str) -> Iterator[CineSlice]:
         split: ``"train"``, ``"validation"`` or ``"test"``, 15 patients each.
 
     Raises:
-        InputError: if there is neither, or a file is not what it should be.
+        InputError: if there is neither, if a patient of the split is missing, or a file is not what
+            it should be.
     """
     chosen = patients("sunnybrook", split)
     root = Path(root)
     if (root / PACK).is_file():
         return _from_pack(root / PACK, chosen)
-    if not (root / "scd_patientdata.csv").is_file():
+    if not is_official(root):
         raise InputError(f"{root} must hold scd_patientdata.csv, or {PACK}.")
-    return _official(root, chosen)
+    return _official(root, split, chosen)
+
+
+def is_official(root: Path) -> bool:
+    """Whether a folder looks like that of the publisher."""
+    return (root / "scd_patientdata.csv").is_file()
 
 
 def _from_pack(path: Path, chosen: frozenset[str]) -> Iterator[CineSlice]:
@@ -62,12 +68,13 @@ def _from_pack(path: Path, chosen: frozenset[str]) -> Iterator[CineSlice]:
         if name not in chosen:
             continue
         number = numbers[name] = numbers.get(name, -1) + 1
-        labels = {}
-        for key, frame in (("ed", pack["ed_frame"][index]), ("es", pack["es_frame"][index])):
+        labels, frames = {}, []
+        for key in ("ed", "es"):
+            frame = int(pack[f"{key}_frame"][index])
+            frames.append(frame if frame >= 0 else None)
             if frame >= 0:
                 epi = pack["epi_ed"][index] if key == "ed" else np.zeros_like(pack["epi_ed"][index])
-                labels[int(frame)] = _labels(pack[f"endo_{key}"][index], epi)
-        frames = tuple(labels) if len(labels) == 2 else (None, None)
+                labels[frame] = _labels(pack[f"endo_{key}"][index], epi)
         spacing = tuple(map(float, pack["spacing_yx"][index]))
         images = pack["images"][index].astype("float32")
         yield CineSlice(name, number, images, spacing, *frames, labels)
@@ -77,18 +84,21 @@ def _labels(endocardium: np.ndarray, epicardium: np.ndarray) -> np.ndarray:
     return np.where(endocardium > 0, 3, np.where(epicardium > 0, 2, 0)).astype("uint8")
 
 
-def _official(root: Path, chosen: frozenset[str]) -> Iterator[CineSlice]:
+def _official(root: Path, split: str, chosen: frozenset[str]) -> Iterator[CineSlice]:
     with (root / "scd_patientdata.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     if not rows or not {"PatientID", "OriginalID"} <= set(rows[0]):
         raise InputError(f"{root / 'scd_patientdata.csv'} must name PatientID and OriginalID.")
+    series = {}
     for row in rows:
-        name, folder = _plain(row["OriginalID"]), row["PatientID"].strip()
-        if name not in chosen:
-            continue
-        series = sorted([*root.glob(f"{folder}/CINESAX*/"), *root.glob(f"*/{folder}/CINESAX*/")])
-        if series:
-            yield from _patient(name, series[0], _contours(root, name))
+        name, folder = (_plain(row["OriginalID"] or ""), (row["PatientID"] or "").strip())
+        found = sorted([*root.glob(f"{folder}/CINESAX*/"), *root.glob(f"*/{folder}/CINESAX*/")])
+        if folder and found:
+            series[name] = found[0]
+    check_complete(root, split, chosen, series)
+    for name in series:
+        if name in chosen:
+            yield from _patient(name, series[name], _contours(root, name))
 
 
 def _plain(name: str) -> str:
@@ -122,21 +132,27 @@ def _patient(name: str, series: Path, contours: dict[int, dict[str, Path]]) -> I
     for path in sorted(series.glob("*.dcm")):
         place, image = _read(path)
         places.setdefault(place, []).append(image)
-    for number, place in enumerate(sorted(places)):
-        images = sorted(places[place])
+    stack = []
+    areas: dict[int, list[int]] = {}  # of the cavity, by time point
+    for place in sorted(places):
+        images = sorted(places[place], key=lambda image: (image.time, image.number))
         if len({image.pixels.shape for image in images}) > 1:
             raise InputError(f"{series}: the images at {place} mm differ in size.")
-        shape = images[0].pixels.shape
         labels = {
-            frame: _drawn(contours[image.number], shape)
+            frame: _drawn(contours[image.number], image.pixels.shape)
             for frame, image in enumerate(images)
             if "i" in contours.get(image.number, {})
         }
-        # The cavity is larger at the end of diastole.
-        frames = sorted(labels, key=lambda frame, of=labels: -(of[frame] == 3).sum())
-        ends = (frames[0], frames[-1]) if len(frames) > 1 else (None, None)
-        stack = np.stack([image.pixels for image in images]).astype("float32")
-        yield CineSlice(name, number, stack, images[0].spacing, *ends, labels)
+        for frame, label in labels.items():
+            areas.setdefault(frame, []).append(int((label == 3).sum()))
+        stack.append((images, labels))
+    # The two time points drawn most often; the cavity of the whole heart is larger in diastole.
+    ends = sorted(areas, key=lambda frame: len(areas[frame]), reverse=True)[:2]
+    ends = sorted(ends, key=lambda frame: sum(areas[frame]), reverse=True)
+    for number, (images, labels) in enumerate(stack):
+        pixels = np.stack([image.pixels for image in images]).astype("float32")
+        frames = [frame if frame in labels else None for frame in ends] if len(ends) == 2 else []
+        yield CineSlice(name, number, pixels, images[0].spacing, *frames or (None, None), labels)
 
 
 def _read(path: Path) -> tuple[float, _Image]:
@@ -150,18 +166,21 @@ def _read(path: Path) -> tuple[float, _Image]:
     except RuntimeError as error:
         raise InputError(f"{path} is not a DICOM image that can be read.") from error
 
-    def tag(key: str) -> Any:
-        return float(reader.GetMetaData(key)) if reader.HasMetaDataKey(key) else None
+    def tag(key: str, name: str) -> float:
+        try:
+            return float(reader.GetMetaData(key))
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{path} must have a {name}, a number.") from error
 
     match = re.search(r"(\d+)$", path.stem)
-    place, time = tag("0020|1041"), tag("0018|1060")
-    if place is None or match is None:
-        raise InputError(f"{path} must name its SliceLocation, and its number in the file name.")
+    if match is None:
+        raise InputError(f"The name of {path} must end in the number of the image.")
     pixels = sitk.GetArrayFromImage(image)
     pixels = pixels[0] if pixels.ndim == 3 else pixels
     spacing = image.GetSpacing()[1], image.GetSpacing()[0]
-    number = int(match[1])
-    return round(place, 1), _Image(number if time is None else time, number, pixels, spacing)
+    time = tag("0018|1060", "TriggerTime")
+    place = tag("0020|1041", "SliceLocation")
+    return round(place, 1), _Image(time, int(match[1]), pixels, spacing)
 
 
 def _drawn(files: dict[str, Path], shape: tuple[int, int]) -> np.ndarray:

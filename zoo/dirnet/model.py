@@ -8,6 +8,7 @@ The file follows the paper's section 2: the ConvNet regressor, the spatial trans
 resampler (in the base class) and the loss. What the paper leaves open is listed in README.md.
 """
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,7 +109,8 @@ class DIRNet(RegistrationModel):
                 "convolutions must be positive, and poolings between 0 and their number. "
                 f"Received: poolings={poolings}, convolutions={convolutions}"
             )
-        widths = [kernels] * convolutions if isinstance(kernels, int) else list(kernels)
+        same = isinstance(kernels, numbers.Integral)
+        widths = [int(kernels)] * convolutions if same else [int(width) for width in kernels]
         if len(widths) != convolutions or any(width < 1 for width in widths):
             raise ValueError(
                 "kernels must be a positive number, or one for each of the "
@@ -131,18 +133,20 @@ class DIRNet(RegistrationModel):
             )
         self.spacing = 2**poolings
         self.poolings = poolings
-        self.kernels = kernels if isinstance(kernels, int) else tuple(widths)
+        self.kernels = int(kernels) if same else tuple(widths)
         self.convolutions = convolutions
         self.boundary = boundary
         self.downsampling = downsampling
         self.spline = spline
         self.bending_weight = bending_weight
+        if full_image is not None:
+            pair = isinstance(full_image, Sequence) and len(full_image) == 2
+            if not pair or any(n < 1 or n % (2 * self.spacing) for n in full_image):
+                raise ValueError(
+                    f"full_image must be two positive multiples of {2 * self.spacing} pixels. "
+                    f"Received: full_image={full_image}"
+                )
         self.full_image = None if full_image is None else tuple(int(n) for n in full_image)
-        if self.full_image and any(n % (2 * self.spacing) for n in self.full_image):
-            raise ValueError(
-                f"full_image must be multiples of {2 * self.spacing} pixels. "
-                f"Received: full_image={self.full_image}"
-            )
 
         # Section 2.1, the ConvNet regressor. "Batch normalization and exponential linear units are
         # used throughout the network except in the final layer"; a normalised layer has no bias.
