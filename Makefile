@@ -26,6 +26,8 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run optimise-chest-ct
 	$(BIN)/python -m benchmarks run optimise-digits --pairs 5
 	$(BIN)/python -m benchmarks run optimise-growth
+	$(BIN)/python -m benchmarks run dirnet-cine
+	$(BIN)/python -m benchmarks run dirnet-cine-choices
 	$(BIN)/python -m benchmarks run dirnet-mnist
 	$(BIN)/python -m benchmarks run dirnet-mnist --pairs 500 --methods "none,dirnet,dirnet + refine" \
 		--out benchmarks/results/dirnet-mnist-500
