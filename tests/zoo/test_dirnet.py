@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfreg import losses
+from tfreg import losses, ops
 from tfreg.errors import InputError
 from zoo.dirnet.model import VARIANTS, DIRNet, variant
 
@@ -75,6 +75,8 @@ def test_training_raises_the_ncc(rng):
         ({"poolings": 0, "convolutions": 0}, "convolutions=0"),
         ({"kernels": (4, 4)}, r"each of the 6 convolutions. Received: kernels=\(4, 4\)"),
         ({"kernels": 0}, "kernels=0"),
+        ({"passes": 0}, "passes=0"),
+        ({"passes": 1.5}, "passes=1.5"),
         ({"full_image": True}, "full_image=True"),
         ({"full_image": ()}, r"full_image=\(\)"),
         ({"full_image": (64,)}, r"full_image=\(64,\)"),
@@ -110,6 +112,7 @@ def test_every_option_survives_the_config():
         "spline": "quadratic",
         "full_image": (8, 12),
         "bending_weight": 0.5,
+        "passes": 2,
     }
     again = DIRNet.from_config(DIRNet(**options).get_config())
     assert {name: getattr(again, name) for name in options} == options
@@ -209,3 +212,29 @@ def test_bending_energy_is_part_of_the_improved_loss(rng, numpy):
     assert float(numpy(bent.ncc_tracker.result())) == pytest.approx(-expected, abs=1e-6)
     with pytest.raises(ValueError, match="bending_weight=-1"):
         DIRNet(bending_weight=-1)
+
+
+def test_each_pass_registers_what_the_passes_before_have_left(rng, numpy):
+    pair = inputs(rng, 32)
+    one, three = (DIRNet(poolings=2, kernels=3, passes=n, bending_weight=0.1) for n in (1, 3))
+    for model in (one, three):
+        model.build()
+    three.set_weights(one.get_weights())
+    expected = None
+    for _ in range(3):
+        moved = pair["moving"] if expected is None else ops.resample(pair["moving"], expected)
+        step = one({"fixed": pair["fixed"], "moving": moved})["displacement"]
+        expected = step if expected is None else ops.compose(expected, step)
+    answer = three(pair)
+    assert tuple(answer["parameters"].shape) == (len(pair["fixed"]), 3, 8, 8, 2)
+    np.testing.assert_allclose(numpy(answer["displacement"]), numpy(expected), atol=1e-5)
+    assert np.abs(numpy(expected)).max() > 0.1
+    # Training sees one pass.
+    training = [model(pair, training=True)["displacement"] for model in (one, three)]
+    np.testing.assert_allclose(numpy(training[0]), numpy(training[1]), atol=1e-5)
+    cells = numpy(answer["parameters"]).reshape(-1, 8, 8, 2) / 4
+    loss = 0.1 * numpy(losses.bspline_bending_energy(cells, (1, 1))).mean()
+    loss -= numpy(losses.ncc(pair["fixed"], answer["moved"])).mean()
+    assert float(numpy(three.compute_loss(pair, None, answer))) == pytest.approx(loss, abs=1e-5)
+    refined = three.register(pair["fixed"][..., 0], pair["moving"][..., 0], refine=5)
+    assert refined.displacement.shape == (len(pair["fixed"]), 32, 32, 2)
