@@ -67,10 +67,10 @@ CHOICES = {
     "boundary edge": Choice(options={"boundary": "edge"}),
     "one NCC per batch": Choice(batch_ncc=True),
     "1st to 99th percentile": Choice(intensity=percentiles),
-    "mean 0, SD 1": Choice(intensity=standardised),
+    "mean 0 and SD 1": Choice(intensity=standardised),
     "symmetries": Choice({"symmetries": "yes"}),
+    "10000 iterations": Choice({"iterations": 10_000}),
     "plus": Choice({"variant": "plus", "symmetries": "yes"}),
-    "plus without symmetries": Choice({"variant": "plus"}),
     "plus without bending energy": Choice(
         {"variant": "plus", "symmetries": "yes"}, {"bending_weight": 0.0}
     ),
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> Table:
             f"(rate {train_cine.LEARNING_RATE:g}, falling to zero along a cosine; Glorot "
             "initialisation; coefficients outside the grid zero; NCC of each pair; images to "
             "[0, 1]), the others with one change; `plus` is the improved network, with symmetries, "
-            "and the last two are it with one change. The network alone, on "
+            "and the last row is it with one change. The network alone, on "
             f"{len(pairs)} registrations of {len({pair.patient for pair in pairs})} validation "
             "patients: Dice of the myocardium, NCC, share of pixels where the map folds."
         ),
@@ -134,7 +134,7 @@ def run(options: argparse.Namespace) -> Table:
             **choice.settings,
             "choice": name,
         }
-        folder = options.runs / name.replace(" ", "-").replace(",", "")
+        folder = options.runs / name.replace(" ", "-")
         found: dict[str, list[float]] = {}
         for pair, displacement in zip(
             pairs, _answers(choice, settings, folder, pairs), strict=True
