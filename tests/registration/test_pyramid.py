@@ -90,13 +90,14 @@ def test_settings_can_be_changed():
             pyramid("fast", "bspline", (64, 64), spacing)
 
 
-def test_a_refinement_is_the_finest_level_with_the_steps_of_the_coarser():
-    whole, fine = (
-        pyramid("default", "bspline", (128, 128), (1, 1)),
-        refinement("default", (128,) * 2),
-    )
+def test_a_refinement_is_the_finest_level_with_more_weight_on_smoothness():
+    whole = pyramid("default", "bspline", (128, 128), (1, 1))
+    settings = {name: refinement(name, (128, 128)) for name in ("fast", "default", "accurate")}
     assert len(whole.levels) == 2
-    assert fine.levels == (replace(whole.levels[-1], steps=whole.levels[0].steps),)
+    for name, steps in (("fast", 30), ("default", 60), ("accurate", 120)):
+        expected = replace(whole.levels[-1], steps=steps, weight=0.3, learning_rate=0.5)
+        assert settings[name].levels == (expected,)
+    fine = settings["fast"]
     assert fine.levels[0].shrink == (1, 1) and fine.levels[0].grid_spacing == 4
     with pytest.raises(InputError, match="slow"):
         refinement("slow", (128, 128))

@@ -99,7 +99,7 @@ class RegistrationModel(keras.Model):
                 few steps may trade a little NCC for less folding. ``"fast"``, ``"default"``,
                 ``"accurate"`` or a ``Pyramid``: a B-spline of control points of its own, one in
                 four pixels, is added to the network's displacement by
-                :func:`tfreg.registration.register`, on -NCC plus bending energy, in 20, 40 or 100
+                :func:`tfreg.registration.register`, on -NCC plus bending energy, in 30, 60 or 120
                 steps.
 
         Returns:

@@ -34,6 +34,10 @@ _FREE_FORM = {
     "default": _Setting(40, 20),
     "accurate": _Setting(100, 60),
 }
+# Steps from a network's answer, chosen on validation patients of cine MRI: with a weight of 0.1
+# Dice is the same within 0.002, but twice as many pixels fold.
+_REFINEMENT = {"fast": 30, "default": 60, "accurate": 120}
+_REFINEMENT_WEIGHT = 0.3
 _LINEAR = {"fast": _Setting(40, 10), "default": _Setting(80, 20), "accurate": _Setting(160, 80)}
 
 
@@ -194,13 +198,16 @@ def refinement(setting: str, shape: Sequence[int]) -> Pyramid:
         shape: spatial shape of the images, of isotropic voxels.
 
     Returns:
-        The finest level of :func:`pyramid` alone, with as many steps as its coarser levels.
+        The finest level of :func:`pyramid` alone.
 
     Raises:
         InputError: on an unknown setting.
     """
     finest = pyramid(setting, "bspline", shape, (1.0,) * len(shape)).levels[-1]
-    return Pyramid((replace(finest, steps=_FREE_FORM[setting].coarse),))
+    level = replace(
+        finest, steps=_REFINEMENT[setting], learning_rate=0.5, weight=_REFINEMENT_WEIGHT
+    )
+    return Pyramid((level,))
 
 
 def _octaves(shape: Sequence[int], spacing: Sequence[float]) -> list[tuple[tuple[int, ...], float]]:
