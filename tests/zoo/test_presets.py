@@ -44,7 +44,8 @@ def test_preset_says_what_it_is(name):
     assert preset.licence and preset.provenance["paper"] and preset.provenance["data"]
     recipe = "dirnet-cine" if name.startswith("dirnet-cine") else "dirnet-mnist"
     assert preset.training["command"].startswith(f"tfreg train {recipe} ")
-    expected = 5000 if recipe == "dirnet-mnist" else 2000 if name.endswith("phantom") else 10_000
+    hearts = {"bl": 10_000, "plus": 10_000, "bl-phantom": 1000}
+    expected = 5000 if recipe == "dirnet-mnist" else hearts.get(name[len(recipe) + 1 :], 1500)
     assert preset.training["iterations"] == preset.training["curve"]["iteration"][-1] == expected
     assert preset.score["value"] == pytest.approx(preset.training["curve"]["ncc"][-1], abs=2e-3)
     assert presets.sha256_of(preset.weights_path) == preset.sha256
