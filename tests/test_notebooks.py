@@ -30,3 +30,13 @@ def test_notebook_runs(path, monkeypatch):
     before, after = re.search(BEFORE_AND_AFTER[path.stem], text).groups()
     assert 0 < float(after) < 0.7 * float(before)
     assert "NCC" in text
+    shown = [
+        output["data"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
+    pictures = ["image/png" in data for data in shown]
+    assert sum(pictures) >= 3
+    for data, picture in zip(shown, pictures, strict=True):
+        assert picture or not data["text/plain"].startswith("<Figure")
