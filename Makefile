@@ -26,7 +26,9 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run optimise-chest-ct
 	$(BIN)/python -m benchmarks run optimise-digits --pairs 5
 	$(BIN)/python -m benchmarks run optimise-growth
-	$(BIN)/python -m benchmarks run dirnet-cine
+	$(BIN)/python -m benchmarks run dirnet-cine --pairs 100
+	$(BIN)/python -m benchmarks run dirnet-cine --pairs 100 --split train \
+		--methods "none,elastix 2x100,dirnet bl,dirnet plus" --out benchmarks/results/dirnet-cine-train
 	$(BIN)/python -m benchmarks run dirnet-cine-choices
 	$(BIN)/python -m benchmarks run dirnet-mnist
 	$(BIN)/python -m benchmarks run dirnet-mnist --pairs 500 --methods "none,dirnet,dirnet + refine" \

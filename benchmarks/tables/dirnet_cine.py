@@ -71,9 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--split",
-        choices=("test", "validation"),
+        choices=("test", "validation", "train"),
         default="test",
-        help="validation: for choosing settings (default: test)",
+        help="validation: for choosing settings; train: to see what is lost on new patients "
+        "(default: test)",
     )
     parser.add_argument(
         "--data",
