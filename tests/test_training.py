@@ -24,6 +24,7 @@ SETTINGS = {
     "learning_rate": 3e-3,
     "schedule": "cosine",
     "seed": 0,
+    "deterministic": False,
 }
 
 

@@ -198,4 +198,4 @@ def test_refining_with_a_finer_grid_adds_to_the_networks_answer(model, pairs):
     assert isinstance(single.similarity_before, float) and single.moved.shape == fixed.shape
     named = model.register(fixed, moving, refine="fast")
     assert named.similarity_after > alone.similarity_after[1] - 1e-5
-    assert [(r.shape, int(r.steps.max())) for r in named.levels] == [(fixed.shape, 20)]
+    assert [(r.shape, int(r.steps.max())) for r in named.levels] == [(fixed.shape, 30)]
