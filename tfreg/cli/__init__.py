@@ -1,19 +1,41 @@
-"""The ``tfreg`` command. Exit codes: 0 done, 1 an unexpected failure, 2 unusable input."""
+"""The ``tfreg`` command.
+
+A command is a module of this package with ``add_arguments(parser)`` and ``run(options)``, which
+answers nothing, or an exit code. It loads only when it is named: ``tfreg --help`` loads none.
+"""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from tfreg import __version__
 from tfreg.errors import InputError
 
+DONE, FAILED, UNUSABLE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
 _COMMANDS = {
     "register": "register one image onto another with a network of the zoo",
-    "train": "train a network of the zoo with its paper's recipe",
+    "batch": "register the pairs that a CSV file lists",
+    "warp": "apply transforms to an image, a label map or points",
+    "evaluate": "measure label maps, landmarks and transforms",
+    "convert": "write transforms in the format of another tool",
     "models": "list the presets of the zoo",
+    "train": "train a network of the zoo with its paper's recipe",
 }
+
+_CODES = """\
+exit codes:
+  0    done
+  1    an unexpected failure; --verbose shows where
+  2    unusable input or options; one line says why
+  3    batch: some of the pairs failed, the others are done
+  130  interrupted
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,28 +46,80 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code.
+
+    Raises:
+        SystemExit: where the words are no command: code 2; after ``--help``: code 0.
     """
-    parser = argparse.ArgumentParser(
-        prog="tfreg", description="Learned image registration. `tfreg COMMAND --help` says more."
-    )
-    parser.add_argument("--version", action="version", version=f"tfreg {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    modules = {}
-    for name, summary in _COMMANDS.items():
-        modules[name] = importlib.import_module(f"tfreg.cli.{name}")
-        modules[name].add_arguments(
-            commands.add_parser(name, help=summary, description=summary.capitalize() + ".")
-        )
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     # Set before TensorFlow loads: its start-up notices are not for the user of a command.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        modules[options.command].run(options)
-    except InputError as error:
-        print(f"tfreg {options.command}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+        module = importlib.import_module(f"tfreg.cli.{options.command}")
+        code = module.run(options) or DONE
+        sys.stdout.flush()  # a reader that has gone is noticed here, not when the process ends
+        return code
     except BrokenPipeError:  # the reader of our output has gone, e.g. `tfreg models | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+        # What is left in the buffer goes nowhere, else Python complains about it at its exit.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return _say(options, "interrupted", INTERRUPTED)
+    except InputError as error:
+        return _say(options, str(error), UNUSABLE)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        more = "" if options.verbose else " (--verbose shows where)"
+        return _say(options, f"unexpected failure: {reason}{more}", FAILED)
+
+
+def _say(options: argparse.Namespace, message: str, code: int) -> int:
+    """Prints the one line, after the traceback where that is asked for."""
+    if options.verbose:
+        traceback.print_exc()
+    with contextlib.suppress(OSError):
+        print(f"tfreg {options.command}: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        line = " ".join(message.split())
+        self.exit(UNUSABLE, f"{self.prog}: {line} (see `{self.prog} --help`)\n")
+
+
+class _CommandParser(_Parser):
+    """The parser of a command: the command's module declares the options when they are needed."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        importlib.import_module(f"tfreg.cli.{self.prog.split()[-1]}").add_arguments(self)
+        return super().parse_known_args(args, namespace)
+
+
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = _Parser(
+        prog="tfreg",
+        description="Learned image registration. `tfreg COMMAND --help` says more.",
+        epilog=_CODES,
+        formatter_class=layout,
+    )
+    verbose = {"action": "store_true", "help": "show the traceback of a failure"}
+    parser.add_argument("--version", action="version", version=f"tfreg {__version__}")
+    parser.add_argument("--verbose", **verbose)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=_CommandParser
+    )
+    for name, summary in _COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary.capitalize()}.",
+            epilog=_CODES,
+            formatter_class=layout,
+        )
+        # SUPPRESS: else the absent option of the command would undo `tfreg --verbose COMMAND`.
+        command.add_argument("--verbose", default=argparse.SUPPRESS, **verbose)
+    return parser

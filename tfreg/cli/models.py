@@ -12,12 +12,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Prints a line per preset."""
     import zoo
+    from tfreg.cli.table import aligned
 
     presets = [zoo.describe(name) for name in zoo.list_presets()]
     if options.json:
         known = [{k: v for k, v in vars(preset).items() if k != "path"} for preset in presets]
         print(json.dumps(known, indent=2))
         return
-    for preset in presets:
-        score = f"{preset.score['metric']} {preset.score['value']}"
-        print(f"{preset.name:<18} {score:<11} {preset.licence:<13} {preset.summary}")
+    rows = [
+        (
+            preset.name,
+            "x".join(map(str, preset.preprocessing.get("size", []))) or "any",
+            f"{preset.score['metric']} {preset.score['value']}",
+            preset.licence,
+            preset.summary,
+        )
+        for preset in presets
+    ]
+    print(aligned(("preset", "size", "score", "licence", "what it is"), rows))
