@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from tfreg import __version__
+from tfreg.cli.quiet import hush_tensorflow
 from tfreg.errors import InputError
 
 DONE, FAILED, UNUSABLE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -51,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: where the words are no command: code 2; after ``--help``: code 0.
     """
     options = _parser().parse_args(arguments)
-    # Set before TensorFlow loads: its start-up notices are not for the user of a command.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if not options.verbose:
+        hush_tensorflow()
     try:
         module = importlib.import_module(f"tfreg.cli.{options.command}")
         code = module.run(options) or DONE
