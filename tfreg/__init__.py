@@ -14,6 +14,8 @@ __version__ = "0.1.0"
 _SUBMODULES = (
     "data",
     "errors",
+    "geometry",
+    "image",
     "io",
     "layers",
     "losses",
@@ -25,10 +27,14 @@ _SUBMODULES = (
     "viz",
 )
 
-__all__ = ["__version__", *_SUBMODULES]
+_CLASSES = {"Geometry": "tfreg.geometry", "Image": "tfreg.image"}
+
+__all__ = ["__version__", *_CLASSES, *_SUBMODULES]
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> ModuleType | type:
+    if name in _CLASSES:
+        return getattr(importlib.import_module(_CLASSES[name]), name)
     if name in _SUBMODULES:
         return importlib.import_module(f"tfreg.{name}")
     raise AttributeError(f"module 'tfreg' has no attribute {name!r}")
