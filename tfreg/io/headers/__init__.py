@@ -1,0 +1,26 @@
+"""What a file's header promises, held against what the file can hold, before ITK reads it.
+
+ITK believes a header: it allocates what it asks for, and some of its readers fill up silently what
+a truncated file lacks. Each module here checks one format and raises an ``InputError`` that says
+what is wrong, or answers how many values the header promises where it does; nothing is allocated.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tfreg.io.headers.metaimage import check_metaimage
+from tfreg.io.headers.nifti import check_nifti
+from tfreg.io.headers.nrrd import check_nrrd
+from tfreg.io.headers.pictures import check_jpeg, check_png
+from tfreg.io.headers.tiff import check_tiff
+
+CHECKS: dict[str, Callable[[Path], int | None]] = {
+    "MetaImageIO": check_metaimage,
+    "NiftiImageIO": check_nifti,
+    "NrrdImageIO": check_nrrd,
+    "PNGImageIO": check_png,
+    "JPEGImageIO": check_jpeg,
+    "TIFFImageIO": check_tiff,
+}
+
+__all__ = ["CHECKS"]

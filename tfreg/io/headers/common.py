@@ -1,0 +1,130 @@
+"""Checks that the formats share."""
+
+import math
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfreg.errors import InputError
+
+MOST_BYTES_OF_A_HEADER = 1 << 20
+_DEFLATE_RATIO = 1032  # the most that a byte of deflate can stand for
+_CHUNK = 1 << 20
+
+
+def broken(path: Path, why: str) -> InputError:
+    """The error of a file whose header says something impossible."""
+    return InputError(f"{path} has a broken header: {why}")
+
+
+def check_size(path: Path, size: Sequence[int], most_axes: int = 5) -> None:
+    """Refuses sizes that are not 2 to ``most_axes`` positive numbers."""
+    if not 2 <= len(size) <= most_axes:
+        raise broken(path, f"2 to {most_axes} axes can be read. Received: {len(size)}")
+    if min(size) < 1:
+        raise broken(path, f"every axis must have at least one voxel. Received: size={size}")
+
+
+def check_spacing(path: Path, spacing: Sequence[float]) -> None:
+    """Refuses a spacing that is not positive and finite."""
+    if not all(math.isfinite(step) and step > 0 for step in spacing):
+        raise broken(path, f"the spacing must be positive. Received: {tuple(spacing)}")
+
+
+def check_matrix(path: Path, rows: Sequence[Sequence[float]]) -> None:
+    """Refuses a direction that is not finite, or singular; the length of its rows is free."""
+    matrix = np.array(rows, dtype="float64")
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(matrix, axis=1)
+    usable = np.isfinite(matrix).all() and np.isfinite(lengths).all() and (lengths > 0).all()
+    if not usable or abs(np.linalg.det(matrix / lengths[:, None])) < 1e-6:
+        raise broken(path, f"the direction is singular. Received: {matrix.tolist()}")
+
+
+def check_raw(path: Path, data: Path, offset: int, wanted: int) -> None:
+    """Refuses a file that is shorter than its header says.
+
+    Args:
+        path: of the header, for the message.
+        data: the file of the voxels.
+        offset: where they start.
+        wanted: how many bytes they take.
+    """
+    held = data.stat().st_size - offset
+    if held < wanted:
+        raise _too_short(path, wanted, f"{max(held, 0)} bytes")
+
+
+def check_deflated(path: Path, data: Path, offset: int, wanted: int) -> None:
+    """Refuses gzip or zlib data that is damaged, or shorter than the header says.
+
+    It is inflated once, a piece at a time, up to its end: the readers of ITK do not check that.
+    """
+    check_ratio(path, data.stat().st_size - offset, wanted)
+    held = 0
+    try:
+        with open(data, "rb") as file:
+            file.seek(offset)
+            inflater, rest = zlib.decompressobj(wbits=47), b""  # gzip or zlib, whichever it is
+            while held <= wanted + MOST_BYTES_OF_A_HEADER:
+                rest = rest or file.read(_CHUNK)
+                if not rest:
+                    held += len(inflater.flush())
+                    break
+                held += len(inflater.decompress(rest, _CHUNK))
+                rest = inflater.unconsumed_tail
+                if inflater.eof:
+                    if held >= wanted:
+                        break
+                    rest = inflater.unused_data  # the next member of the same gzip file
+                    inflater = zlib.decompressobj(wbits=47)
+    except zlib.error as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+    if held < wanted:
+        raise _too_short(path, wanted, f"{held} bytes")
+    if held == wanted and not inflater.eof:
+        raise InputError(f"{path} is truncated: it ends before its checksum.")
+
+
+def check_ratio(path: Path, stored: int, wanted: int) -> None:
+    """Refuses a header that asks for more than its compressed bytes can stand for."""
+    if wanted > _DEFLATE_RATIO * max(stored, 0):
+        raise _too_short(path, wanted, f"{max(stored, 0)} compressed bytes")
+
+
+def data_file(path: Path, name: str) -> Path:
+    """The file of voxels that a header names, beside the header.
+
+    Raises:
+        InputError: if it is not a single regular file.
+    """
+    if not name or "\0" in name or "%" in name or name.split()[0].upper() == "LIST":
+        raise broken(path, f"the voxels must be in one file. Received: {name!r}")
+    data = path.parent / name
+    try:
+        regular = data.is_file()
+    except OSError:  # the name is too long, say
+        regular = False
+    if not regular:
+        raise InputError(f"{path} names a file of voxels that is missing. Received: {name!r}")
+    if os.path.samefile(data, path):
+        raise broken(path, "it names itself as the file of voxels.")
+    return data
+
+
+def numbers(path: Path, key: str, text: str, kind: type = float) -> list:
+    """The numbers of a field of a text header."""
+    try:
+        return [kind(word) for word in text.split()]
+    except ValueError as error:
+        raise broken(path, f"{key} must be numbers. Received: {text[:80]!r}") from error
+
+
+def _too_short(path: Path, wanted: int, received: str) -> InputError:
+    return InputError(
+        f"{path} is truncated or its header is wrong: the header asks for {wanted} bytes of "
+        f"voxels. Received: {received}"
+    )

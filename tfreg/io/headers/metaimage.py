@@ -1,0 +1,136 @@
+"""The header of MetaImage files (.mha, .mhd)."""
+
+import math
+from pathlib import Path
+
+from tfreg.errors import InputError
+from tfreg.io.headers.common import (
+    MOST_BYTES_OF_A_HEADER,
+    broken,
+    check_deflated,
+    check_matrix,
+    check_raw,
+    check_size,
+    check_spacing,
+    data_file,
+    numbers,
+)
+
+_BYTES = {
+    "CHAR": 1,
+    "UCHAR": 1,
+    "SHORT": 2,
+    "USHORT": 2,
+    "INT": 4,
+    "UINT": 4,
+    "LONG": 4,
+    "ULONG": 4,
+    "LONG_LONG": 8,
+    "ULONG_LONG": 8,
+    "FLOAT": 4,
+    "DOUBLE": 8,
+}
+_LONGEST_LINE = 4000  # what MetaIO keeps of a field is of fixed length
+_LONGEST_TEXT = 250
+
+
+def check_metaimage(path: Path) -> int:
+    """The number of values, or an ``InputError`` where header and file do not fit together."""
+    fields, end = _fields(path)
+    if fields.get("ObjectType", "Image") != "Image":
+        raise broken(path, f"it must be of an Image. Received: {fields['ObjectType']!r}")
+    ndim = _whole(path, fields, "NDims")
+    if not 2 <= ndim <= 4:
+        raise broken(path, f"2 to 4 axes can be read. Received: NDims = {ndim}")
+    size = _several(path, fields, "DimSize", ndim, int)
+    check_size(path, size)
+    for key in ("ElementSpacing", "ElementSize"):
+        if key in fields:
+            check_spacing(path, _several(path, fields, key, ndim))
+    for key in ("TransformMatrix", "Orientation", "Rotation"):
+        if key in fields:
+            flat = _several(path, fields, key, ndim * ndim)
+            check_matrix(path, [flat[k * ndim : (k + 1) * ndim] for k in range(ndim)])
+    for key in ("Offset", "Position", "Origin"):
+        if key in fields and not all(map(math.isfinite, _several(path, fields, key, ndim))):
+            raise broken(path, f"{key} must be finite. Received: {fields[key]!r}")
+    if fields.get("DistanceUnits", "mm") not in ("mm", "?"):
+        raise InputError(f"{path} must be in mm. Received: {fields['DistanceUnits']!r}")
+    values = math.prod(size) * _whole(path, fields, "ElementNumberOfChannels", 1)
+    if values < 1:
+        raise broken(path, f"it has no channels. Received: {fields['ElementNumberOfChannels']}")
+    wanted = values * _bytes_per_value(path, fields)
+    local = fields["ElementDataFile"].upper() == "LOCAL"
+    data = path if local else data_file(path, fields["ElementDataFile"])
+    offset = end if local else 0
+    if "HeaderSize" in fields:
+        skip = _whole(path, fields, "HeaderSize")
+        if skip < -1:
+            raise broken(path, f"HeaderSize must not be negative. Received: {skip}")
+        offset = offset if skip <= 0 else skip
+    if _flag(path, fields, "CompressedData", False):
+        stored = data.stat().st_size - offset
+        if _whole(path, fields, "CompressedDataSize", stored) > stored:
+            check_raw(path, data, offset, _whole(path, fields, "CompressedDataSize"))
+        check_deflated(path, data, offset, wanted)
+    elif _flag(path, fields, "BinaryData", True):
+        check_raw(path, data, offset, wanted)
+    else:
+        raise InputError(f"{path} must hold binary voxels. Received: BinaryData = False")
+    return values
+
+
+def _fields(path: Path) -> tuple[dict[str, str], int]:
+    """The fields of the header and where it ends."""
+    with open(path, "rb") as file:
+        head = file.read(MOST_BYTES_OF_A_HEADER)
+    fields, position = {}, 0
+    while position < len(head):
+        end = head.find(b"\n", position)
+        end = len(head) if end < 0 else end + 1
+        line = head[position:end].decode("latin-1").strip()
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if end - position > _LONGEST_LINE:
+            break
+        if line and not equals:
+            break
+        limit = _LONGEST_TEXT if key in ("Comment", "Name", "ObjectType") else _LONGEST_LINE
+        if len(value) > limit or len(key) > _LONGEST_TEXT:
+            raise broken(path, f"the field {key[:20]!r} is too long. Received: {len(line)} bytes")
+        fields.setdefault(key, value)
+        position = end
+        if key == "ElementDataFile":
+            return fields, position
+    if "NDims" in fields:
+        raise broken(path, "it has no ElementDataFile, or ends before it.")
+    raise InputError(f"{path} is not an image that can be read: it has no MetaImage header.")
+
+
+def _bytes_per_value(path: Path, fields: dict[str, str]) -> int:
+    kind = fields.get("ElementType", "").removeprefix("MET_")
+    if kind not in _BYTES:
+        known = ", ".join(_BYTES)
+        raise broken(path, f"ElementType must be MET_ and one of {known}. Received: {kind[:40]!r}")
+    return _BYTES[kind]
+
+
+def _several(path: Path, fields: dict[str, str], key: str, count: int, kind: type = float) -> list:
+    if key not in fields:
+        raise broken(path, f"it has no {key}.")
+    found = numbers(path, key, fields[key], kind)
+    if len(found) != count:
+        raise broken(path, f"{key} must be {count} numbers. Received: {fields[key][:80]!r}")
+    return found
+
+
+def _whole(path: Path, fields: dict[str, str], key: str, default: int | None = None) -> int:
+    if key not in fields and default is not None:
+        return default
+    return _several(path, fields, key, 1, int)[0]
+
+
+def _flag(path: Path, fields: dict[str, str], key: str, default: bool) -> bool:
+    value = fields.get(key, str(default))
+    if value not in ("True", "true", "1", "False", "false", "0"):
+        raise broken(path, f"{key} must be True or False. Received: {value[:40]!r}")
+    return value in ("True", "true", "1")

@@ -1,0 +1,107 @@
+"""Loads a file once its header has been checked."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfreg.errors import InputError
+from tfreg.image import Image
+from tfreg.io.formats import PICTURES, format_of
+from tfreg.io.headers import CHECKS
+from tfreg.io.silence import quiet
+
+_LUMINANCE = (0.299, 0.587, 0.114)
+_MOST_VOXELS_OF_ANY = 16 << 20  # what any file may ask for whose header promises no number
+_MOST_RATIO_OF_ANY = 4096
+
+
+def load(path: Path) -> Any:
+    """A file as a ``SimpleITK.Image`` of one real channel, with 2 to 4 axes."""
+    import SimpleITK as sitk
+
+    kind = format_of(path)
+    try:
+        promised = CHECKS[kind](path) if kind in CHECKS else None
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.SetImageIO(kind)
+        with quiet():
+            reader.ReadImageInformation()
+            check_information(path, reader, promised)
+            image = reader.Execute()
+    except RuntimeError as error:
+        raise InputError(f"{path} is not an image that can be read: {reason(error)}") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    channels = image.GetNumberOfComponentsPerPixel()
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise InputError(f"{path} must hold real numbers. Received: complex voxels")
+    if channels in (3, 4) and kind in PICTURES:
+        return _luminance(image)
+    if channels != 1:
+        raise InputError(
+            f"{path} must hold one grey value per voxel. Received: {channels} channels"
+        )
+    return image
+
+
+def checked(image: Image, path: Path) -> Image:
+    """Refuses voxels that are not finite, and says how many there are."""
+    if image.array.dtype.kind == "f":
+        finite = np.isfinite(image.array)
+        if not finite.all():
+            nan = int(np.isnan(image.array).sum())
+            infinite = int(finite.size - finite.sum()) - nan
+            raise InputError(
+                f"{path} has voxels that are not finite. "
+                f"Received: {nan} NaN and {infinite} infinite of {finite.size} voxels"
+            )
+    return image
+
+
+def reason(error: BaseException) -> str:
+    """The one line of an error of ITK that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    for mark in ("ITK ERROR:", "sitk::ERROR:"):
+        for line in lines:
+            if mark in line:
+                return line.split(mark)[1].split("): ", 1)[-1].strip()
+    return lines[-1] if lines else type(error).__name__
+
+
+def check_information(path: Path, reader: Any, promised: int | None) -> None:
+    """Holds what ITK is about to allocate against what the check of the header has allowed."""
+    size = reader.GetSize()
+    wanted = math.prod(size) * reader.GetNumberOfComponents()
+    length = path.stat().st_size
+    if promised is None:
+        promised = max(_MOST_VOXELS_OF_ANY, _MOST_RATIO_OF_ANY * length)
+    if wanted > promised or min(size) < 1:
+        raise InputError(
+            f"{path} has a broken header: it asks for {size} voxels. "
+            f"Received: a file of {length} bytes"
+        )
+
+
+def load_array(path: Path) -> np.ndarray:
+    """An ``.npy`` file of real numbers."""
+    try:  # mapped first: a header that asks for more than the file holds is refused by that
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # its parser of headers raises whatever Python's does
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} is not a NumPy array file: {why}") from error
+    if array.dtype.kind not in "buif":
+        raise InputError(f"{path} must hold real numbers. Received: dtype={array.dtype}")
+    return np.array(array)
+
+
+def _luminance(image: Any) -> Any:
+    import SimpleITK as sitk
+
+    channels = [
+        sitk.Cast(sitk.VectorIndexSelectionCast(image, channel), sitk.sitkFloat64)
+        for channel in range(3)
+    ]
+    return sum(weight * channel for weight, channel in zip(_LUMINANCE, channels, strict=True))

@@ -1,0 +1,82 @@
+"""Reads images with all that their headers say."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from tfreg.errors import InputError
+from tfreg.geometry import Geometry
+from tfreg.image import Image
+from tfreg.io.dicom import read_folder
+from tfreg.io.formats import existing, format_of
+from tfreg.io.loading import checked, load, load_array
+
+
+def read(path: str | os.PathLike, series: str | None = None) -> Image:
+    """Reads a 2-D or 3-D image and its place in space.
+
+    Args:
+        path: NIfTI (``.nii``, ``.nii.gz``), MetaImage (``.mha``, ``.mhd``), NRRD (``.nrrd``,
+            ``.nhdr``), PNG, TIFF, JPEG, BMP, one DICOM file, ``.npy``, or a folder of DICOM. Colour
+            in PNG, TIFF, JPEG and BMP becomes luminance (Rec. 601); ``.npy`` has voxels of 1 mm.
+        series: which series of a DICOM folder, by its UID; needed where there are several.
+
+    Returns:
+        The image, in the dtype of the file after its own scaling, LPS mm.
+
+    Raises:
+        InputError: in one line, if the file is missing, empty, damaged or truncated, of an unknown
+            format, in colour, complex, a series in time, or holds NaN or infinite voxels.
+    """
+    path = existing(Path(path))
+    if path.is_dir():
+        return checked(Image.from_sitk(read_folder(path, series)), path)
+    if series is not None:
+        raise InputError(f"Only a folder of DICOM has series. Received: {path}, series={series!r}")
+    if format_of(path) == "npy":
+        array = load_array(path)
+        _check_axes(path, array.shape)
+        return checked(Image(array, Geometry.of_shape(array.shape)), path)
+    image = load(path)
+    _check_axes(path, image.GetSize()[::-1])
+    if image.GetDimension() == 4:
+        image = image[..., 0]
+    try:
+        return checked(Image.from_sitk(image), path)
+    except InputError as error:
+        raise InputError(f"{path} cannot be used: {error}") from error
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Reads a grey image as a bare array.
+
+    Args:
+        path: as for ``read``.
+
+    Returns:
+        Array ``(*spatial,)``, rows before columns, in the dtype of the file; voxels that are not
+        finite stay, and a fourth axis does.
+
+    Raises:
+        InputError: if the file is missing, empty or unreadable; the message names it.
+    """
+    import SimpleITK as sitk
+
+    path = existing(Path(path))
+    if path.is_dir():
+        return sitk.GetArrayFromImage(read_folder(path))
+    if format_of(path) == "npy":
+        return load_array(path)
+    return sitk.GetArrayFromImage(load(path))
+
+
+def _check_axes(path: Path, shape: tuple[int, ...]) -> None:
+    """Refuses a series in time, but for one of a single frame."""
+    if len(shape) == 4 and shape[0] > 1:
+        raise InputError(
+            f"{path} is a series of {shape[0]} frames; a 2-D or 3-D image is needed "
+            f"(read_frames answers all). Received: shape={shape}"
+        )
+    if len(shape) not in (2, 3, 4):
+        raise InputError(f"{path} must have 2 or 3 axes. Received: shape={shape}")

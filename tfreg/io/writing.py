@@ -1,0 +1,147 @@
+"""Writes whole files or none."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfreg.errors import InputError
+from tfreg.image import Image, geometry_of
+from tfreg.io.formats import PICTURES, WITHOUT_PLACE, format_of
+from tfreg.io.headers import CHECKS
+from tfreg.io.loading import reason
+from tfreg.io.silence import quiet
+
+_PICTURE_TYPES = {"PNGImageIO": ("uint8", "uint16")}
+_TIFF_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32")
+
+
+def write(image: Image, path: str | os.PathLike) -> None:
+    """Writes an image; the file is there whole, or is left as it was.
+
+    Args:
+        image: to write. Booleans become uint8, half precision float32.
+        path: NIfTI (``.nii``, ``.nii.gz``), MetaImage (``.mha``, or ``.mhd`` with its ``.raw``),
+            NRRD (``.nrrd``, or ``.nhdr`` with its ``.raw``), PNG (2-D, uint8 or uint16), TIFF or
+            ``.npy``. PNG, TIFF and ``.npy`` have no place for origin and direction. The folder
+            is made if absent.
+
+    Raises:
+        InputError: if the format is unknown or cannot hold the image or its geometry, or the
+            folder cannot be written to, or the disk is full.
+    """
+    path = Path(path)
+    kind = format_of(path, writing=True)
+    if kind == "npy":
+        with _beside(path) as folder:
+            np.save(folder / path.name, image.array, allow_pickle=False)
+        return
+    picture = image.to_sitk()
+    _check_type(path, kind, image)
+    with _beside(path) as folder:
+        import SimpleITK as sitk
+
+        writer = sitk.ImageFileWriter()
+        writer.SetImageIO(kind)
+        writer.SetFileName(str(folder / path.name))
+        with quiet():
+            writer.Execute(picture)
+        _check_written(image, folder / path.name, path, kind)
+
+
+def _check_type(path: Path, kind: str, image: Image) -> None:
+    if kind not in PICTURES:
+        return
+    types = _PICTURE_TYPES.get(kind, _TIFF_TYPES)
+    if image.array.dtype.name not in (*types, "bool"):
+        raise InputError(f"{path} can hold {', '.join(types)}. Received: dtype={image.array.dtype}")
+    if kind == "PNGImageIO" and image.array.ndim != 2:
+        raise InputError(f"{path} can hold a 2-D image. Received: shape={image.array.shape}")
+
+
+def _check_written(image: Image, written: Path, path: Path, kind: str) -> None:
+    """Some writers of ITK say nothing of a full disk; some formats hold no sheared axes."""
+    import SimpleITK as sitk
+
+    try:
+        CHECKS[kind](written)
+    except InputError as error:
+        raise OSError("the disk took only a part of it; it may be full") from error
+    if kind in WITHOUT_PLACE:
+        return
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(written))
+    reader.SetImageIO(kind)
+    with quiet():
+        reader.ReadImageInformation()
+    if not geometry_of(reader).matches(image.geometry):
+        raise InputError(
+            f"{path.name} cannot hold the geometry; .mha can. Received: {image.geometry}"
+        )
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A folder beside ``path``; what is written there takes its place in the end.
+
+    Several files of one image, such as ``.mhd`` and ``.raw``, keep their names this way; the file
+    that names the others is put in place last.
+    """
+    partial = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise InputError(f"{path} cannot be written: it is a folder.")
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
+        yield partial
+        for file in sorted(partial.iterdir(), key=lambda file: file.name == path.name):
+            os.replace(file, path.parent / file.name)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    except RuntimeError as error:
+        raise InputError(f"{path} cannot be written: {reason(error)}") from error
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_png(path: Path, image: np.ndarray, low: float, high: float) -> None:
+    """Writes a 2-D image as an 8-bit PNG, ``low`` black and ``high`` white."""
+    import SimpleITK as sitk
+
+    extent = high - low if high > low else 1.0
+    grey = np.rint(255 * np.clip((image - low) / extent, 0, 1)).astype("uint8")
+    sitk.WriteImage(sitk.GetImageFromArray(grey), str(path))
+
+
+def write_together(folder: str | os.PathLike, writers: dict[str, Callable[[Path], Any]]) -> None:
+    """Writes several files into a folder, all of them or none.
+
+    Args:
+        folder: made if absent.
+        writers: for each file name the function that writes to the path it is given.
+
+    Raises:
+        InputError: if the folder cannot be made or written to.
+    """
+    folder = Path(folder)
+    partial = [folder / f".partial-{os.getpid()}-{name}" for name in writers]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, write in zip(partial, writers.values(), strict=True):
+            write(path)
+        for name in writers:
+            if (folder / name).is_dir():
+                raise InputError(f"{folder} cannot be written to: {name} is a folder there.")
+        for path, name in zip(partial, writers, strict=True):
+            os.replace(path, folder / name)
+    except (OSError, RuntimeError) as error:
+        raise InputError(f"{folder} cannot be written to: {error}") from error
+    finally:
+        for path in partial:
+            path.unlink(missing_ok=True) if folder.is_dir() else None
