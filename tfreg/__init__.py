@@ -24,6 +24,7 @@ _SUBMODULES = (
     "optimise",
     "registration",
     "training",
+    "transforms",
     "viz",
 )
 
