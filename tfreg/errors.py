@@ -1,4 +1,4 @@
-"""The one error that a user's input can cause."""
+"""The one error that a user's input can cause, and the warning."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
     The command line prints the message alone and exits with code 2. It is a ``ValueError``, so code
     that calls the library can catch it as such.
     """
+
+
+class InputWarning(UserWarning):
+    """What was handed in can be used, and the answer may be worse than the user expects."""

@@ -126,8 +126,8 @@ def load(name: str) -> Any:
         A ``tfreg.registration.RegistrationModel``.
 
     Raises:
-        InputError: on an unknown name, or weights that are missing or are not those that the preset
-            was published with.
+        InputError: on an unknown name, preprocessing that this version does not know, or weights
+            that are missing or are not those that the preset was published with.
 
     Example:
 
@@ -143,6 +143,12 @@ def load(name: str) -> Any:
     found = sha256_of(path)
     if found != preset.sha256:
         raise InputError(f"{path} is damaged: expected sha256 {preset.sha256}. Received: {found}")
+    from tfreg.registration import Preprocessing
+
     model = build(preset)
     model.load_weights(path)
+    try:
+        model.preprocessing = Preprocessing.parse(preset.preprocessing)
+    except InputError as error:
+        raise InputError(f"{preset.path}: {error}") from error
     return model

@@ -1,79 +1,252 @@
-"""``tfreg register FIXED MOVING -m PRESET -o FOLDER``."""
+"""``tfreg register FIXED MOVING -o FOLDER [-m PRESET]``."""
 
 import argparse
 import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tfreg.cli.registrar import Files, Job, Registrar, concluded, physical_of
+from tfreg.cli.settings import Settings, add_settings
+from tfreg.errors import InputError
+
+# The format of the moved image by the end of the fixed image's name; of all others, the first.
+_SUFFIXES = {
+    ".nii.gz": ".nii.gz",
+    ".nii": ".nii",
+    ".mha": ".mha",
+    ".mhd": ".mha",
+    ".nrrd": ".nrrd",
+    ".nhdr": ".nrrd",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.add_argument(
-        "fixed", help="the image to register onto (PNG, TIFF, MetaImage, .npy, ...)"
+        "fixed",
+        nargs="?",
+        type=Path,
+        help="the image to register onto: NIfTI, MetaImage, NRRD, a folder of DICOM; or PNG, TIFF, "
+        ".npy, ..., which have no place in space and are registered pixel by pixel",
     )
-    parser.add_argument("moving", help="the image to warp")
-    parser.add_argument("-m", "--model", required=True, help="a preset, see `tfreg models`")
+    parser.add_argument("moving", nargs="?", type=Path, help="the image to warp")
     parser.add_argument(
         "-o",
         "--out",
         required=True,
-        help="folder for moved.png, moved.npy, displacement.npy, figure.png and registration.json",
+        type=Path,
+        help="folder for the moved image, the transform (transform.h5 for ITK and "
+        "TransformParameters.txt for elastix) and registration.json; of arrays, for moved.png, "
+        "moved.npy, displacement.npy, figure.png and registration.json",
     )
     parser.add_argument(
-        "--refine",
-        type=_refinement,
-        default=0,
-        metavar="N",
-        help="instance optimisation: steps on the network's own parameters, or fast, default or "
-        "accurate for a finer B-spline",
+        "--pairs", type=Path, metavar="CSV", help="register many, see `tfreg batch --help`"
+    )
+    parser.add_argument("--shard", metavar="I/N", help="with --pairs: only every Nth pair")
+    add_settings(parser)
+    for name in ("fixed", "moving"):
+        parser.add_argument(
+            f"--{name}-mask", type=Path, metavar="FILE", help=f"where to look in the {name} image"
+        )
+    for name, what in (("fixed", "to take along"), ("moving", "the same ones, to measure with")):
+        parser.add_argument(
+            f"--{name}-points",
+            type=Path,
+            metavar="FILE",
+            help=f"landmarks of the {name} image in LPS mm, {what} (CSV, VTK, elastix)",
+        )
+    parser.add_argument(
+        "--save-transform",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="write the transform also as this file of the folder, the end of whose name says the "
+        "format, see `tfreg convert`",
     )
 
 
-def _refinement(text: str) -> int | str:
-    try:
-        return int(text)
-    except ValueError:
-        return text
-
-
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int | None:
     """Registers and writes the results, all of them or none."""
+    if options.pairs is not None:
+        from tfreg.cli.batch import run_pairs
+
+        _refuse(options, ("fixed", "moving", "fixed_mask", "moving_mask"), "beside --pairs")
+        _refuse(options, ("fixed_points", "moving_points", "save_transform"), "beside --pairs")
+        return run_pairs(options)
+    _refuse(options, ("shard",), "without --pairs")
+    if options.moving is None:
+        raise InputError("Two images are needed, FIXED and MOVING, or --pairs.")
+    if options.moving_points is not None and options.fixed_points is None:
+        raise InputError("--moving-points are compared with --fixed-points, which are missing.")
+    settings = Settings.of(options)
+    files = Files(options.fixed, options.moving, options.fixed_mask, options.moving_mask)
+    from tfreg.io.formats import existing
+
+    for path in files.named.values():
+        existing(path)
+    registrar = Registrar(settings)
+    registrar.check()
+    job = registrar.read(files)
+    for line in job.warnings:
+        print(f"tfreg register: warning: {line}", file=sys.stderr)
+    points = _points(options, job)
+    answer = concluded(job, registrar.register([job])[0])
+    provenance = registrar.provenance(files)
+    if job.prepared is None:
+        _write_arrays(options, registrar, answer, provenance)
+    else:
+        _write(options, registrar, answer, provenance, points)
+    return None
+
+
+def _refuse(options: argparse.Namespace, names: tuple[str, ...], where: str) -> None:
+    for name in names:
+        if getattr(options, name):
+            word = name if name in ("fixed", "moving") else f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"{word} has no effect {where}. Received: {word} {getattr(options, name)}"
+            )
+
+
+def _points(options: argparse.Namespace, job: Job) -> dict[str, Any]:
+    """The landmarks that there are, LPS mm."""
+    paths = {"fixed": options.fixed_points, "moving": options.moving_points}
+    paths = {name: path for name, path in paths.items() if path is not None}
+    if job.prepared is None and (paths or options.save_transform):
+        raise InputError(
+            "Landmarks and transforms are in millimetres, and these images have no place in space. "
+            f"Received: {', '.join(map(str, [*paths.values(), *options.save_transform]))}"
+        )
+    from tfreg import io
+
+    found = {name: io.read_points(path) for name, path in paths.items()}
+    for name, points in found.items():
+        if points.shape[-1] != job.prepared.fixed.geometry.ndim:
+            raise InputError(f"{paths[name]} has other axes than the images.")
+    if len({points.shape for points in found.values()}) > 1:
+        raise InputError(
+            "The landmarks must be as many in both images. "
+            f"Received: {len(found['fixed'])} and {len(found['moving'])}"
+        )
+    return found
+
+
+def _write(
+    options: argparse.Namespace,
+    registrar: Registrar,
+    answer: Any,
+    provenance: dict[str, Any],
+    points: dict[str, Any],
+) -> None:
+    """What is left of a registration in physical space."""
     import numpy as np
 
-    import zoo
-    from tfreg import io, viz
+    from tfreg import io, transforms
 
-    fixed, moving = io.read_image(options.fixed), io.read_image(options.moving)
-    model = zoo.load(options.model)
-    for name, image in (("fixed", fixed), ("moving", moving)):
-        if image.ndim != model.ndim:
-            raise io.InputError(
-                f"{options.model} registers {model.ndim}-D images. "
-                f"Received: {name} image of shape {image.shape}"
-            )
-    answer = model.register(fixed, moving, refine=options.refine)
-    summary = {
-        "model": options.model,
-        "refine": options.refine,
-        "fixed": str(options.fixed),
-        "moving": str(options.moving),
-        "displacement": "displacement.npy: (rows, columns, 2), in pixels, rows before columns; "
-        "moved(x) = moving(x + u(x))",
-        "ncc_before": round(answer.similarity_before, 6),
-        "ncc_after": round(answer.similarity_after, 6),
+    record = _record(options, registrar)
+    others = {}
+    said = [f"{answer.similarity.upper()} {answer.similarity_before:.4f} -> "]
+    said[0] += f"{answer.similarity_after:.4f}, folding {answer.check().folding:.2f} %"
+    if points:
+        warped = answer.warp_points(points["fixed"])
+        others["warped-points.csv"] = lambda path: io.write_points(warped, path)
+    if len(points) == 2:
+        before, after = (
+            float(np.linalg.norm(found - points["moving"], axis=1).mean())
+            for found in (points["fixed"], warped)
+        )
+        record |= {"tre_before": round(before, 4), "tre_after": round(after, 4)}
+        said.append(f"landmarks {before:.3f} -> {after:.3f} mm")
+    for name in options.save_transform:
+        if Path(name).name != name:
+            raise InputError(f"--save-transform takes the name of a file. Received: {name}")
+        grid = answer.fixed.geometry
+        others |= transforms.writers(answer.transform, options.out / name, grid)[0]
+    if options.report:
+        others["report.html"] = _report(options, registrar, answer)
+    answer.save(
+        options.out,
+        suffix_of(options.fixed),
+        {**record, "provenance": provenance},
+        others,
+    )
+    print(f"{', '.join(said)}, written to {options.out}")
+
+
+def _record(options: argparse.Namespace, registrar: Registrar) -> dict[str, Any]:
+    files = {name: str(getattr(options, name)) for name in ("fixed", "moving")}
+    return {**registrar.settings.record(), **files}
+
+
+def _report(options: argparse.Namespace, registrar: Registrar, answer: Any) -> Any:
+    """The function that writes the report."""
+    from tfreg import report
+
+    known = registrar.preset
+    known = None if known is None else {k: v for k, v in vars(known).items() if k != "path"}
+    title = f"{options.moving.name} onto {options.fixed.name}"
+    content = report.html(answer, known, title)
+    return lambda path: path.write_text(content, encoding="utf-8")
+
+
+def suffix_of(fixed: Path) -> str:
+    """The end of the moved image's name: the fixed image's where that is one file with a place."""
+    name = fixed.name.lower()
+    return next((end for start, end in _SUFFIXES.items() if name.endswith(start)), ".nii.gz")
+
+
+def _write_arrays(
+    options: argparse.Namespace, registrar: Registrar, answer: Any, provenance: dict[str, Any]
+) -> None:
+    """What is left of a registration of arrays."""
+    import numpy as np
+
+    from tfreg import io
+
+    summary = array_summary(options, registrar, answer) | {"provenance": provenance}
+    writers = {
+        "moved.npy": lambda path: np.save(path, answer.moved),
+        "displacement.npy": lambda path: np.save(path, answer.displacement),
+        "registration.json": lambda path: path.write_text(json.dumps(summary, indent=2) + "\n"),
+    }
+    if answer.moved.ndim == 2:
+        from tfreg import viz
+
+        low, high = float(np.min(answer.moving)), float(np.max(answer.moving))
+        figure = viz.registration_figure(answer)
+        writers |= {
+            "moved.png": lambda path: io.write_png(path, answer.moved, low, high),
+            "figure.png": lambda path: figure.savefig(path, dpi=150),
+        }
+    if options.report:
+        writers["report.html"] = _report(options, registrar, physical_of(answer))
+    io.write_together(options.out, writers)
+    print(
+        f"{answer.similarity.upper()} {answer.similarity_before:.4f} -> "
+        f"{answer.similarity_after:.4f}, folding {100 * summary['folding']:.2f} %, written to "
+        f"{options.out}"
+    )
+
+
+def array_summary(files: Any, registrar: Registrar, answer: Any) -> dict[str, Any]:
+    """What ``registration.json`` says of a pair of arrays.
+
+    Args:
+        files: ``fixed`` and ``moving``.
+        registrar: how it was registered.
+        answer: its registration.
+    """
+    axes = "rows, columns" if answer.moved.ndim == 2 else "z, y, x"
+    return {
+        **registrar.settings.record(),
+        "fixed": str(files.fixed),
+        "moving": str(files.moving),
+        "displacement": f"displacement.npy: ({axes}, {answer.moved.ndim}), in pixels, in the order "
+        "of the axes; moved(x) = moving(x + u(x))",
+        "similarity": answer.similarity,
+        f"{answer.similarity}_before": round(answer.similarity_before, 6),
+        f"{answer.similarity}_after": round(answer.similarity_after, 6),
         "folding": float((answer.jacobian_determinant <= 0).mean()),
         "seconds": round(answer.seconds, 4),
     }
-    low, high = float(np.min(moving)), float(np.max(moving))
-    io.write_together(
-        options.out,
-        {
-            "moved.png": lambda path: io.write_png(path, answer.moved, low, high),
-            "moved.npy": lambda path: np.save(path, answer.moved),
-            "displacement.npy": lambda path: np.save(path, answer.displacement),
-            "figure.png": lambda path: viz.registration_figure(answer).savefig(path, dpi=150),
-            "registration.json": lambda path: path.write_text(json.dumps(summary, indent=2) + "\n"),
-        },
-    )
-    print(
-        f"NCC {answer.similarity_before:.4f} -> {answer.similarity_after:.4f}, folding "
-        f"{100 * summary['folding']:.2f} %, written to {options.out}"
-    )

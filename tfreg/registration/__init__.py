@@ -4,6 +4,8 @@ from tfreg.registration.answer import Check, LevelReport, Registration
 from tfreg.registration.instance import register
 from tfreg.registration.level import forget
 from tfreg.registration.model import RegistrationModel
+from tfreg.registration.physical import PhysicalRegistration
+from tfreg.registration.preprocessing import Preprocessing
 from tfreg.registration.pyramid import SETTINGS, Level, Pyramid, pyramid
 
 __all__ = [
@@ -11,6 +13,8 @@ __all__ = [
     "Check",
     "Level",
     "LevelReport",
+    "PhysicalRegistration",
+    "Preprocessing",
     "Pyramid",
     "Registration",
     "RegistrationModel",

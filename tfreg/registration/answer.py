@@ -1,6 +1,6 @@
 """The answer of a registration, the same from a network and from instance optimisation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -157,6 +157,24 @@ class Registration:
             field, where = field[None], where[None]
         moved = where + keras_ops.convert_to_numpy(ops.sample(field, where))
         return moved if self._batched else moved[0]
+
+    def item(self, index: int) -> "Registration":
+        """One pair of a batch; its time is its share of that of the batch.
+
+        Raises:
+            InputError: if this is no batch, or has no such pair.
+        """
+        if not self._batched or not 0 <= index < len(self.displacement):
+            raise InputError(f"There is no such pair in this answer. Received: index={index}")
+        arrays = ("fixed", "moving", "moved", "displacement")
+        return replace(
+            self,
+            **{name: getattr(self, name)[index] for name in arrays},
+            similarity_before=float(self.similarity_before[index]),
+            similarity_after=float(self.similarity_after[index]),
+            accepted=bool(np.broadcast_to(self.accepted, len(self.displacement))[index]),
+            seconds=self.seconds / len(self.displacement),
+        )
 
     def check(self) -> Check:
         """Folding, Jacobian range, similarity before and after, share of voxels outside.

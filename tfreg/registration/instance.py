@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tfreg.errors import InputError
+from tfreg.registration.alignment import are_physical
 from tfreg.registration.answer import LevelReport, Registration
 from tfreg.registration.arguments import (
     check_content,
@@ -21,6 +22,7 @@ from tfreg.registration.arguments import (
 from tfreg.registration.engine import Clock, descend, draw, plan
 from tfreg.registration.images import as_image
 from tfreg.registration.memory import check_memory
+from tfreg.registration.physical import PhysicalRegistration, prepare, register_physical
 from tfreg.registration.pyramid import Pyramid
 from tfreg.registration.similarity import similarity_of
 
@@ -37,11 +39,12 @@ def register(
     fixed_mask: Any = None,
     moving_mask: Any = None,
     start: Any = None,
+    initial: Any = "geometry",
     samples: int | None = None,
     seed: int = 0,
     ndim: int | None = None,
     progress: Callable[[LevelReport], Any] | None = None,
-) -> Registration:
+) -> Registration | PhysicalRegistration:
     """Finds the map that makes a moving image most similar to a fixed one.
 
     ``min_p -S(f(x), m(x + u_p(x))) + w R(p)`` by Adam, level by level from coarse to fine, each
@@ -50,13 +53,16 @@ def register(
 
     Args:
         fixed: one image ``(*spatial,)``; with ``ndim`` also a batch ``(batch, *spatial)``, of any
-            real dtype and intensity range.
-        moving: as ``fixed``; its spatial shape may differ, its voxels have the same size.
+            real dtype and intensity range. Or an image in physical space, a ``tfreg.Image`` or a
+            ``SimpleITK.Image``: then so are the masks, and the answer is in millimetres.
+        moving: as ``fixed``; its spatial shape may differ, its voxels have the same size. In
+            physical space any grid will do.
         transform: ``"translation"``, ``"rigid"``, ``"similarity"``, ``"affine"``, ``"bspline"``
             (cubic), ``"dense"`` (a displacement per voxel) or ``"velocity"`` (stationary, cubic
             spline); or several in sequence, such as ``["affine", "bspline"]``: each starts where
             the one before ended, displacements add up, a velocity's map is applied first.
-        spacing: size of a voxel per axis, in mm or any unit, array-axis order; default 1 each.
+        spacing: size of a voxel per axis, in mm or any unit, array-axis order; default 1 each. Of
+            arrays only, as ``start`` and ``ndim``.
         similarity: ``"ncc"``, ``"lncc"``, ``"mi"`` or ``"ngf"`` (different modalities; NGF as minus
             its distance), or ``"mse"`` (minus the MSE of intensities, both divided by the range of
             both). Of an image with a mask the range is that within it.
@@ -70,6 +76,10 @@ def register(
         start: where to start: a displacement ``(*spatial, ndim)`` in voxels (of a batch with its
             axis), a matrix ``(ndim, ndim + 1)`` from fixed to moving voxels, or a `Registration`,
             such as a network's answer. Default: no displacement.
+        initial: the alignment of images in physical space before that, and of those only:
+            ``"geometry"`` (the headers are trusted), ``"centre"`` (of the fields of view),
+            ``"mass"`` (centres of both masks where both are given, else of mass), or a transform
+            from fixed to moving points.
         samples: number of voxels of the fixed image that the similarity looks at per level, drawn
             at random once, within the mask if there is one; less time on large volumes. ``None``
             for all. For ncc, mi and mse.
@@ -78,7 +88,8 @@ def register(
         progress: called with a :class:`LevelReport` after each level; its time is not charged.
 
     Returns:
-        The answer. A transform with which the similarity got worse is left out, and
+        The answer, a :class:`PhysicalRegistration` for images in physical space. A transform with
+        which the similarity got worse is left out, and
         ``answer.accepted`` says so; where it is the only one, the answer is the start.
 
     Raises:
@@ -100,6 +111,34 @@ def register(
         Klein, Staring and Pluim, Evaluation of optimization methods for nonrigid medical image
         registration using mutual information and B-splines, IEEE TIP 16(12), 2007.
     """
+    if are_physical(fixed, moving):
+        for name, value in (("spacing", spacing), ("start", start), ("ndim", ndim)):
+            if value is not None:
+                raise InputError(
+                    f"{name} is that of arrays; images in physical space have their own geometry, "
+                    f"and initial aligns them. Received: {name}={value!r}"
+                )
+        prepared = prepare(fixed, moving, initial, fixed_mask, moving_mask)
+        return register_physical(
+            lambda inner: register(
+                *(inner.fixed, inner.moving, transform),
+                spacing=inner.grid.spacing[::-1],
+                similarity=similarity,
+                regulariser=regulariser,
+                pyramid=pyramid,
+                **inner.masks,
+                start=inner.start,
+                samples=samples,
+                seed=seed,
+                progress=progress,
+            ),
+            prepared,
+        )
+    if not isinstance(initial, str) or initial != "geometry":
+        raise InputError(
+            "initial aligns images in physical space; arrays have start. "
+            f"Received: initial={initial!r}"
+        )
     clock = Clock()
     kinds = kinds_of(transform)
     ndim = ndim_of(fixed, spacing, ndim)

@@ -12,9 +12,12 @@ from keras import ops as keras_ops
 from tfreg import losses, ops
 from tfreg.errors import InputError
 from tfreg.optimise import minimiser
+from tfreg.registration.alignment import are_physical
 from tfreg.registration.answer import Registration
 from tfreg.registration.images import as_image, unit_range
 from tfreg.registration.instance import register as optimise
+from tfreg.registration.physical import PhysicalRegistration, prepare, register_physical
+from tfreg.registration.preprocessing import Preprocessing
 from tfreg.registration.pyramid import SETTINGS, Pyramid, refinement
 
 # Up to this many pixels a network runs faster compiled as a whole than as a graph with oneDNN's
@@ -53,6 +56,8 @@ class RegistrationModel(keras.Model):
         self.refine_folding_weight = refine_folding_weight
         self._similarity = losses.NCC()
         self._functions: dict[str, Any] = {}
+        # What the network was trained on; `zoo.load` knows.
+        self.preprocessing: Preprocessing | None = None
 
     def parameters(self, fixed: Any, moving: Any, training: bool | None = None) -> Any:
         """The transform's parameters for a batch of pairs ``(batch, *spatial, 1)``."""
@@ -86,13 +91,24 @@ class RegistrationModel(keras.Model):
         """``-NCC(fixed, moved)``, averaged over the batch."""
         return self._similarity(x["fixed"], y_pred["moved"])
 
-    def register(self, fixed: Any, moving: Any, refine: int | str | Pyramid = 0) -> Registration:
+    def register(
+        self,
+        fixed: Any,
+        moving: Any,
+        refine: int | str | Pyramid = 0,
+        *,
+        initial: Any = "geometry",
+        fixed_mask: Any = None,
+        moving_mask: Any = None,
+    ) -> Registration | PhysicalRegistration:
         """Registers one pair or a batch of pairs.
 
         Args:
             fixed: one image ``(*spatial,)``, or a batch ``(batch, *spatial)`` or
-                ``(batch, *spatial, 1)``, of any real dtype and intensity range.
-            moving: images of the same shape.
+                ``(batch, *spatial, 1)``, of any real dtype and intensity range. Or one image in
+                physical space, a ``tfreg.Image`` or a ``SimpleITK.Image``: it is resampled to the
+                spacing and size that the network was trained on, and the answer is in millimetres.
+            moving: images of the same shape; in physical space any grid will do.
             refine: instance optimisation that starts from the network's answer; 0 is the network
                 alone. A number of steps: Adam on the network's own parameters, on -NCC plus a
                 penalty on folding, the whole loop compiled. That sum never gets worse; the first
@@ -101,13 +117,19 @@ class RegistrationModel(keras.Model):
                 four pixels, is added to the network's displacement by
                 :func:`tfreg.registration.register`, on -NCC plus bending energy, in 30, 60 or 120
                 steps.
+            initial: the alignment of images in physical space before that, see
+                :func:`tfreg.registration.register`; of those only.
+            fixed_mask: where that B-spline's similarity looks in the fixed image; in physical space
+                also what the network's grid is about, where the size of its voxels is known.
+            moving_mask: the same in the moving image. The network itself sees no mask.
 
         Returns:
-            The displacement, the moved images and what can be computed from them.
+            The displacement, the moved images and what can be computed from them; for images in
+            physical space a :class:`PhysicalRegistration`.
 
         Raises:
             InputError: on shapes that do not fit, complex or non-finite values; with a pyramid
-                also on constant images.
+                also on constant images; on masks without an effect.
 
         Example:
 
@@ -119,6 +141,23 @@ class RegistrationModel(keras.Model):
         (28, 28, 2)
         """
         check_refine(refine)
+        by_pyramid = isinstance(refine, (str, Pyramid))
+        masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+        masks = {name: mask for name, mask in masks.items() if mask is not None}
+        physical = are_physical(fixed, moving)
+        check_masks(self, masks, refine, initial if physical else None)
+        if physical:
+            prepared = prepare(fixed, moving, initial, **masks, model=self)
+            return register_physical(
+                lambda inner: self.register(
+                    inner.fixed, inner.moving, refine, **inner.masks if by_pyramid else {}
+                ),
+                prepared,
+            )
+        if not isinstance(initial, str) or initial != "geometry":
+            raise InputError(
+                f"initial aligns images in physical space only. Received: initial={initial!r}"
+            )
         begin = time.perf_counter()
         fixed_array = as_image(fixed, self.ndim, "fixed")
         moving_array = as_image(moving, self.ndim, "moving")
@@ -134,7 +173,6 @@ class RegistrationModel(keras.Model):
         answer = self._function("register small" if small else "register")(
             fixed_array, moving_array, unit_range(fixed_array), unit_range(moving_array)
         )
-        by_pyramid = isinstance(refine, (str, Pyramid))
         if refine and not by_pyramid:
             answer = self._refined(answer, fixed_array, moving_array, int(refine))
         displacement, moved, before, after = (
@@ -146,7 +184,9 @@ class RegistrationModel(keras.Model):
             levels = refine
             if isinstance(refine, str):
                 levels = refinement(refine, fixed_array.shape[1:-1])
-            better = optimise(fixed, moving, pyramid=levels, start=displacement, ndim=self.ndim)
+            better = optimise(
+                fixed, moving, pyramid=levels, **masks, start=displacement, ndim=self.ndim
+            )
             seconds = time.perf_counter() - begin - better.compile_seconds
             before = float(before[0]) if single else before
             return replace(better, similarity_before=before, seconds=seconds)
@@ -207,3 +247,26 @@ def check_refine(refine: Any) -> None:
             f"refine must be a number of steps, 0 or more, one of {SETTINGS} or a Pyramid. "
             f"Received: {refine!r}"
         )
+
+
+def check_masks(model: RegistrationModel, masks: Any, refine: Any, initial: Any = None) -> None:
+    """Raises ``InputError`` on masks that nothing would look at.
+
+    Args:
+        model: the network.
+        masks: the names of those that there are.
+        refine: as in :meth:`RegistrationModel.register`.
+        initial: the same; ``None`` for arrays.
+    """
+    used = set(masks) if isinstance(refine, (str, Pyramid)) else set()
+    if initial is not None:
+        if isinstance(initial, str) and initial == "mass" and len(masks) == 2:
+            used = set(masks)
+        if model.preprocessing is not None and model.preprocessing.spacing is not None:
+            used.add("fixed_mask")
+    for name in masks:
+        if name not in used:
+            raise InputError(
+                f"{name} would have no effect: a network sees no mask. Refine with one of "
+                f"{SETTINGS}, or align both masks with initial='mass'. Received: refine={refine!r}"
+            )

@@ -1,8 +1,10 @@
 """Transforms on disk, as ITK, SimpleITK, Slicer, elastix and ANTs read and write them."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -111,9 +113,30 @@ def save(
     ...     load(saved.paths[-1]).translation.tolist()
     [3.0, 0.0]
     """
+    from tfreg.io import write_together
+
+    path = Path(path)
+    files, loss = writers(transform, path, grid, format)
+    write_together(path.parent, files)
+    return Saved(tuple(path.parent / name for name in files), loss)
+
+
+def writers(
+    transform: Transform, path: Path, grid: Geometry | None = None, format: str | None = None
+) -> tuple[dict[str, Callable[[Path], Any]], float]:
+    """What :func:`save` writes, to be written together with other files of the folder.
+
+    Args:
+        transform, path, grid, format: as there.
+
+    Returns:
+        For each file name the function that writes to the path it is given, and the loss in mm.
+
+    Raises:
+        InputError: as there.
+    """
     if not isinstance(transform, Transform):
         raise InputError(f"A transform is needed. Received: {type(transform).__name__}")
-    path = Path(path)
     kind = _kind(path, format)
     if grid is not None:
         transform._check_grid(grid)
@@ -126,14 +149,14 @@ def save(
         loss = 0.0
         if elastix.chain_of(transform) is None:
             transform, loss = _on_grid(transform, grid)
-        return _written(path, elastix.writers(transform, path, grid), loss)
+        return elastix.writers(transform, path, grid), loss
     if kind == "image":
         displacement, loss = transform, 0.0
         if not isinstance(transform, Displacement) or grid is not None:
             displacement, loss = _on_grid(transform, _needed(grid, transform, path))
         rounded = displacement.field.astype("float32") - displacement.field
         loss = max(loss, float(np.linalg.norm(rounded, axis=-1).max()))
-        return _written(path, {path.name: lambda p: images.write(displacement, p)}, loss)
+        return {path.name: lambda p: images.write(displacement, p)}, loss
     suffix, loss = path.suffix.lower(), 0.0
     if suffix == ".mat" and isinstance(transform, Sequence):
         transform = transform.merged()
@@ -144,7 +167,7 @@ def save(
                 f"on a grid. Received: {transform!r:.200}"
             )
         transform, loss = _on_grid(transform, _needed(grid, transform, path))
-    return _written(path, {path.name: lambda p: itk.write(transform, p)}, loss)
+    return {path.name: lambda p: itk.write(transform, p)}, loss
 
 
 def _kind(path: Path, format: str | None) -> str:
@@ -181,13 +204,6 @@ def _on_grid(transform: Transform, grid: Geometry) -> tuple[Displacement, float]
     points = grid.to_physical(random_index(np.zeros(grid.ndim), np.array(grid.shape) - 1.0))
     missed = displacement._map(points) - transform._map(points)
     return displacement, float(np.linalg.norm(missed, axis=1).max())
-
-
-def _written(path: Path, writers: dict, loss: float) -> Saved:
-    from tfreg.io import write_together
-
-    write_together(path.parent, writers)
-    return Saved(tuple(path.parent / name for name in writers), loss)
 
 
 def _existing(path: Path) -> Path:

@@ -1,0 +1,108 @@
+"""How the commands ``register`` and ``batch`` are to register: their common options."""
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from tfreg.errors import InputError
+
+_PYRAMIDS = ("fast", "default", "accurate")
+_ALIGNMENTS = ("geometry", "centre", "mass")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to register.
+
+    Attributes:
+        model: name of a preset, or ``None``: without a network.
+        refine: as in ``RegistrationModel.register``.
+        initial: ``"geometry"``, ``"centre"``, ``"mass"`` or the path of a transform.
+        transform, similarity, pyramid: as in ``tfreg.registration.register``; ``None`` with a
+            network.
+    """
+
+    model: str | None
+    refine: int | str
+    initial: str
+    transform: tuple[str, ...] | None
+    similarity: str | None
+    pyramid: str | None
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> "Settings":
+        """Those of a command line.
+
+        Raises:
+            InputError: where an option would have no effect.
+        """
+        alone = {name: getattr(options, name) for name in ("transform", "similarity", "pyramid")}
+        if options.model is not None:
+            for name, value in alone.items():
+                if value is not None:
+                    raise InputError(
+                        f"--{name} is for registering without a network; leave out --model or it. "
+                        f"Received: {value}"
+                    )
+            return cls(options.model, options.refine or 0, options.init, None, None, None)
+        if options.refine is not None:
+            raise InputError(
+                f"--refine refines what a network answers; name one with --model. "
+                f"Received: {options.refine}"
+            )
+        kinds = tuple(word.strip() for word in (options.transform or "bspline").split(","))
+        return cls(
+            *(None, 0, options.init, kinds),
+            options.similarity or "ncc",
+            options.pyramid or "default",
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What decides the answer, beside the images, as JSON has it."""
+        found = {"model": self.model, "refine": self.refine, "initial": self.initial}
+        if self.model is None:
+            found |= {"transform": list(self.transform), "similarity": self.similarity}
+            found |= {"pyramid": self.pyramid}
+        return found
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of :class:`Settings`, and those of what is written."""
+    parser.add_argument(
+        "-m", "--model", help="a preset, see `tfreg models`; without one no network is used"
+    )
+    parser.add_argument(
+        "--refine",
+        type=_refinement,
+        metavar="N",
+        help="instance optimisation: steps on the network's own parameters, or fast, default or "
+        "accurate for a finer B-spline",
+    )
+    parser.add_argument(
+        "--transform",
+        metavar="KIND[,KIND]",
+        help="without a network: translation, rigid, similarity, affine, bspline, dense, velocity, "
+        "or several, one after the other (default: bspline)",
+    )
+    parser.add_argument(
+        "--similarity", help="without a network: ncc, lncc, mi, ngf or mse (default: ncc)"
+    )
+    parser.add_argument(
+        "--pyramid", choices=_PYRAMIDS, help="without a network: how much time to take"
+    )
+    parser.add_argument(
+        "--init",
+        default="geometry",
+        metavar="|".join((*_ALIGNMENTS, "FILE")),
+        help="where images with a place in space start: where the headers say, with the centres of "
+        "their fields of view aligned, with those of both masks or else of mass, or a transform "
+        "(default: geometry)",
+    )
+    parser.add_argument("--report", action="store_true", help="also write report.html, to look at")
+
+
+def _refinement(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text

@@ -1,0 +1,268 @@
+"""Registering images in physical space: LPS millimetres, any grids."""
+
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfreg import transforms
+from tfreg.errors import InputError, InputWarning
+from tfreg.image import Image
+from tfreg.registration.alignment import (
+    check_overlap,
+    image_of,
+    initial_transform,
+    inside,
+    mask_image,
+)
+from tfreg.registration.answer import Check, Registration
+from tfreg.registration.inner import Inner, on_fixed_grid, on_network_grid
+
+_SLAB = 2**18  # points that are mapped at once
+
+
+@dataclass(frozen=True)
+class PhysicalRegistration:
+    """The answer to "where in the moving image is each point of the fixed image?", in millimetres.
+
+    Attributes:
+        fixed, moving: the images.
+        moved: the moving image on the fixed image's own grid, in its own intensities, float32;
+            resampled once, linearly, with the whole transform; its lowest value outside.
+        transform: points of the fixed image to points of the moving one, LPS mm: a displacement,
+            after which comes the initial alignment.
+        initial: the initial alignment.
+        inner: the voxel answer, on the grids on which the images were registered.
+        seconds: time of resampling, registration and warping, without compiling.
+        warnings: what the user should know of the input.
+    """
+
+    fixed: Image
+    moving: Image
+    moved: Image
+    transform: transforms.Transform
+    initial: transforms.Transform
+    inner: Registration
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def similarity(self) -> str:
+        """Name of the similarity."""
+        return self.inner.similarity
+
+    @property
+    def similarity_before(self) -> float:
+        """Under the initial alignment, on the inner grid; higher is better."""
+        return float(self.inner.similarity_before)
+
+    @property
+    def similarity_after(self) -> float:
+        """At the end, on the inner grid."""
+        return float(self.inner.similarity_after)
+
+    def warp_points(self, points: Any) -> np.ndarray:
+        """Takes points of the fixed image to where they are in the moving image.
+
+        Args:
+            points: ``(n, ndim)``, (x, y[, z]) in LPS mm.
+
+        Returns:
+            Array of the same shape, LPS mm.
+        """
+        return self.transform.apply_points(points)
+
+    def check(self) -> Check:
+        """Folding and Jacobian of the displacement, similarity, share of voxels outside.
+
+        Folding and Jacobian are those found on the inner grid, of the displacement without the
+        initial alignment; ``outside`` counts voxels of the fixed image, within the whole transform.
+        """
+        return self._check
+
+    @cached_property
+    def _check(self) -> Check:
+        shape, outside = self.fixed.geometry.shape, 0
+        count = int(np.prod(shape))
+        for first in range(0, count, _SLAB):
+            flat = np.arange(first, min(first + _SLAB, count))
+            index = np.stack(np.unravel_index(flat, shape), axis=-1).astype("float64")
+            points = self.transform.apply_points(self.fixed.geometry.to_physical(index))
+            moving = self.moving.geometry
+            outside += int((~inside(moving, moving.to_index(points))).sum())
+        return replace(self.inner.check(), outside=100 * outside / count)
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of the registration as plain numbers, for JSON."""
+        check = self.check()
+        return {
+            "similarity": self.similarity,
+            "similarity_before": round(self.similarity_before, 6),
+            "similarity_after": round(self.similarity_after, 6),
+            "accepted": check.accepted,
+            "folding": check.folding / 100,
+            "jacobian_min": round(check.jacobian_min, 6),
+            "jacobian_max": round(check.jacobian_max, 6),
+            "outside": round(check.outside / 100, 6),
+            "seconds": round(self.seconds, 4),
+            "compile_seconds": round(self.inner.compile_seconds, 4),
+            "warnings": list(self.warnings),
+            "fixed_geometry": self.fixed.geometry.to_dict(),
+            "moving_geometry": self.moving.geometry.to_dict(),
+            "inner_shape": list(np.shape(self.inner.fixed)),
+        }
+
+    def save(
+        self,
+        folder: str | os.PathLike,
+        suffix: str = ".nii.gz",
+        record: dict[str, Any] | None = None,
+        others: dict[str, Callable] | None = None,
+    ) -> None:
+        """Writes the moved image, the transform for ITK and elastix, and the figures.
+
+        Args:
+            folder: made if absent; its files ``moved<suffix>`` (in the moving image's dtype),
+                ``transform.h5`` (ITK), ``TransformParameters.txt`` (elastix, which names the files
+                beside it that it builds on) and ``registration.json`` are written all or none.
+            suffix: of the format of the moved image.
+            record: what else ``registration.json`` is to say, before the figures.
+            others: further files: the name, and the function that writes to the path it is given.
+
+        Raises:
+            InputError: if the folder cannot be written to, or the format is unknown.
+        """
+        from tfreg import io
+
+        folder = Path(folder)
+        grid, content = self.fixed.geometry, {**(record or {}), **self.summary()}
+        files = {f"moved{suffix}": lambda path: io.write(self.stored(), path)}
+        for name in ("transform.h5", "TransformParameters.txt"):
+            files |= transforms.writers(self.transform, folder / name, grid)[0]
+        files["registration.json"] = lambda path: path.write_text(
+            json.dumps(content, indent=2) + "\n", encoding="utf-8"
+        )
+        io.write_together(folder, {**files, **(others or {})})
+
+    def stored(self) -> Image:
+        """The moved image in the dtype of the moving one, rounded where that is of integers."""
+        dtype = self.moving.array.dtype
+        if dtype.kind not in "iu":
+            return self.moved
+        return Image(np.rint(self.moved.array).astype(dtype), self.moved.geometry)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A checked pair, ready to register in voxels.
+
+    Attributes:
+        fixed, moving: the images.
+        inner: the same on the grids on which they are registered.
+        warnings: what was found.
+        seconds: how long it took.
+    """
+
+    fixed: Image
+    moving: Image
+    inner: Inner
+    warnings: tuple[str, ...]
+    seconds: float
+
+    def conclude(self, answer: Registration, seconds: float | None = None) -> PhysicalRegistration:
+        """Takes the voxel answer back to where the images are.
+
+        Args:
+            answer: of this pair, on the inner grids.
+            seconds: its time, where ``answer.seconds`` is that of a whole batch.
+        """
+        begin = time.perf_counter()
+        grid = self.fixed.geometry
+        transform = self.inner.transform(answer.displacement, grid)
+        moved = transform.apply(self.moving, grid, "linear", fill=float(self.moving.array.min()))
+        spent = self.seconds + (answer.seconds if seconds is None else seconds)
+        return PhysicalRegistration(
+            fixed=self.fixed,
+            moving=self.moving,
+            moved=Image(moved.array.astype("float32", copy=False), grid),
+            transform=transform,
+            initial=self.inner.initial,
+            inner=answer,
+            seconds=spent + time.perf_counter() - begin,
+            warnings=self.warnings,
+        )
+
+
+def prepare(
+    fixed: Any,
+    moving: Any,
+    initial: Any,
+    fixed_mask: Any = None,
+    moving_mask: Any = None,
+    model: Any = None,
+) -> Prepared:
+    """Checks a pair of physical images and brings them onto the grids of the registration.
+
+    Args:
+        fixed, moving: ``tfreg.Image`` or ``SimpleITK.Image``.
+        initial: see :func:`tfreg.registration.alignment.initial_transform`.
+        fixed_mask, moving_mask: the same kinds of image, or ``None``.
+        model: the network that will register them; ``None``: none will.
+
+    Raises:
+        InputError: on images that cannot be registered.
+    """
+    begin = time.perf_counter()
+    fixed, moving = image_of(fixed, "fixed"), image_of(moving, "moving")
+    if fixed.geometry.ndim != moving.geometry.ndim:
+        raise InputError(
+            "fixed and moving must both be 2-D or both 3-D. "
+            f"Received: shapes {fixed.geometry.shape} and {moving.geometry.shape}"
+        )
+    if model is not None and fixed.geometry.ndim != model.ndim:
+        raise InputError(
+            f"The network registers {model.ndim}-D images. "
+            f"Received: fixed image of shape {fixed.geometry.shape}"
+        )
+    masks, said = {}, ()
+    for name, mask, image in (
+        ("fixed_mask", fixed_mask, fixed),
+        ("moving_mask", moving_mask, moving),
+    ):
+        masks[name], more = mask_image(mask, name, image)
+        said += more
+    initial = initial_transform(initial, fixed, moving, **masks)
+    said += check_overlap(initial, fixed, moving, **masks)
+    if model is None:
+        inner = on_fixed_grid(fixed, moving, masks, initial)
+    else:
+        preprocessing = model.preprocessing
+        for name, image in (("fixed", fixed), ("moving", moving)):
+            if preprocessing is not None:
+                said += preprocessing.warnings(name, image.array, image.geometry)
+        inner = on_network_grid(preprocessing, fixed, moving, masks, initial)
+    for name, mask in inner.masks.items():
+        if not mask.any():
+            raise InputError(f"{name} holds no voxel on the grid of the registration.")
+    return Prepared(fixed, moving, inner, said, time.perf_counter() - begin)
+
+
+def register_physical(
+    run: Callable[[Inner], Registration], prepared: Prepared
+) -> PhysicalRegistration:
+    """Registers a prepared pair, and warns of what was found.
+
+    Args:
+        run: registers the inner images in voxels.
+        prepared: the pair.
+    """
+    for line in prepared.warnings:
+        warnings.warn(line, InputWarning, stacklevel=3)
+    return prepared.conclude(run(prepared.inner))

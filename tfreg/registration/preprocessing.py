@@ -1,0 +1,168 @@
+"""What a preset of the zoo says of the images that it was trained on."""
+
+import numbers
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tfreg.errors import InputError
+from tfreg.geometry import Geometry
+
+UNIT_RANGE = "each image to [0, 1]"  # which `RegistrationModel.register` does itself
+AS_STORED = "as stored"
+_KEYS = {"intensity", "size", "spacing", "axes"}
+_RATIO = 1.5  # of a field of view or a voxel to the trained one, from which it is worth a warning
+_SHARE = 0.05  # of the range of intensities: less, and a few voxels leave no contrast to the rest
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The images that a network was trained on, and how others are made like them.
+
+    Attributes:
+        size: voxels per axis, array order.
+        spacing: of the voxels in mm, array order; ``None`` where the training images stated none.
+        intensity: what happens to the intensities: ``"each image to [0, 1]"``.
+
+    Raises:
+        InputError: on a value that this version does not know.
+
+    Example:
+
+    >>> from tfreg.registration import Preprocessing
+    >>> Preprocessing.parse({"intensity": "each image to [0, 1]", "size": [28, 28]}).size
+    (28, 28)
+    """
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...] | None = None
+    intensity: str = UNIT_RANGE
+
+    def __post_init__(self) -> None:
+        size, spacing = self.size, self.spacing
+        if not _all(size, lambda n: isinstance(n, numbers.Integral) and n > 0):
+            raise InputError(f"size must be 2 or 3 positive integers. Received: size={size}")
+        object.__setattr__(self, "size", tuple(map(int, size)))
+        if self.intensity != UNIT_RANGE:
+            raise InputError(f"intensity must be {UNIT_RANGE!r}. Received: {self.intensity!r}")
+        if spacing is None:
+            return
+        if not _all(spacing, _is_positive) or len(spacing) != len(self.size):
+            raise InputError(
+                f"spacing must be {len(self.size)} positive numbers. Received: spacing={spacing}"
+            )
+        object.__setattr__(self, "spacing", tuple(map(float, spacing)))
+
+    @classmethod
+    def parse(cls, content: Mapping[str, Any]) -> "Preprocessing":
+        """Reads the part ``preprocessing`` of a preset's JSON file.
+
+        Args:
+            content: ``{"intensity", "size"}``, and ``"spacing"`` in mm, array order, or ``"axes"``:
+                ``"as stored"`` where no voxel size is known.
+
+        Raises:
+            InputError: on a key that is missing, or a key or value that this version does not know.
+        """
+        if not isinstance(content, Mapping) or not {"intensity", "size"} <= set(content) <= _KEYS:
+            raise InputError(
+                "preprocessing must have intensity and size, and may have spacing or axes. "
+                f"Received: {content}"
+            )
+        if "axes" in content and (content["axes"] != AS_STORED or "spacing" in content):
+            raise InputError(f"axes must be {AS_STORED!r}, without spacing. Received: {content}")
+        return cls(content["size"], content.get("spacing"), content["intensity"])
+
+    def grid(self, geometry: Geometry, centre: np.ndarray | None = None) -> Geometry:
+        """The grid of the network over a fixed image.
+
+        Voxels of the trained spacing; where that is unknown, cubic ones in which the image's field
+        of view just fits the trained size.
+
+        Args:
+            geometry: of the fixed image.
+            centre: of the grid, LPS mm; that of the image where absent.
+
+        Raises:
+            InputError: if the number of axes differs.
+        """
+        if geometry.ndim != len(self.size):
+            raise InputError(
+                f"The network registers {len(self.size)}-D images. Received: {geometry.ndim}-D"
+            )
+        size = self.size[::-1]
+        if self.spacing is None:
+            fits = max(e / n for e, n in zip(geometry.extent, size, strict=True))
+            spacing = (fits,) * len(size)
+        else:
+            spacing = self.spacing[::-1]
+        if centre is None and size == geometry.size and np.allclose(spacing, geometry.spacing):
+            return geometry  # nothing is to be resampled
+        grid = geometry.resampled(spacing=spacing, size=size)
+        if centre is None:
+            return grid
+        origin = np.array(grid.origin) + centre - grid.centre
+        return Geometry(size, spacing, tuple(origin), geometry.direction)
+
+    def warnings(self, name: str, image: np.ndarray, geometry: Geometry) -> tuple[str, ...]:
+        """What of an image is unlike the training images.
+
+        Args:
+            name: what to call the image.
+            image: its voxels, finite.
+            geometry: its geometry.
+
+        Returns:
+            A line for each finding.
+        """
+        found = []
+        extent, spacing = np.array(geometry.extent[::-1]), np.array(geometry.spacing[::-1])
+        if self.spacing is None:
+            if name == "fixed":
+                found.append(
+                    "the preset states no voxel size: the field of view of the fixed image, "
+                    f"{_mm(extent)}, is fitted to its {_by(self.size)} voxels"
+                )
+        else:
+            trained = np.array(self.spacing)
+            if _unlike(spacing, trained):
+                found.append(
+                    f"{name} has voxels of {_mm(spacing)}, the preset was trained on {_mm(trained)}"
+                )
+            trained = trained * self.size
+            if _unlike(extent, trained):
+                found.append(
+                    f"{name} shows {_mm(extent)}, the preset was trained on {_mm(trained)}: what "
+                    "lies beyond follows its border"
+                )
+        low, high = (float(v) for v in np.percentile(image, (1, 99)))
+        extent_of_values = float(image.max()) - float(image.min())
+        if extent_of_values > 0 and high - low < _SHARE * extent_of_values:
+            found.append(
+                f"98 % of the voxels of {name} lie within {high - low:.3g} of a range of "
+                f"{extent_of_values:.3g}: scaled to [0, 1], little contrast is left; clip it first"
+            )
+        return tuple(found)
+
+
+def _all(values: Any, holds: Any) -> bool:
+    return isinstance(values, (list, tuple)) and len(values) in (2, 3) and all(map(holds, values))
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and bool(np.isfinite(value)) and value > 0
+
+
+def _unlike(values: np.ndarray, trained: np.ndarray) -> bool:
+    ratio = values / trained
+    return bool((ratio > _RATIO).any() or (ratio < 1 / _RATIO).any())
+
+
+def _by(size: Any) -> str:
+    return " x ".join(f"{n:g}" for n in size)
+
+
+def _mm(lengths: np.ndarray) -> str:
+    return " x ".join(f"{length:.4g}" for length in lengths) + " mm"
