@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from tfreg.errors import InputError
-from tfreg.io.loading import check_information, load, reason
+from tfreg.io.headers import has_pixels, is_dicom
+from tfreg.io.loading import LIBRARY_ERRORS, check_information, load, reason
 from tfreg.io.silence import quiet
 
 _POSITION, _ORIENTATION = "0020|0032", "0020|0037"
+_SERIES = "0020|000e"
 _ROWS, _COLUMNS = "0028|0010", "0028|0011"
 _TIMES = ("0018|1060", "0020|0100", "0008|0032", "0020|0013")  # trigger, frame, clock, instance
 _EVEN = 0.1  # how far a slice may be from its even place, in the smallest spacing
@@ -21,6 +23,7 @@ _SAME_PLACE = 1e-2  # mm
 @dataclass(frozen=True)
 class _Slice:
     path: Path
+    series: str
     size: tuple[str, str]
     position: np.ndarray
     orientation: np.ndarray
@@ -55,7 +58,7 @@ def read_folder_frames(folder: Path, series: str | None = None) -> list[Any]:
 
 def _stacks(folder: Path, series: str | None) -> list[list[_Slice]]:
     """The slices of each frame, in order of place."""
-    slices = [_slice(path) for path in _files(folder, series)]
+    slices = _of_one_series(folder, series)
     first = slices[0]
     for other in slices:
         if np.abs(other.orientation - first.orientation).max() > 1e-3 or other.size != first.size:
@@ -80,60 +83,59 @@ def _stacks(folder: Path, series: str | None) -> list[list[_Slice]]:
     return [list(stack) for stack in zip(*places, strict=True)]
 
 
-def _files(folder: Path, series: str | None) -> list[str]:
-    import SimpleITK as sitk
-
-    with quiet():
-        found = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-        if not found:
-            raise InputError(
-                f"An image file is needed, not a folder without DICOM images. Received: {folder}"
-            )
-        of_series = sitk.ImageSeriesReader.GetGDCMSeriesFileNames
-        names = {uid: of_series(str(folder), uid) for uid in found}
+def _of_one_series(folder: Path, series: str | None) -> list[_Slice]:
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and is_dicom(path)]
+    found: dict[str, list[_Slice]] = {}
+    for path in files:
+        if has_pixels(path):
+            item = _slice(path)
+            found.setdefault(item.series, []).append(item)
+    if not found:
+        raise InputError(
+            f"An image file is needed, not a folder without DICOM images. Received: {folder}"
+        )
+    if series is not None and series not in found:
+        raise InputError(f"{folder} has no series {series}. Received: {', '.join(found)}")
     if series is None and len(found) > 1:
-        listed = "; ".join(f"{uid} ({len(names[uid])} files)" for uid in found[:8])
+        listed = "; ".join(f"{uid} ({len(items)} files)" for uid, items in [*found.items()][:8])
         more = f"; and {len(found) - 8} more" if len(found) > 8 else ""
         raise InputError(
             f"{folder} holds several DICOM series; one must be named, or have a folder of its own. "
             f"Received: {listed}{more}"
         )
-    if series is not None and series not in names:
-        raise InputError(f"{folder} has no series {series}. Received: {', '.join(found)}")
-    return list(names[series or found[0]])
+    return found[series] if series is not None else next(iter(found.values()))
 
 
-def _slice(name: str) -> _Slice:
+def _slice(path: Path) -> _Slice:
     """What the header of one file says of its place and time."""
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(name)
+    reader.SetFileName(str(path))
     try:
         with quiet():
             reader.ReadImageInformation()
-            check_information(Path(name), reader, None)
-    except RuntimeError as error:
-        raise InputError(f"{name} is not a DICOM image that can be read.") from error
+            check_information(path, reader, None)
+    except LIBRARY_ERRORS as error:
+        raise InputError(f"{path} is not a DICOM image that can be read.") from error
     keys = reader.GetMetaDataKeys()
     texts = {key: reader.GetMetaData(key).strip() for key in keys}
-    position = _several(name, texts, _POSITION, 3, "0 0 0")
-    orientation = _several(name, texts, _ORIENTATION, 6, "1 0 0 0 1 0")
+    position = _several(path, texts, _POSITION, 3, "0 0 0")
+    orientation = _several(path, texts, _ORIENTATION, 6, "1 0 0 0 1 0")
     times = tuple(_time(texts.get(key, "")) for key in _TIMES)
-    return _Slice(
-        Path(name), (texts.get(_ROWS, ""), texts.get(_COLUMNS, "")), position, orientation, times
-    )
+    size = (texts.get(_ROWS, ""), texts.get(_COLUMNS, ""))
+    return _Slice(path, texts.get(_SERIES, ""), size, position, orientation, times)
 
 
-def _several(name: str, texts: dict[str, str], key: str, count: int, default: str) -> np.ndarray:
+def _several(path: Path, texts: dict[str, str], key: str, count: int, default: str) -> np.ndarray:
     words = texts.get(key, default).replace("\\", " ").split()
     try:
         values = np.array([float(word) for word in words])
     except ValueError:
         values = np.array([math.nan])
     if values.shape != (count,) or not np.isfinite(values).all():
-        raise InputError(f"{name} has a broken tag ({key}). Received: {texts[key]!r}")
+        raise InputError(f"{path} has a broken tag ({key}). Received: {texts[key]!r}")
     return values
 
 
@@ -156,7 +158,7 @@ def _volume(folder: Path, stack: list[_Slice]) -> Any:
     try:
         with quiet():
             image = reader.Execute()
-    except RuntimeError as error:
+    except LIBRARY_ERRORS as error:
         raise InputError(f"{folder} cannot be read as one series: {reason(error)}") from error
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tfreg.errors import InputError
+from tfreg.io.headers import is_dicom
 
 _SUFFIXES = {
     ".nii": "NiftiImageIO",
@@ -38,8 +39,7 @@ def format_of(path: Path, writing: bool = False) -> str:
     name = path.name.lower()
     found = _SUFFIXES.get(".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower())
     if found is None and not writing and path.is_file():
-        with open(path, "rb") as file:
-            found = "GDCMImageIO" if file.read(132)[128:] == b"DICM" else None
+        found = "GDCMImageIO" if is_dicom(path) else None
     if found is None or (writing and found in _NOT_WRITTEN):
         left_out = _NOT_WRITTEN if writing else ()
         known = [suffix for suffix, name in _SUFFIXES.items() if name not in left_out]

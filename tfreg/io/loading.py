@@ -16,6 +16,8 @@ _LUMINANCE = (0.299, 0.587, 0.114)
 _MOST_VOXELS_OF_ANY = 16 << 20  # what any file may ask for whose header promises no number
 _MOST_RATIO_OF_ANY = 4096
 
+LIBRARY_ERRORS = (RuntimeError, UnicodeError)  # the latter where a message quotes the file
+
 
 def load(path: Path) -> Any:
     """A file as a ``SimpleITK.Image`` of one real channel, with 2 to 4 axes."""
@@ -31,7 +33,7 @@ def load(path: Path) -> Any:
             reader.ReadImageInformation()
             check_information(path, reader, promised)
             image = reader.Execute()
-    except RuntimeError as error:
+    except LIBRARY_ERRORS as error:
         raise InputError(f"{path} is not an image that can be read: {reason(error)}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
@@ -63,6 +65,8 @@ def checked(image: Image, path: Path) -> Image:
 
 def reason(error: BaseException) -> str:
     """The one line of an error of ITK that says something."""
+    if isinstance(error, UnicodeError):
+        return "its header is not of this format."
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     for mark in ("ITK ERROR:", "sitk::ERROR:"):
         for line in lines:

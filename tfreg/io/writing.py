@@ -14,7 +14,7 @@ from tfreg.errors import InputError
 from tfreg.image import Image, geometry_of
 from tfreg.io.formats import PICTURES, WITHOUT_PLACE, format_of
 from tfreg.io.headers import CHECKS
-from tfreg.io.loading import reason
+from tfreg.io.loading import LIBRARY_ERRORS, reason
 from tfreg.io.silence import quiet
 
 _PICTURE_TYPES = {"PNGImageIO": ("uint8", "uint16")}
@@ -103,7 +103,7 @@ def _beside(path: Path) -> Iterator[Path]:
             os.replace(file, path.parent / file.name)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
-    except RuntimeError as error:
+    except LIBRARY_ERRORS as error:
         raise InputError(f"{path} cannot be written: {reason(error)}") from error
     finally:
         if partial is not None:

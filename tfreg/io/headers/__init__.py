@@ -8,6 +8,7 @@ what is wrong, or answers how many values the header promises where it does; not
 from collections.abc import Callable
 from pathlib import Path
 
+from tfreg.io.headers.dicom import check_dicom, has_pixels, is_dicom
 from tfreg.io.headers.metaimage import check_metaimage
 from tfreg.io.headers.nifti import check_nifti
 from tfreg.io.headers.nrrd import check_nrrd
@@ -15,6 +16,7 @@ from tfreg.io.headers.pictures import check_jpeg, check_png
 from tfreg.io.headers.tiff import check_tiff
 
 CHECKS: dict[str, Callable[[Path], int | None]] = {
+    "GDCMImageIO": check_dicom,
     "MetaImageIO": check_metaimage,
     "NiftiImageIO": check_nifti,
     "NrrdImageIO": check_nrrd,
@@ -23,4 +25,4 @@ CHECKS: dict[str, Callable[[Path], int | None]] = {
     "TIFFImageIO": check_tiff,
 }
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "has_pixels", "is_dicom"]

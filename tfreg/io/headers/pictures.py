@@ -14,7 +14,7 @@ def check_png(path: Path) -> None:
     length = path.stat().st_size
     with open(path, "rb") as file:
         head = file.read(33)
-        if head[:8] != b"\x89PNG\r\n\x1a\n" or head[12:16] != b"IHDR":
+        if len(head) < 33 or head[:8] != b"\x89PNG\r\n\x1a\n" or head[12:16] != b"IHDR":
             raise InputError(f"{path} is not an image that can be read: it has no PNG header.")
         width, height, depth, colour = struct.unpack(">IIBB", head[16:26])
         if min(width, height) < 1:

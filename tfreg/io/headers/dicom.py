@@ -1,0 +1,127 @@
+"""The elements of DICOM files: that each lies inside the file."""
+
+import mmap
+import struct
+from pathlib import Path
+
+from tfreg.errors import InputError
+from tfreg.io.headers.common import broken
+
+_SHORT = b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+_LONG = b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()
+_ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
+_SYNTAX, _PIXELS = (0x0002, 0x0010), (0x7FE0, 0x0010)
+_UNDEFINED = 0xFFFFFFFF
+_DEEPEST = 16
+_IMPLICIT, _BIG = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2"
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file says that it is DICOM."""
+    with open(path, "rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def check_dicom(path: Path) -> None:
+    """Raises an ``InputError`` where an element is longer than the file, or there is no image."""
+    if not has_pixels(path):
+        raise InputError(f"{path} is DICOM without an image, or is truncated before it.")
+
+
+def has_pixels(path: Path) -> bool:
+    """Whether a DICOM file holds an image.
+
+    Raises:
+        InputError: if the file is truncated or an element has an impossible length: the reader
+            would allocate it.
+    """
+    if not is_dicom(path):
+        raise InputError(f"{path} is not an image that can be read: it has no DICOM header.")
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        walk = _Walk(path, data)
+        try:
+            walk.all()
+        except struct.error as error:
+            raise InputError(f"{path} is truncated. Received: {len(data)} bytes") from error
+        return walk.pixels
+
+
+class _Walk:
+    """Goes from element to element without reading their values."""
+
+    def __init__(self, path: Path, data: mmap.mmap):
+        self.path, self.data = path, data
+        self.order, self.explicit, self.pixels = "<", True, False
+
+    def all(self) -> None:
+        syntax = self._file_meta()
+        if syntax == _DEFLATED:
+            raise InputError(f"{self.path} must not be deflated. Received: {syntax.decode()}")
+        self.explicit = syntax != _IMPLICIT
+        self.order = ">" if syntax == _BIG else "<"
+        while len(self.data) - self.position >= 8:
+            self._element(0)
+
+    def _file_meta(self) -> bytes:
+        """Passes over group 2, which is always of one form, and answers the transfer syntax."""
+        self.position, syntax = 132, _IMPLICIT
+        while self.data[self.position : self.position + 2] == b"\x02\x00":
+            tag, start, length = self._head()
+            if tag == _SYNTAX:
+                syntax = self.data[start : start + length].strip(b"\0 ")
+            self._pass(start, length)
+        return syntax
+
+    def _head(self) -> tuple[tuple[int, int], int, int]:
+        """The tag of the element here, where its value starts, and how long it is."""
+        tag = struct.unpack_from(f"{self.order}HH", self.data, self.position)
+        if not self.explicit or tag[0] == 0xFFFE:
+            length = struct.unpack_from(f"{self.order}I", self.data, self.position + 4)[0]
+            return tag, self.position + 8, length
+        kind = self.data[self.position + 4 : self.position + 6]
+        if kind in _LONG:
+            length = struct.unpack_from(f"{self.order}I", self.data, self.position + 8)[0]
+            return tag, self.position + 12, length
+        if kind not in _SHORT and kind != b"\0\0":
+            raise broken(self.path, f"an element has an unknown type. Received: {kind!r}")
+        length = struct.unpack_from(f"{self.order}H", self.data, self.position + 6)[0]
+        return tag, self.position + 8, length
+
+    def _element(self, depth: int) -> None:
+        tag, start, length = self._head()
+        self.pixels |= depth == 0 and tag == _PIXELS and length > 0
+        is_sequence = self.data[start : start + 4] == struct.pack(f"{self.order}HH", *_ITEM)
+        if length == _UNDEFINED:
+            self.position = start
+            self._items(None, depth + 1)
+        elif is_sequence and tag != _PIXELS and 8 <= length <= len(self.data) - start:
+            self.position = start
+            self._items(start + length, depth + 1)
+        else:
+            self._pass(start, length)
+
+    def _items(self, end: int | None, depth: int) -> None:
+        if depth > _DEEPEST:
+            raise broken(self.path, f"its sequences are more than {_DEEPEST} deep.")
+        while end is None or self.position < end:
+            tag, start, length = self._head()
+            self.position = start
+            if tag == _SEQUENCE_END:
+                return
+            if tag != _ITEM:
+                raise broken(self.path, f"an item of a sequence is missing. Received: {tag}")
+            if length == _UNDEFINED:
+                while self._head()[0] != _ITEM_END:
+                    self._element(depth)
+                self._pass(*self._head()[1:])
+            else:
+                self._pass(start, length)
+
+    def _pass(self, start: int, length: int) -> None:
+        if length > len(self.data) - start:
+            raise InputError(
+                f"{self.path} is truncated or its header is wrong: an element asks for {length} "
+                f"bytes. Received: {max(len(self.data) - start, 0)} bytes"
+            )
+        self.position = start + length
