@@ -23,6 +23,7 @@ _SUBMODULES = (
     "ops",
     "optimise",
     "registration",
+    "report",
     "training",
     "transforms",
     "viz",

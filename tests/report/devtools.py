@@ -137,7 +137,9 @@ class Page:
     def mine(self, method):
         events = self.browser.events
         return [
-            e["params"] for e in events if e["method"] == method and e.get("sessionId") == self.session
+            e["params"]
+            for e in events
+            if e["method"] == method and e.get("sessionId") == self.session
         ]
 
     def complaints(self):
@@ -166,7 +168,8 @@ class Page:
     def drag(self, begin, end, steps=4):
         self._mouse("mousePressed", begin)
         for i in range(1, steps + 1):
-            self._mouse("mouseMoved", [a + (b - a) * i / steps for a, b in zip(begin, end)])
+            between = [a + (b - a) * i / steps for a, b in zip(begin, end, strict=True)]
+            self._mouse("mouseMoved", between)
         self._mouse("mouseReleased", end)
         self.settle()
 

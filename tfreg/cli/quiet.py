@@ -1,6 +1,6 @@
 """TensorFlow without its start-up notices.
 
-Some versions print notices to the process' stderr while they load, whatever ``TF_CPP_MIN_LOG_LEVEL``
+Some versions print notices to stderr while they load, whatever ``TF_CPP_MIN_LOG_LEVEL``
 says ("oneDNN custom operations are on ..."). A command says one line, or none.
 """
 

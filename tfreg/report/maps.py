@@ -7,6 +7,7 @@ import numpy as np
 
 from tfreg import metrics
 from tfreg.geometry import Geometry
+from tfreg.transforms import Affine
 
 VOXELS = 2_000_000  # the fields are taken on a coarser grid where the fixed image has more
 
@@ -49,14 +50,24 @@ def maps(fixed: Geometry, transform: Any, initial: Any) -> Maps:
     """
     geometry = _coarse(fixed)
     index = np.moveaxis(np.indices(geometry.shape), 0, -1).astype("float64")
-    points = geometry.to_physical(index).reshape(-1, geometry.ndim)
-    ends = [t.apply_points(points).reshape(index.shape) for t in (transform, initial)]
+    points = geometry.to_physical(index)
+    ends = [points + each.to_displacement(geometry).field for each in (transform, initial)]
     # Determinants in voxels of the grid: a change of units and axes on both sides cancels out.
     whole, first = (_determinant(geometry.to_index(end) - index) for end in ends)
-    # What the registration adds to the initial alignment: its inverse after the whole.
-    back = initial.inverse().apply_points(ends[0].reshape(-1, geometry.ndim))
-    positions = geometry.to_index(back.reshape(index.shape))
+    positions = geometry.to_index(points + _undone(initial, points, ends[0] - ends[1]))
     return Maps(geometry, positions, whole, first)
+
+
+def _undone(initial: Any, points: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """What the registration adds, ``J^-1 (T - initial)``: where it comes before the alignment.
+
+    Exact where the initial alignment is linear, else of first order.
+    """
+    matrix = initial.jacobian(points[(0,) * (points.ndim - 1)][None])[0]
+    if not isinstance(initial, Affine):
+        flat = initial.jacobian(points.reshape(-1, points.shape[-1]))
+        matrix = flat.reshape(*points.shape, points.shape[-1])
+    return (np.linalg.pinv(matrix) @ difference[..., None])[..., 0]
 
 
 def _determinant(displacement: np.ndarray) -> np.ndarray:

@@ -16,7 +16,9 @@ from tfreg.report import sheets, tables
 from tfreg.report.maps import Maps, maps
 from tfreg.report.planes import Plane, planes
 
-_GROUND = sheets.palette()
+_COLOURS = sheets.palette()
+# What a reader asks of a network first; the rest is folded away.
+_FIRST = ("name", "summary", "licence", "provenance", "score", "preprocessing", "sha256")
 
 
 def html(answer: Any, preset: Mapping[str, Any] | None = None, title: str = "Registration") -> str:
@@ -120,13 +122,13 @@ def _plane_data(
 
 def _summary(answer: Any, fields: Maps) -> str:
     name = answer.similarity.upper()
-    low, high = float(fields.jacobian.min()), float(fields.jacobian.max())
+    check = answer.check()
     figures = [
         (f"{name} before", f"{float(answer.similarity_before):.4f}"),
         (f"{name} after", f"{float(answer.similarity_after):.4f}"),
         ("Folding before", f"{fields.initial_folding:.3g} %"),
-        ("Folding after", f"{fields.folding:.3g} %"),
-        ("Jacobian determinant", f"{low:.3g} to {high:.3g}"),
+        ("Folding after", f"{check.folding:.3g} %"),
+        ("Jacobian determinant", f"{check.jacobian_min:.3g} to {check.jacobian_max:.3g}"),
         ("Time", f"{float(answer.seconds):.3g} s"),
     ]
     items = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>" for n, v in figures)
@@ -148,9 +150,9 @@ def _pictures(shown: tuple[Plane, ...], fields: Maps) -> str:
     note = (
         '<p class="quiet">Before: the moving image after the initial alignment alone, on the grid '
         "of the fixed image. Grid and Jacobian were taken at "
-        f"{grid} points of the fixed image; the grid shows what the registration adds to the "
-        "initial alignment, within the plane. Differences: |fixed - before| and |fixed - after|, "
-        "each image in its own window of grey."
+        f"{grid} points of the fixed image, of which {fields.folding:.3g} % fold; the grid shows "
+        "what the registration adds to the initial alignment, within the plane. Differences: "
+        "|fixed - before| and |fixed - after|, each image in its own window of grey."
     )
     if len(shown) > 1:
         note += " R, L, A, P, I, S: the patient's right, left, front, back, feet and head."
@@ -174,9 +176,10 @@ def _plane(plane: Plane) -> str:
     slices = ""
     if len(plane.slices) > 1:
         slices = (
-            f'<label class="slices"><span><span>{plane.name} slice</span><output></output></span>'
-            f'<input class="slice" type="range" min="0" max="{len(plane.slices) - 1}" step="1">'
-            "</label>"
+            '<div class="slices"><span aria-hidden="true">'
+            f"<span>{plane.name.capitalize()} slice</span><output></output></span>"
+            f'<input class="slice" type="range" min="0" max="{len(plane.slices) - 1}" step="1" '
+            f'aria-label="{plane.name.capitalize()} slice"></div>'
         )
 
     def canvas(name: str, caption: str) -> str:
@@ -200,7 +203,7 @@ def _plane(plane: Plane) -> str:
 
 
 def _scale() -> str:
-    stops = ",".join("rgb({},{},{})".format(*_GROUND[i]) for i in range(0, 255, 127 // 4))
+    stops = ",".join("rgb({},{},{})".format(*_COLOURS[i]) for i in range(0, 255, 127 // 4))
     return (
         '<div class="scale" role="img" aria-label="Colours of the Jacobian determinant: blue where '
         "volume shrinks to a half, white where it stays, red where it doubles, yellow where the "
@@ -221,8 +224,14 @@ def _timings(answer: Any) -> list[tuple[str, str]]:
 def _provenance(preset: Mapping[str, Any] | None) -> str:
     if preset is None:
         return _card("Network", "<p>None: the transform was optimised on this pair.</p>")
-    content = {key: value for key, value in preset.items() if key not in ("path", "format")}
-    return _card("Network", tables.rows(tables.flattened(content)))
+    known = {key: value for key, value in preset.items() if key not in ("path", "format")}
+    first = {key: known.pop(key) for key in _FIRST if key in known}
+    rest = f"<details><summary>All that is known</summary>{_lines(known)}</details>"
+    return _card("Network", _lines(first) + (rest if known else ""))
+
+
+def _lines(content: Mapping[str, Any]) -> str:
+    return tables.rows(tables.flattened(content))
 
 
 def _card(heading: str, content: str, kind: str = "card") -> str:
