@@ -164,7 +164,7 @@ def _write(
         grid = answer.fixed.geometry
         others |= transforms.writers(answer.transform, options.out / name, grid)[0]
     if options.report:
-        others["report.html"] = _report(options, registrar, answer)
+        others["report.html"] = report_writer(options, registrar, answer)
     answer.save(
         options.out,
         suffix_of(options.fixed),
@@ -179,13 +179,19 @@ def _record(options: argparse.Namespace, registrar: Registrar) -> dict[str, Any]
     return {**registrar.settings.record(), **files}
 
 
-def _report(options: argparse.Namespace, registrar: Registrar, answer: Any) -> Any:
-    """The function that writes the report."""
+def report_writer(files: Any, registrar: Registrar, answer: Any) -> Any:
+    """The function that writes the report.
+
+    Args:
+        files: ``fixed`` and ``moving``.
+        registrar: how it was registered.
+        answer: its registration in physical space.
+    """
     from tfreg import report
 
     known = registrar.preset
     known = None if known is None else {k: v for k, v in vars(known).items() if k != "path"}
-    title = f"{options.moving.name} onto {options.fixed.name}"
+    title = f"{files.moving.name} onto {files.fixed.name}"
     content = report.html(answer, known, title)
     return lambda path: path.write_text(content, encoding="utf-8")
 
@@ -220,7 +226,7 @@ def _write_arrays(
             "figure.png": lambda path: figure.savefig(path, dpi=150),
         }
     if options.report:
-        writers["report.html"] = _report(options, registrar, physical_of(answer))
+        writers["report.html"] = report_writer(options, registrar, physical_of(answer))
     io.write_together(options.out, writers)
     print(
         f"{answer.similarity.upper()} {answer.similarity_before:.4f} -> "

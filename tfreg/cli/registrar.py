@@ -217,6 +217,7 @@ class Registrar:
             names = jobs[0].arrays
             together = {name: np.stack([job.arrays[name] for job in jobs]) for name in names}
             answer = self.model.register(**together, refine=self.settings.refine)
+            answer.jacobian_determinant  # noqa: B018 - once for all is sooner than one by one
             voxelwise = [answer.item(index) for index in range(len(jobs))]
         return voxelwise
 
@@ -226,23 +227,20 @@ def concluded(job: Job, answer: Any) -> Any:
     return answer if job.prepared is None else job.prepared.conclude(answer)
 
 
-def physical_of(answer: Any, warnings: tuple[str, ...] = ()) -> Any:
+def physical_of(answer: Any) -> Any:
     """The registration of two arrays as one in physical space, of voxels of 1 mm."""
     from tfreg.geometry import Geometry
     from tfreg.image import Image
-    from tfreg.registration.physical import PhysicalRegistration
+    from tfreg.registration.physical import in_physical_space
     from tfreg.transforms import Affine, Displacement
 
     fixed, moving = (Geometry.of_shape(a.shape) for a in (answer.fixed, answer.moving))
-    return PhysicalRegistration(
-        fixed=Image(answer.fixed, fixed),
-        moving=Image(answer.moving, moving),
-        moved=Image(answer.moved, fixed),
-        transform=Displacement.from_voxels(answer.displacement, fixed, moving),
-        initial=Affine.identity(fixed.ndim),
-        inner=answer,
-        seconds=answer.seconds,
-        warnings=warnings,
+    return in_physical_space(
+        Image(answer.fixed, fixed),
+        Image(answer.moving, moving),
+        Displacement.from_voxels(answer.displacement, fixed, moving),
+        Affine.identity(fixed.ndim),
+        answer,
     )
 
 

@@ -11,7 +11,7 @@ from tfreg.geometry import Geometry
 from tfreg.image import Image
 
 INITIAL = ("geometry", "centre", "mass")
-_PLACES = 2**18  # that many points tell how much of two images overlaps
+_PLACES = 2**16  # that many points tell how much of two images overlaps
 _LITTLE = 0.25  # share of the fixed image inside the moving one that is worth a warning
 
 
@@ -180,4 +180,7 @@ def check_overlap(
 
 def inside(geometry: Geometry, index: np.ndarray) -> np.ndarray:
     """Which voxel indices, ``(..., ndim)`` in array order, lie within an image up to its edges."""
-    return ((index >= -0.5) & (index <= np.array(geometry.shape) - 0.5)).all(axis=-1)
+    found = np.ones(index.shape[:-1], bool)
+    for axis, size in enumerate(geometry.shape):  # sooner than `all` over a short axis
+        found &= (index[..., axis] >= -0.5) & (index[..., axis] <= size - 0.5)
+    return found

@@ -167,7 +167,7 @@ class Registration:
         if not self._batched or not 0 <= index < len(self.displacement):
             raise InputError(f"There is no such pair in this answer. Received: index={index}")
         arrays = ("fixed", "moving", "moved", "displacement")
-        return replace(
+        found = replace(
             self,
             **{name: getattr(self, name)[index] for name in arrays},
             similarity_before=float(self.similarity_before[index]),
@@ -175,6 +175,9 @@ class Registration:
             accepted=bool(np.broadcast_to(self.accepted, len(self.displacement))[index]),
             seconds=self.seconds / len(self.displacement),
         )
+        if "jacobian_determinant" in self.__dict__:  # already computed, for all at once
+            found.__dict__["jacobian_determinant"] = self.jacobian_determinant[index]
+        return found
 
     def check(self) -> Check:
         """Folding, Jacobian range, similarity before and after, share of voxels outside.

@@ -6,7 +6,6 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,7 @@ from tfreg.registration.alignment import (
 )
 from tfreg.registration.answer import Check, Registration
 from tfreg.registration.inner import Inner, on_fixed_grid, on_network_grid
-
-_SLAB = 2**18  # points that are mapped at once
+from tfreg.transforms.base import grid_points, slabs
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ class PhysicalRegistration:
         transform: points of the fixed image to points of the moving one, LPS mm: a displacement,
             after which comes the initial alignment.
         initial: the initial alignment.
+        displacement: the whole transform on the fixed image's own grid, float32.
+        outside: share of the voxels of the fixed image that are taken outside the moving image.
         inner: the voxel answer, on the grids on which the images were registered.
         seconds: time of resampling, registration and warping, without compiling.
         warnings: what the user should know of the input.
@@ -49,6 +49,8 @@ class PhysicalRegistration:
     moved: Image
     transform: transforms.Transform
     initial: transforms.Transform
+    displacement: transforms.Displacement
+    outside: float
     inner: Registration
     seconds: float
     warnings: tuple[str, ...] = ()
@@ -83,21 +85,9 @@ class PhysicalRegistration:
         """Folding and Jacobian of the displacement, similarity, share of voxels outside.
 
         Folding and Jacobian are those found on the inner grid, of the displacement without the
-        initial alignment; ``outside`` counts voxels of the fixed image, within the whole transform.
+        initial alignment; ``outside`` is of the fixed image, under the whole transform.
         """
-        return self._check
-
-    @cached_property
-    def _check(self) -> Check:
-        shape, outside = self.fixed.geometry.shape, 0
-        count = int(np.prod(shape))
-        for first in range(0, count, _SLAB):
-            flat = np.arange(first, min(first + _SLAB, count))
-            index = np.stack(np.unravel_index(flat, shape), axis=-1).astype("float64")
-            points = self.transform.apply_points(self.fixed.geometry.to_physical(index))
-            moving = self.moving.geometry
-            outside += int((~inside(moving, moving.to_index(points))).sum())
-        return replace(self.inner.check(), outside=100 * outside / count)
+        return replace(self.inner.check(), outside=100 * self.outside)
 
     def summary(self) -> dict[str, Any]:
         """The figures of the registration as plain numbers, for JSON."""
@@ -176,28 +166,57 @@ class Prepared:
     warnings: tuple[str, ...]
     seconds: float
 
-    def conclude(self, answer: Registration, seconds: float | None = None) -> PhysicalRegistration:
+    def conclude(self, answer: Registration) -> PhysicalRegistration:
         """Takes the voxel answer back to where the images are.
 
         Args:
             answer: of this pair, on the inner grids.
-            seconds: its time, where ``answer.seconds`` is that of a whole batch.
         """
         begin = time.perf_counter()
-        grid = self.fixed.geometry
-        transform = self.inner.transform(answer.displacement, grid)
-        moved = transform.apply(self.moving, grid, "linear", fill=float(self.moving.array.min()))
-        spent = self.seconds + (answer.seconds if seconds is None else seconds)
-        return PhysicalRegistration(
-            fixed=self.fixed,
-            moving=self.moving,
-            moved=Image(moved.array.astype("float32", copy=False), grid),
-            transform=transform,
-            initial=self.inner.initial,
-            inner=answer,
-            seconds=spent + time.perf_counter() - begin,
-            warnings=self.warnings,
+        transform = self.inner.transform(answer.displacement, self.fixed.geometry)
+        spent = self.seconds + answer.seconds
+        found = in_physical_space(
+            *(self.fixed, self.moving, transform, self.inner.initial, answer, self.warnings)
         )
+        return replace(found, seconds=spent + time.perf_counter() - begin)
+
+
+def in_physical_space(
+    fixed: Image,
+    moving: Image,
+    transform: transforms.Transform,
+    initial: transforms.Transform,
+    answer: Registration,
+    warnings: tuple[str, ...] = (),
+) -> PhysicalRegistration:
+    """The voxel answer together with what its transform makes of the images.
+
+    Args:
+        fixed, moving: the images.
+        transform: from fixed to moving points.
+        initial: the alignment that it began with.
+        answer: the voxel answer, whose time is taken.
+        warnings: what the user should know.
+    """
+    grid, fill = fixed.geometry, float(moving.array.min())
+    field = transform.to_displacement(grid)
+    moved = field.apply(moving, grid, "linear", fill=fill)
+    outside = 0
+    for rows in slabs(grid):
+        points = grid_points(grid, rows) + field.field[rows].reshape(-1, grid.ndim)
+        outside += int((~inside(moving.geometry, moving.geometry.to_index(points))).sum())
+    return PhysicalRegistration(
+        fixed=fixed,
+        moving=moving,
+        moved=Image(moved.array.astype("float32", copy=False), grid),
+        transform=transform,
+        initial=initial,
+        displacement=transforms.Displacement(field.field.astype("float32"), grid),
+        outside=outside / moved.array.size,
+        inner=answer,
+        seconds=answer.seconds,
+        warnings=warnings,
+    )
 
 
 def prepare(
