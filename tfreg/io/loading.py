@@ -9,7 +9,7 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.image import Image
 from tfreg.io.formats import PICTURES, format_of
-from tfreg.io.headers import CHECKS
+from tfreg.io.headers import CHECKS, nifti_voxels
 from tfreg.io.silence import quiet
 
 _LUMINANCE = (0.299, 0.587, 0.114)
@@ -25,14 +25,18 @@ def load(path: Path) -> Any:
 
     kind = format_of(path)
     try:
-        promised = CHECKS[kind](path) if kind in CHECKS else None
+        voxels = nifti_voxels(path) if kind == "NiftiImageIO" else None
+        promised = CHECKS[kind](path) if kind in CHECKS and voxels is None else None
         reader = sitk.ImageFileReader()
         reader.SetFileName(str(path))
         reader.SetImageIO(kind)
         with quiet():
             reader.ReadImageInformation()
-            check_information(path, reader, promised)
-            image = reader.Execute()
+            if voxels is None:
+                check_information(path, reader, promised)
+                image = reader.Execute()
+            else:
+                image = _placed(voxels, reader, path)
     except LIBRARY_ERRORS as error:
         raise InputError(f"{path} is not an image that can be read: {reason(error)}") from error
     except OSError as error:
@@ -87,6 +91,20 @@ def check_information(path: Path, reader: Any, promised: int | None) -> None:
             f"{path} has a broken header: it asks for {size} voxels. "
             f"Received: a file of {length} bytes"
         )
+
+
+def _placed(voxels: np.ndarray, reader: Any, path: Path) -> Any:
+    """Voxels with the geometry that the reader has found, which may drop a last axis of one."""
+    import SimpleITK as sitk
+
+    size = reader.GetSize()
+    if math.prod(size) != voxels.size:
+        raise InputError(f"{path} has a broken header: it asks for {size} voxels.")
+    image = sitk.GetImageFromArray(voxels.reshape(size[::-1]), isVector=False)
+    image.SetSpacing(reader.GetSpacing())
+    image.SetOrigin(reader.GetOrigin())
+    image.SetDirection(reader.GetDirection())
+    return image
 
 
 def load_array(path: Path) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tfreg.io.headers.dicom import check_dicom, has_pixels, is_dicom
 from tfreg.io.headers.metaimage import check_metaimage
-from tfreg.io.headers.nifti import check_nifti
+from tfreg.io.headers.nifti import check_nifti, nifti_voxels
 from tfreg.io.headers.nrrd import check_nrrd
 from tfreg.io.headers.pictures import check_jpeg, check_png
 from tfreg.io.headers.tiff import check_tiff
@@ -25,4 +25,4 @@ CHECKS: dict[str, Callable[[Path], int | None]] = {
     "TIFFImageIO": check_tiff,
 }
 
-__all__ = ["CHECKS", "has_pixels", "is_dicom"]
+__all__ = ["CHECKS", "has_pixels", "is_dicom", "nifti_voxels"]

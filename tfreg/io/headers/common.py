@@ -58,10 +58,19 @@ def check_raw(path: Path, data: Path, offset: int, wanted: int) -> None:
         raise _too_short(path, wanted, f"{max(held, 0)} bytes")
 
 
-def check_deflated(path: Path, data: Path, offset: int, wanted: int) -> None:
+def check_deflated(
+    path: Path, data: Path, offset: int, wanted: int, into: bytearray | None = None
+) -> None:
     """Refuses gzip or zlib data that is damaged, or shorter than the header says.
 
     It is inflated once, a piece at a time, up to its end: the readers of ITK do not check that.
+
+    Args:
+        path: of the header, for the message.
+        data: the file of the compressed bytes.
+        offset: where they start.
+        wanted: how many bytes they must inflate to.
+        into: what is inflated is added here; None forgets it.
     """
     check_ratio(path, data.stat().st_size - offset, wanted)
     held = 0
@@ -72,9 +81,11 @@ def check_deflated(path: Path, data: Path, offset: int, wanted: int) -> None:
             while held <= wanted + MOST_BYTES_OF_A_HEADER:
                 rest = rest or file.read(_CHUNK)
                 if not rest:
-                    held += len(inflater.flush())
                     break
-                held += len(inflater.decompress(rest, _CHUNK))
+                piece = inflater.decompress(rest, _CHUNK)
+                held += len(piece)
+                if into is not None:
+                    into += piece
                 rest = inflater.unconsumed_tail
                 if inflater.eof:
                     if held >= wanted:

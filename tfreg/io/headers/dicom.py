@@ -10,7 +10,7 @@ from tfreg.io.headers.common import broken
 _SHORT = b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 _LONG = b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()
 _ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
-_SYNTAX, _PIXELS = (0x0002, 0x0010), (0x7FE0, 0x0010)
+_SYNTAX, _ROWS, _PIXELS = (0x0002, 0x0010), (0x0028, 0x0010), (0x7FE0, 0x0010)
 _UNDEFINED = 0xFFFFFFFF
 _DEEPEST = 16
 _IMPLICIT, _BIG = b"1.2.840.10008.1.2", b"1.2.840.10008.1.2.2"
@@ -52,7 +52,8 @@ class _Walk:
 
     def __init__(self, path: Path, data: mmap.mmap):
         self.path, self.data = path, data
-        self.order, self.explicit, self.pixels = "<", True, False
+        self.order, self.explicit = "<", True
+        self.rows = self.pixels = False
 
     def all(self) -> None:
         syntax = self._file_meta()
@@ -62,6 +63,9 @@ class _Walk:
         self.order = ">" if syntax == _BIG else "<"
         while len(self.data) - self.position >= 8:
             self._element(0)
+        rest = self.data[self.position :]
+        if rest.strip(b"\0") or (self.rows and not self.pixels):
+            raise InputError(f"{self.path} is truncated. Received: {len(self.data)} bytes")
 
     def _file_meta(self) -> bytes:
         """Passes over group 2, which is always of one form, and answers the transfer syntax."""
@@ -91,6 +95,7 @@ class _Walk:
     def _element(self, depth: int) -> None:
         tag, start, length = self._head()
         self.pixels |= depth == 0 and tag == _PIXELS and length > 0
+        self.rows |= depth == 0 and tag == _ROWS
         is_sequence = self.data[start : start + 4] == struct.pack(f"{self.order}HH", *_ITEM)
         if length == _UNDEFINED:
             self.position = start

@@ -1,9 +1,13 @@
-"""The header of NIfTI-1 files (.nii, .nii.gz)."""
+"""The header and the voxels of NIfTI-1 files (.nii, .nii.gz)."""
 
+import gzip
 import math
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from tfreg.errors import InputError
 from tfreg.io.headers.common import (
@@ -16,15 +20,80 @@ from tfreg.io.headers.common import (
 )
 
 _LENGTH = 348
-_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4, 1024: 8, 1280: 8}
+_TYPES = {
+    2: "u1",
+    4: "i2",
+    8: "i4",
+    16: "f4",
+    64: "f8",
+    256: "i1",
+    512: "u2",
+    768: "u4",
+    1024: "i8",
+    1280: "u8",
+}
 _COLOUR = {128: 3, 2304: 4}
 _COMPLEX = (32, 1792, 2048)
 
 
+@dataclass(frozen=True)
+class _Header:
+    size: tuple[int, ...]
+    dtype: np.dtype
+    offset: int
+    slope: float
+    intercept: float
+
+    @property
+    def values(self) -> int:
+        """How many the header promises."""
+        return math.prod(self.size)
+
+
 def check_nifti(path: Path) -> int:
     """The number of values, or an ``InputError`` where header and file do not fit together."""
-    compressed = path.name.lower().endswith(".gz")
-    head = _head(path, compressed)
+    header = _parse(path)
+    wanted = header.values * header.dtype.itemsize
+    if _compressed(path):
+        check_deflated(path, path, 0, header.offset + wanted)
+    else:
+        check_raw(path, path, header.offset, wanted)
+    return header.values
+
+
+def nifti_voxels(path: Path) -> np.ndarray:
+    """The voxels ``([t, z,] y, x)`` with the file's own scaling, which gives float32 or float64.
+
+    They are read here because ITK's reader puts zeros in place of NaN and infinite voxels, and of
+    those that a truncated file lacks.
+
+    Raises:
+        InputError: where header and file do not fit together, or there are several channels.
+    """
+    header = _parse(path)
+    if math.prod(header.size[4:]) > 1:
+        raise InputError(
+            f"{path} must hold one grey value per voxel. Received: {header.size[4]} channels"
+        )
+    wanted = header.values * header.dtype.itemsize
+    if _compressed(path):
+        content = bytearray()
+        check_deflated(path, path, 0, header.offset + wanted, content)
+        array = np.frombuffer(content, header.dtype, header.values, header.offset)
+    else:
+        check_raw(path, path, header.offset, wanted)
+        array = np.fromfile(path, header.dtype, header.values, offset=header.offset)
+    array = array.reshape(header.size[3::-1])
+    scales = math.isfinite(header.slope) and math.isfinite(header.intercept) and header.slope != 0
+    if scales and (header.slope, header.intercept) != (1, 0):
+        kind = "float64" if header.dtype.itemsize == 8 else "float32"
+        return array.astype(kind) * np.array(header.slope, kind) + np.array(header.intercept, kind)
+    return array.astype(header.dtype.newbyteorder("="), copy=False)
+
+
+def _parse(path: Path) -> _Header:
+    """The header, once all in it has been found possible."""
+    head = _head(path)
     if len(head) < _LENGTH:
         raise InputError(f"{path} is truncated. Received: {len(head)} bytes of a NIfTI header")
     order = {_LENGTH: "<", int.from_bytes(_LENGTH.to_bytes(4, "big"), "little"): ">"}.get(
@@ -40,33 +109,30 @@ def check_nifti(path: Path) -> int:
         raise broken(path, f"2 to 5 axes can be read. Received: {ndim}")
     size = dimensions[1 : ndim + 1]
     check_size(path, size)
-    spacing = struct.unpack_from(f"{order}8f", head, 76)[1 : min(ndim, 3) + 1]
-    check_spacing(path, spacing)
-    _check_rows(path, head, order, ndim)
-    wanted = math.prod(size) * _bytes_per_voxel(path, struct.unpack_from(f"{order}h", head, 70)[0])
-    (offset,) = struct.unpack_from(f"{order}f", head, 108)
+    check_spacing(path, struct.unpack_from(f"{order}8f", head, 76)[1 : min(ndim, 3) + 1])
+    _check_maps(path, head, order, ndim)
+    offset, slope, intercept = struct.unpack_from(f"{order}3f", head, 108)
     if not (math.isfinite(offset) and 0 <= offset < 2**31 and offset == int(offset)):
         raise broken(path, f"vox_offset must be a number of bytes. Received: {offset}")
-    offset = max(int(offset), _LENGTH + 4)
-    if compressed:
-        check_deflated(path, path, 0, offset + wanted)
-    else:
-        check_raw(path, path, offset, wanted)
-    return math.prod(size)
+    dtype = _dtype(path, struct.unpack_from(f"{order}h", head, 70)[0]).newbyteorder(order)
+    return _Header(size, dtype, max(int(offset), _LENGTH + 4), slope, intercept)
 
 
-def _head(path: Path, compressed: bool) -> bytes:
-    with open(path, "rb") as file:
-        head = file.read(1 << 16)
-    if not compressed:
-        return head[:_LENGTH]
+def _compressed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
+
+
+def _head(path: Path) -> bytes:
     try:
-        return zlib.decompressobj(wbits=31).decompress(head, _LENGTH)
-    except zlib.error as error:
+        with gzip.open(path) if _compressed(path) else open(path, "rb") as file:
+            return file.read(_LENGTH)
+    except EOFError as error:
+        raise InputError(f"{path} is truncated: it ends inside the header.") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path} is not an image that can be read: {error}") from error
 
 
-def _check_rows(path: Path, head: bytes, order: str, ndim: int) -> None:
+def _check_maps(path: Path, head: bytes, order: str, ndim: int) -> None:
     """The affine maps of the header, where it says that they count."""
     qform, sform = struct.unpack_from(f"{order}2h", head, 252)
     if qform > 0:
@@ -78,16 +144,16 @@ def _check_rows(path: Path, head: bytes, order: str, ndim: int) -> None:
         if not all(map(math.isfinite, values)):
             raise broken(path, f"the rows of the sform must be finite. Received: {values}")
         if ndim > 2:
-            check_matrix(path, [values[k : k + 9 : 4] for k in range(3)])  # one column each
+            check_matrix(path, [values[k::4] for k in range(3)])  # column by column
 
 
-def _bytes_per_voxel(path: Path, kind: int) -> int:
+def _dtype(path: Path, kind: int) -> np.dtype:
     if kind in _COMPLEX:
         raise InputError(f"{path} must hold real numbers. Received: complex voxels")
     if kind in _COLOUR:
         raise InputError(
             f"{path} must hold one grey value per voxel. Received: {_COLOUR[kind]} channels"
         )
-    if kind not in _BYTES:
+    if kind not in _TYPES:
         raise broken(path, f"the datatype is unknown. Received: {kind}")
-    return _BYTES[kind]
+    return np.dtype(_TYPES[kind])
