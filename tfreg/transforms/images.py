@@ -3,6 +3,10 @@
 The vectors are in LPS mm, as ITK, SimpleITK, elastix, ANTs and Slicer have them.
 """
 
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +39,10 @@ def read(path: Path) -> Displacement:
     kind = format_of(path)
     CHECKS[kind](path)
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     reader.SetImageIO(kind)
     try:
-        with quiet():
+        with quiet(), _alone(path) as file:
+            reader.SetFileName(str(file))
             reader.ReadImageInformation()
             ndim, channels = reader.GetDimension(), reader.GetNumberOfComponents()
             if ndim not in (2, 3) or channels != ndim:
@@ -107,3 +111,13 @@ def from_sitk(image: Any) -> Displacement:
     direction = np.reshape(image.GetDirection(), (ndim, ndim)).tolist()
     geometry = Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), direction)
     return Displacement(sitk.GetArrayFromImage(image), geometry)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[Path]:
+    """The file, where needed as a copy: beside ``a.nii``, ITK reads its voxels for ``a.nii.gz``."""
+    if not (path.name.lower().endswith(".nii.gz") and path.with_suffix("").exists()):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copy(path, Path(folder) / path.name))

@@ -1,10 +1,9 @@
 """Files of ITK transforms as lists of records: text, Matlab and HDF5.
 
-Read and written here rather than by SimpleITK, whose readers crash on some damaged files and
-believe any size a file states. No record is larger than the file that holds it can be.
+Read here rather than by SimpleITK or h5py, which crash or hang on some damaged files and believe
+any size a file states. No record is larger than the file that holds it can be.
 """
 
-import os
 import re
 import struct
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfreg.errors import InputError
+from tfreg.transforms.hdf5 import Hdf5
 
 _HEADER = "#Insight Transform File V1.0"
 _NAME = re.compile(r"\w{1,80}_(double|float)_\d+_\d+(_\d+)?")
-_DEFLATE = 1100  # times, at most, that deflate makes data smaller
 _RECORDS = 1000  # transforms in a file, at most
 
 
@@ -115,20 +114,17 @@ def read_hdf5(path: Path) -> list[Record]:
     Raises:
         InputError: if the file is damaged.
     """
-    import h5py
-
+    found = []
     try:
-        with h5py.File(path, "r") as file:
-            group = file["TransformGroup"]
-            count = len(group)
-            if count > _RECORDS:
-                raise InputError(f"{path} has more than {_RECORDS} transforms. Received: {count}")
-            return _checked(path, [_hdf5_record(path, group[str(k)]) for k in range(count)])
-    except InputError:
-        raise
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} is no ITK transform file, or damaged: {reason}") from error
+        file = Hdf5(path.read_bytes())
+        group = file.members(_member(file.members(file.root), "TransformGroup"))
+        if len(group) > _RECORDS:
+            raise InputError(f"it has more than {_RECORDS} transforms. Received: {len(group)}")
+        for position in range(len(group)):
+            found.append(_hdf5_record(file, file.members(_member(group, str(position)))))
+    except InputError as error:
+        raise InputError(f"{path} is no ITK transform file, or damaged: {error}") from error
+    return _checked(path, found)
 
 
 def write_hdf5(path: Path, records: list[Record]) -> None:
@@ -149,31 +145,20 @@ def write_hdf5(path: Path, records: list[Record]) -> None:
             member.create_dataset("TransformParameters", data=parameters.astype("float64"))
 
 
-def _hdf5_record(path: Path, group: Any) -> Record:
-    name = group["TransformType"]
-    if name.shape not in ((), (1,)):
-        raise InputError(f"{path} is damaged: TransformType has the shape {name.shape}.")
-    name = np.ravel(name[()])[0]
-    name = name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)
-    values = []
-    for key in ("Parameters", "FixedParameters"):
-        # Before version 5, ITK wrote the key with a letter missing.
-        keys = [k for k in (f"Transform{key}", f"Tranform{key}") if k in group]
-        if not keys and not name.startswith("CompositeTransform"):
-            raise InputError(f"{path} is damaged: {name} has no {key}.")
-        values.append(_hdf5_numbers(path, group[keys[0]]) if keys else np.empty(0))
-    return Record(name, *values)
+def _hdf5_record(file: Hdf5, members: dict[str, int]) -> Record:
+    name = file.text(_member(members, "TransformType"))
+    if name.startswith("CompositeTransform"):
+        return Record(name, np.empty(0), np.empty(0))
+    # Before version 5, ITK wrote the key with a letter missing.
+    prefix = "Transform" if "TransformParameters" in members else "Tranform"
+    keys = (f"{prefix}Parameters", f"{prefix}FixedParameters")
+    return Record(name, *(file.numbers(_member(members, key)) for key in keys))
 
 
-def _hdf5_numbers(path: Path, data: Any) -> np.ndarray:
-    possible = os.path.getsize(path) * (1 if data.chunks is None else _DEFLATE)
-    if data.dtype.kind not in "fiu" or len(data.shape) != 1:
-        raise InputError(f"{path} is damaged: parameters are {data.dtype}{list(data.shape)}.")
-    if data.size * data.dtype.itemsize > possible or np.prod(data.chunks or (1,)) * 8 > possible:
-        raise InputError(f"{path} is damaged: it cannot hold {data.size} parameters.")
-    if data.external:
-        raise InputError(f"{path} keeps its parameters in other files, which is not read.")
-    return np.asarray(data[()], dtype="float64")
+def _member(members: dict[str, int], name: str) -> int:
+    if name not in members:
+        raise InputError(f"it has no {name}.")
+    return members[name]
 
 
 def _matrix(path: Path, content: bytes, position: int) -> tuple[str, np.ndarray, int]:
