@@ -55,4 +55,15 @@ def build(ndim, fold=True, notes=("the spacing is not the one trained on",)):
         seconds=0.25,
         compile_seconds=1.5,
     )
-    return PhysicalRegistration(fixed, moving, moved, transform, initial, inner, 0.5, notes)
+    return PhysicalRegistration(
+        fixed=fixed,
+        moving=moving,
+        moved=moved,
+        transform=transform,
+        initial=initial,
+        displacement=transform.to_displacement(grid),
+        outside=0.0,
+        inner=inner,
+        seconds=0.5,
+        warnings=notes,
+    )

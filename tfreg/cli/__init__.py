@@ -10,7 +10,9 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from tfreg import __version__
@@ -55,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.verbose:
         hush_tensorflow()
     try:
-        module = importlib.import_module(f"tfreg.cli.{options.command}")
-        code = module.run(options) or DONE
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_warn, options.command)
+            code = importlib.import_module(f"tfreg.cli.{options.command}").run(options) or DONE
         sys.stdout.flush()  # a reader that has gone is noticed here, not when the process ends
         return code
     except BrokenPipeError:  # the reader of our output has gone, e.g. `tfreg models | head`
@@ -72,6 +75,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         more = "" if options.verbose else " (--verbose shows where)"
         return _say(options, f"unexpected failure: {reason}{more}", FAILED)
+
+
+def _warn(command: str, message: Warning | str, *rest: Any, **more: Any) -> None:
+    """Prints a warning as the one line that it is, without the place in our source."""
+    with contextlib.suppress(OSError):
+        print(f"tfreg {command}: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _say(options: argparse.Namespace, message: str, code: int) -> int:
