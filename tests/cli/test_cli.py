@@ -9,6 +9,7 @@ import pytest
 from tfreg import io
 from tfreg.cli import main
 from tfreg.data import phantoms
+from tfreg.errors import InputError
 
 
 @pytest.fixture
@@ -139,14 +140,18 @@ def test_nothing_half_written(tmp_path):
         path.write_text("half")
         raise OSError("No space left on device")
 
-    with pytest.raises(io.InputError, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         io.write_together(tmp_path / "out", {"a": lambda p: p.write_text("whole"), "b": fails})
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_models(capsys):
     assert main(["models"]) == 0
-    assert "dirnet-mnist-7" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("dirnet-mnist-7 ") for line in lines)
+    licence = lines[0].index("licence")
+    assert {line[licence - 1] for line in lines} == {" "}  # the columns are aligned
+    assert {line[licence:].split()[0] for line in lines[1:]} == {"Apache-2.0", "CC", "CC0"}
     assert main(["models", "--json"]) == 0
     assert {p["licence"] for p in json.loads(capsys.readouterr().out)} == {
         "Apache-2.0",
