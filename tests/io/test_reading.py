@@ -134,6 +134,8 @@ GIB = 1 << 30
         ("a.nii.gz", gzip.compress(nifti())[:-4], "checksum"),
         ("a.png", b"\x89PNG\r\n\x1a\n", "PNG header"),
         ("a.tif", b"II*\0\x08\0\0\0", "truncated"),
+        ("a.bmp", b"BM" + bytes(70), "broken header"),
+        ("a.jpg", b"\xff\xd8" + bytes(70), "truncated"),
         ("a.dcm", b"\0" * 128 + b"DICM", "without an image"),
         ("a.xyz", b"what", r"can be read as \.nii, \.nii\.gz.*a\.xyz"),
         ("a", b"what", "can be read as"),
@@ -159,7 +161,9 @@ def test_the_small_headers_of_these_tests_are_right_otherwise(tmp_path):
         assert io.read(tmp_path / name).array.tolist() == [[1] * 4] * 3
 
 
-@pytest.mark.parametrize("suffix", ["nii", "nii.gz", "mha", "nrrd", "png", "tif", "npy", "jpg"])
+@pytest.mark.parametrize(
+    "suffix", ["nii", "nii.gz", "mha", "nrrd", "png", "tif", "npy", "jpg", "bmp"]
+)
 def test_a_truncated_file_is_refused(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     noise = np.random.default_rng(0).integers(0, 255, (30, 40)).astype("uint8")
@@ -269,6 +273,44 @@ def test_an_oblique_slice_keeps_its_distances_in_the_plane():
     assert found.origin == (7, 8) and found.direction == ((-1, 0), (0, 1))
     with pytest.raises(InputError, match="single slice"):
         io.flattened(Image(np.zeros((2, 6, 5)), Geometry.of_shape((2, 6, 5))))
+
+
+def tiff(**changed):
+    """Two pages of 2 x 2 bytes; ``changed`` holds the first value of a field of the second."""
+    content, start = b"II*\0" + struct.pack("<I", 12) + b"\1\2\3\4", 12
+    for page in range(2):
+        fields = {254: 2, 256: 2, 257: 2, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 2, 279: 4}
+        fields |= {int(tag[1:]): value for tag, value in changed.items()} if page else {}
+        table = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields.items())
+        start += 2 + len(table) + 4
+        content += struct.pack("<H", len(fields)) + table + struct.pack("<I", start * (1 - page))
+    return content
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"t254": 1}, "thumbnails"),
+        ({"t254": 0}, "alike"),
+        ({"t256": 1}, "alike"),
+        ({"t256": 70000}, "must have 140000 bytes. Received: 4"),
+        ({"t256": 0}, "unusable"),
+        ({"t258": 16}, "must have 8 bytes"),
+        ({"t259": 5}, "alike"),
+        ({"t273": 5000}, "truncated"),
+        ({"t277": 9}, "unusable"),
+        ({"t278": 1}, "2 strips are needed"),
+        ({"t278": 0}, "tiles are unusable"),
+        ({"t279": 1 << 31}, "truncated"),
+    ],
+)
+def test_pages_of_tiff_are_alike(tmp_path, changed, message):
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff())
+    assert io.read(path).array.tolist() == [[[1, 2], [3, 4]]] * 2
+    path.write_bytes(tiff(**changed))
+    with pytest.raises(InputError, match=message):
+        io.read(path)
 
 
 def test_paths_that_are_no_files(tmp_path):

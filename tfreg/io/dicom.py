@@ -84,7 +84,10 @@ def _stacks(folder: Path, series: str | None) -> list[list[_Slice]]:
 
 
 def _of_one_series(folder: Path, series: str | None) -> list[_Slice]:
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and is_dicom(path)]
+    try:
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and is_dicom(path)]
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror}") from error
     found: dict[str, list[_Slice]] = {}
     for path in files:
         if has_pixels(path):

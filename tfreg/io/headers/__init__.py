@@ -12,10 +12,11 @@ from tfreg.io.headers.dicom import check_dicom, has_pixels, is_dicom
 from tfreg.io.headers.metaimage import check_metaimage
 from tfreg.io.headers.nifti import check_nifti, nifti_voxels
 from tfreg.io.headers.nrrd import check_nrrd
-from tfreg.io.headers.pictures import check_jpeg, check_png
+from tfreg.io.headers.pictures import check_bmp, check_jpeg, check_png
 from tfreg.io.headers.tiff import check_tiff
 
 CHECKS: dict[str, Callable[[Path], int | None]] = {
+    "BMPImageIO": check_bmp,
     "GDCMImageIO": check_dicom,
     "MetaImageIO": check_metaimage,
     "NiftiImageIO": check_nifti,

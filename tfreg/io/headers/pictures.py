@@ -1,10 +1,10 @@
-"""PNG and JPEG files: that they are whole."""
+"""PNG, JPEG and BMP files: that they are whole."""
 
 import struct
 from pathlib import Path
 
 from tfreg.errors import InputError
-from tfreg.io.headers.common import check_ratio
+from tfreg.io.headers.common import broken, check_ratio, check_raw
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -39,3 +39,17 @@ def check_jpeg(path: Path) -> None:
         raise InputError(f"{path} is not an image that can be read: it has no JPEG header.")
     if b"\xff\xd9" not in content:
         raise InputError(f"{path} is truncated: it has no end. Received: {len(content)} bytes")
+
+
+def check_bmp(path: Path) -> None:
+    """Raises an ``InputError`` where a BMP is cut off, or compressed."""
+    with open(path, "rb") as file:
+        head = file.read(54)
+    if len(head) < 54 or head[:2] != b"BM":
+        raise InputError(f"{path} is not an image that can be read: it has no BMP header.")
+    offset, form, width, height, _, bits, compression = struct.unpack_from("<IIiiHHI", head, 10)
+    if form < 40 or width < 1 or height == 0 or bits not in (8, 24, 32) or offset < 54:
+        raise broken(path, f"it is unusable. Received: {width} x {height} pixels of {bits} bits")
+    if compression != 0:
+        raise InputError(f"{path} must not be compressed. Received: compression {compression}")
+    check_raw(path, path, offset, abs(height) * ((width * bits + 31) // 32 * 4))
