@@ -22,7 +22,7 @@ from tfreg.errors import InputError
 DONE, FAILED, UNUSABLE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _COMMANDS = {
-    "register": "register one image onto another with a network of the zoo",
+    "register": "register one image onto another, with a network of the zoo or with none",
     "batch": "register the pairs that a CSV file lists",
     "warp": "apply transforms to an image, a label map or points",
     "evaluate": "measure label maps, landmarks and transforms",

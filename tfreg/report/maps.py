@@ -9,7 +9,7 @@ from tfreg import metrics
 from tfreg.geometry import Geometry
 from tfreg.transforms import Affine
 
-VOXELS = 2_000_000  # the fields are taken on a coarser grid where the fixed image has more
+VOXELS = 3_000_000  # the fields are taken on a coarser grid where the fixed image has more
 
 
 @dataclass(frozen=True)
