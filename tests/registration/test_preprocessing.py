@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+import zoo
+from tfreg.errors import InputError
+from tfreg.geometry import Geometry
+from tfreg.registration import Preprocessing
+
+CONTENT = {"intensity": "each image to [0, 1]", "size": [20, 30]}
+
+
+def oblique(size, spacing, angle=0.4):
+    c, s = np.cos(angle), np.sin(angle)
+    return Geometry(size, spacing, (5.0, -7.0), ((c, -s), (s, c)))
+
+
+@pytest.mark.parametrize("name", zoo.list_presets())
+def test_every_preset_can_be_parsed(name):
+    assert len(Preprocessing.parse(zoo.describe(name).preprocessing).size) == 2
+
+
+def test_spacing_and_axes():
+    assert Preprocessing.parse({**CONTENT, "axes": "as stored"}).spacing is None
+    assert Preprocessing.parse({**CONTENT, "spacing": [1, 2.5]}).spacing == (1.0, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"intensity": "each slice to [0, 1]"}, "each slice"),
+        ({"size": [20]}, "size"),
+        ({"size": [20, 0]}, "size"),
+        ({"size": [20, 30.5]}, "size"),
+        ({"spacing": [1, 1, 1]}, "spacing"),
+        ({"spacing": [1, -1]}, "spacing"),
+        ({"axes": "canonical"}, "axes"),
+        ({"axes": "as stored", "spacing": [1, 1]}, "axes"),
+        ({"window": [0, 1]}, "window"),
+    ],
+)
+def test_what_is_unknown_is_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        Preprocessing.parse({**CONTENT, **change})
+
+
+def test_a_missing_key_is_refused():
+    with pytest.raises(InputError, match="intensity and size"):
+        Preprocessing.parse({"size": [20, 30]})
+
+
+def test_without_a_spacing_the_field_of_view_just_fits():
+    grid = oblique((90, 40), (1.0, 1.0))  # 90 mm along x, 40 along y
+    found = Preprocessing((20, 30)).grid(grid)
+    assert found.shape == (20, 30) and found.spacing == (3.0, 3.0)
+    np.testing.assert_allclose(found.centre, grid.centre)
+    assert found.direction == grid.direction
+    edges = [[19.5, 29.5], [-0.5, -0.5]]
+    index = grid.to_index(found.to_physical(edges))
+    np.testing.assert_allclose(index[:, 1], [89.5, -0.5], atol=1e-9)  # x: exactly
+    assert index[0, 0] > 39.5 and index[1, 0] < -0.5  # y: with a margin
+
+
+def test_with_a_spacing_the_grid_lies_about_a_centre():
+    grid = oblique((90, 40), (1.0, 1.0))
+    preprocessing = Preprocessing((20, 30), (0.5, 0.8))
+    found = preprocessing.grid(grid)
+    assert found.spacing == (0.8, 0.5) and found.size == (30, 20)
+    np.testing.assert_allclose(found.centre, grid.centre)
+    centre = np.array([11.0, 3.0])
+    np.testing.assert_allclose(preprocessing.grid(grid, centre).centre, centre)
+
+
+def test_a_grid_like_the_trained_one_is_kept():
+    grid = oblique((30, 20), (0.8, 0.5))
+    assert Preprocessing((20, 30), (0.5, 0.8)).grid(grid) is grid
+    same = oblique((30, 20), (0.7, 0.7))
+    assert Preprocessing((20, 30)).grid(same) is same
+
+
+def test_other_axes_are_refused():
+    with pytest.raises(InputError, match="2-D images"):
+        Preprocessing((20, 30)).grid(Geometry.of_shape((4, 20, 30)))
+
+
+def test_warnings(rng):
+    image = rng.random((20, 30))
+    unknown = Preprocessing((20, 30))
+    grid = oblique((30, 20), (1.0, 1.0))
+    assert "states no voxel size" in unknown.warnings("fixed", image, grid)[0]
+    assert unknown.warnings("moving", image, grid) == ()
+    known = Preprocessing((20, 30), (1.0, 1.0))
+    assert known.warnings("fixed", image, grid) == ()
+    voxels, view = known.warnings("moving", image, oblique((30, 20), (1.0, 3.0)))
+    assert "moving has voxels of 3 x 1 mm" in voxels and "60 x 30 mm" in view
+    image[3, 4] = 1e3
+    assert "little contrast" in known.warnings("fixed", image, grid)[0]
