@@ -152,3 +152,13 @@ def test_write(answers, tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         report.write(tmp_path / "taken", answers[2])
     assert sorted(os.listdir(tmp_path)) == ["report.html", "taken"]
+
+
+def test_a_registration_as_it_comes():
+    from tfreg.registration import register
+
+    made = build(2, fold=False)
+    answer = register(made.fixed, made.moving, "translation", pyramid="fast")
+    page = report.html(answer)
+    assert f"{answer.similarity_after:.4f}" in page and "level 1" in page
+    assert answer.similarity_after > answer.similarity_before
