@@ -1,6 +1,15 @@
 """Data sets, phantoms with known displacements, and pipelines of image pairs."""
 
-from tfreg.data import acdc, bodies, cine, mnist, phantoms, sunnybrook
+from tfreg.data import acdc, bodies, cine, hippocampus, mnist, phantoms, sunnybrook
 from tfreg.data.pairs import PairSampler
 
-__all__ = ["PairSampler", "acdc", "bodies", "cine", "mnist", "phantoms", "sunnybrook"]
+__all__ = [
+    "PairSampler",
+    "acdc",
+    "bodies",
+    "cine",
+    "hippocampus",
+    "mnist",
+    "phantoms",
+    "sunnybrook",
+]
