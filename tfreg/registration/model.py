@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -36,13 +36,23 @@ class RegistrationModel(keras.Model):
         ndim: number of spatial axes, 2 or 3.
         refine_learning_rate: step of Adam, in units of the parameters, when refining.
         refine_folding_weight: weight of ``losses.folding_penalty`` beside -NCC when refining.
+        voxel_size: size of a voxel per axis in any unit, which tells a named refinement where
+            voxels are no cubes; ``None``: they are.
+
+    Attributes:
+        options: names of further arguments of ``register`` that a network takes.
+        sizes_may_differ: whether the fixed and the moving image may differ in size.
     """
+
+    options: ClassVar[tuple[str, ...]] = ()
+    sizes_may_differ = False
 
     def __init__(
         self,
         ndim: int,
         refine_learning_rate: float = 1.0,
         refine_folding_weight: float = 1.0,
+        voxel_size: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -51,23 +61,37 @@ class RegistrationModel(keras.Model):
         self.ndim = ndim
         self.refine_learning_rate = refine_learning_rate
         self.refine_folding_weight = refine_folding_weight
+        self.voxel_size = None if voxel_size is None else tuple(map(float, voxel_size))
         self._similarity = losses.NCC()
-        self._functions: dict[str, Any] = {}
+        self._functions: dict[Any, Any] = {}
 
     def parameters(self, fixed: Any, moving: Any, training: bool | None = None) -> Any:
         """The transform's parameters for a batch of pairs ``(batch, *spatial, 1)``."""
         raise NotImplementedError
 
-    def displacement(self, parameters: Any) -> Any:
-        """The dense displacement ``(batch, *spatial, ndim)`` in voxels of the parameters."""
+    def displacement(
+        self, parameters: Any, shape: Sequence[int], moving_shape: Sequence[int] | None = None
+    ) -> Any:
+        """The dense displacement ``(batch, *shape, ndim)`` in voxels of the parameters.
+
+        Args:
+            parameters: of :meth:`parameters`.
+            shape: spatial shape of the fixed image.
+            moving_shape: that of the moving image; ``None``: the same.
+        """
         raise NotImplementedError
 
     def check_size(self, size: Sequence[int]) -> None:
         """Raises ``InputError`` when images of this size cannot go through the network."""
 
+    def check_options(self, options: dict[str, Any]) -> None:
+        """Raises ``InputError`` on unusable values of ``options``."""
+
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
         parameters = self.parameters(inputs["fixed"], inputs["moving"], training=training)
-        displacement = self.displacement(parameters)
+        displacement = self.displacement(
+            parameters, inputs["fixed"].shape[1:-1], inputs["moving"].shape[1:-1]
+        )
         return {
             "parameters": parameters,
             "displacement": displacement,
@@ -86,7 +110,9 @@ class RegistrationModel(keras.Model):
         """``-NCC(fixed, moved)``, averaged over the batch."""
         return self._similarity(x["fixed"], y_pred["moved"])
 
-    def register(self, fixed: Any, moving: Any, refine: int | str | Pyramid = 0) -> Registration:
+    def register(
+        self, fixed: Any, moving: Any, refine: int | str | Pyramid = 0, **options: Any
+    ) -> Registration:
         """Registers one pair or a batch of pairs.
 
         Args:
@@ -101,6 +127,7 @@ class RegistrationModel(keras.Model):
                 four pixels, is added to the network's displacement by
                 :func:`tfreg.registration.register`, on -NCC plus bending energy, in 30, 60 or 120
                 steps.
+            options: of this network, see its ``options``.
 
         Returns:
             The displacement, the moved images and what can be computed from them.
@@ -119,10 +146,12 @@ class RegistrationModel(keras.Model):
         (28, 28, 2)
         """
         check_refine(refine)
+        self._check_options(options)
         begin = time.perf_counter()
         fixed_array = as_image(fixed, self.ndim, "fixed")
         moving_array = as_image(moving, self.ndim, "moving")
-        if np.shape(fixed) != np.shape(moving):
+        same = np.shape(fixed) == np.shape(moving)
+        if not same and not (self.sizes_may_differ and len(fixed_array) == len(moving_array)):
             raise InputError(
                 "fixed and moving must have one shape. "
                 f"Received: fixed {np.shape(fixed)}, moving {np.shape(moving)}"
@@ -130,10 +159,8 @@ class RegistrationModel(keras.Model):
         self.check_size(fixed_array.shape[1:-1])
         if not self.built:
             self.build()
-        small = np.prod(fixed_array.shape[1:-1]) <= _SMALL
-        answer = self._function("register small" if small else "register")(
-            fixed_array, moving_array, unit_range(fixed_array), unit_range(moving_array)
-        )
+        images = fixed_array, moving_array, unit_range(fixed_array), unit_range(moving_array)
+        answer = self.answer(*images, **options)
         by_pyramid = isinstance(refine, (str, Pyramid))
         if refine and not by_pyramid:
             answer = self._refined(answer, fixed_array, moving_array, int(refine))
@@ -145,8 +172,15 @@ class RegistrationModel(keras.Model):
         if by_pyramid:
             levels = refine
             if isinstance(refine, str):
-                levels = refinement(refine, fixed_array.shape[1:-1])
-            better = optimise(fixed, moving, pyramid=levels, start=displacement, ndim=self.ndim)
+                levels = refinement(refine, fixed_array.shape[1:-1], self.voxel_size)
+            better = optimise(
+                fixed,
+                moving,
+                spacing=self.voxel_size,
+                pyramid=levels,
+                start=displacement,
+                ndim=self.ndim,
+            )
             seconds = time.perf_counter() - begin - better.compile_seconds
             before = float(before[0]) if single else before
             return replace(better, similarity_before=before, seconds=seconds)
@@ -161,40 +195,81 @@ class RegistrationModel(keras.Model):
             seconds=seconds,
         )
 
+    def answer(
+        self, fixed: Any, moving: Any, fixed_unit: Any, moving_unit: Any, **options: Any
+    ) -> tuple:
+        """Parameters, displacement, moved images, NCC before and after, of checked images.
+
+        Args:
+            fixed, moving: ``(batch, *spatial, 1)``.
+            fixed_unit, moving_unit: the same in [0, 1], for the network.
+            options: of the network.
+        """
+        small = np.prod(fixed.shape[1:-1]) <= _SMALL
+        name = "register small" if small else "register"
+        return self._function(name, **options)(fixed, moving, fixed_unit, moving_unit)
+
+    def apply(self, parameters: Any, fixed: Any, moving: Any) -> tuple:
+        """The same of parameters that are there."""
+        return self._function("apply")(parameters, fixed, moving)
+
     def _refined(self, answer: tuple, fixed: np.ndarray, moving: np.ndarray, steps: int) -> tuple:
         scaled = unit_range(fixed), unit_range(moving)
         rate = np.float32(self.refine_learning_rate)
         settings = np.int32(steps), rate, np.float32(1), np.float32(0)
         parameters, *_ = self._function("refine")(*settings, answer[0], *scaled)
-        return self._function("apply")(parameters, fixed, moving)
+        return self.apply(parameters, fixed, moving)
 
-    def _function(self, name: str) -> Any:
+    def _check_options(self, options: dict[str, Any]) -> None:
+        unknown = [name for name in options if name not in self.options]
+        if unknown:
+            known = f"its options are {', '.join(self.options)}" if self.options else "it has none"
+            raise InputError(
+                f"{type(self).__name__} does not take this option; {known}. "
+                f"Received: {', '.join(unknown)}"
+            )
+        self.check_options(options)
+
+    def _function(self, name: str, **options: Any) -> Any:
         """Compiled functions are made on first use and kept: a second pair pays nothing."""
-        if name not in self._functions:
+        key = (name, *sorted(options.items()))
+        if key not in self._functions:
+
+            def displacement_of(parameters: Any, fixed: Any, moving: Any) -> Any:
+                return self.displacement(parameters, fixed.shape[1:-1], moving.shape[1:-1])
 
             def apply(parameters: Any, fixed: Any, moving: Any) -> tuple:
-                displacement = self.displacement(parameters)
+                displacement = displacement_of(parameters, fixed, moving)
                 moved = ops.resample(moving, displacement)
-                before = losses.ncc(fixed, moving)
+                before = losses.ncc(fixed, _centred(fixed, moving))
                 return parameters, displacement, moved, before, losses.ncc(fixed, moved)
 
             def register(fixed: Any, moving: Any, fixed_unit: Any, moving_unit: Any) -> tuple:
-                parameters = self.parameters(fixed_unit, moving_unit, training=False)
+                parameters = self.parameters(fixed_unit, moving_unit, training=False, **options)
                 return apply(parameters, fixed, moving)
 
             def objective(parameters: Any, fixed: Any, moving: Any) -> Any:
-                displacement = self.displacement(parameters)
+                displacement = displacement_of(parameters, fixed, moving)
                 folding = losses.folding_penalty(displacement)
                 similarity = losses.ncc(fixed, ops.resample(moving, displacement))
                 return self.refine_folding_weight * folding - similarity
 
-            self._functions[name] = {
+            self._functions[key] = {
                 "apply": lambda: ops.compiled(apply),
                 "register": lambda: ops.graph(register, self.variables),
                 "register small": lambda: ops.compiled(register, self.variables),
                 "refine": lambda: minimiser(objective),
             }[name]()
-        return self._functions[name]
+        return self._functions[key]
+
+
+def _centred(fixed: Any, moving: Any) -> Any:
+    """The moving image on the grid of the fixed one, centre on centre."""
+    shape, other = fixed.shape[1:-1], moving.shape[1:-1]
+    if shape == other:
+        return moving
+    shift = np.array([(m - f) / 2 for f, m in zip(shape, other, strict=True)], "float32")
+    return ops.resample(moving, np.broadcast_to(shift, (len(fixed), *shape, len(shape))))
 
 
 def check_refine(refine: Any) -> None:
