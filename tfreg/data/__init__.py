@@ -1,6 +1,16 @@
 """Data sets, phantoms with known displacements, and pipelines of image pairs."""
 
-from tfreg.data import acdc, bodies, cine, hippocampus, mnist, phantoms, sunnybrook
+from tfreg.data import (
+    acdc,
+    bodies,
+    cine,
+    hippocampus,
+    mnist,
+    phantoms,
+    stacks,
+    sunnybrook,
+    ventricles,
+)
 from tfreg.data.pairs import PairSampler
 
 __all__ = [
@@ -11,5 +21,7 @@ __all__ = [
     "hippocampus",
     "mnist",
     "phantoms",
+    "stacks",
     "sunnybrook",
+    "ventricles",
 ]
