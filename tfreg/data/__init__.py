@@ -12,9 +12,11 @@ from tfreg.data import (
     ventricles,
 )
 from tfreg.data.pairs import PairSampler
+from tfreg.data.patches import PatchSampler
 
 __all__ = [
     "PairSampler",
+    "PatchSampler",
     "acdc",
     "bodies",
     "cine",

@@ -1,12 +1,11 @@
 """Random pairs of images, as NumPy arrays or as a ``tf.data`` pipeline."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 
+from tfreg.data.batches import Batches
 
-class PairSampler:
+
+class PairSampler(Batches):
     """Random (fixed, moving) pairs of different images of the same class.
 
     Batch ``step`` is a function of ``(seed, step)`` alone: a training that resumes at step 1200
@@ -56,9 +55,8 @@ class PairSampler:
                 f"{dict(zip(classes.tolist(), members.tolist(), strict=True))} images per class"
             )
         self.images = images if channels else images[..., None]
+        super().__init__(batch_size, seed, self.images.shape[1:])
         self.symmetries = symmetries
-        self.batch_size = batch_size
-        self.seed = seed
         self.scale = scale
         # Images sorted by class: a partner is another place within the same run.
         self._order = np.argsort(labels, kind="stable")
@@ -85,31 +83,7 @@ class PairSampler:
             for item, turn in enumerate(rng.integers(2 ** (count + 1), size=self.batch_size)):
                 for side in sides:
                     side[item] = _turned(side[item].copy(), int(turn), height == width)
-        return dict(zip(("fixed", "moving"), sides, strict=True))
-
-    def tuples(self, start: int, stop: int) -> Iterator[tuple[dict[str, np.ndarray]]]:
-        """Batches ``start .. stop-1`` as Keras takes them without TensorFlow: ``(x,)``."""
-        for step in range(start, stop):
-            yield (self.batch(step),)
-
-    def dataset(self, start: int, stop: int) -> Any:
-        """Batches ``start .. stop-1`` as a ``tf.data.Dataset``, prefetched."""
-        import tensorflow as tf
-
-        shape = (self.batch_size, *self.images.shape[1:])
-
-        def draw(step: Any) -> dict[str, Any]:
-            pair = tf.numpy_function(
-                lambda number: tuple(self.batch(int(number)).values()), [step], (tf.float32,) * 2
-            )
-            fixed, moving = (tf.ensure_shape(image, shape) for image in pair)
-            return {"fixed": fixed, "moving": moving}
-
-        return (
-            tf.data.Dataset.range(start, stop)
-            .map(draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE)
-        )
+        return dict(zip(self.names, sides, strict=True))
 
 
 def _turned(image: np.ndarray, turn: int, square: bool) -> np.ndarray:
