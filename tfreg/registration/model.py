@@ -38,6 +38,8 @@ class RegistrationModel(keras.Model):
         refine_folding_weight: weight of ``losses.folding_penalty`` beside -NCC when refining.
         voxel_size: size of a voxel per axis in any unit, which tells a named refinement where
             voxels are no cubes; ``None``: they are.
+        intensity_range: the intensities that the network sees as 0 and 1, such as HU of a CT; what
+            is outside is cut off. ``None``: the darkest and the brightest voxel of each image.
 
     Attributes:
         options: names of further arguments of ``register`` that a network takes.
@@ -53,6 +55,7 @@ class RegistrationModel(keras.Model):
         refine_learning_rate: float = 1.0,
         refine_folding_weight: float = 1.0,
         voxel_size: Sequence[float] | None = None,
+        intensity_range: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -62,6 +65,12 @@ class RegistrationModel(keras.Model):
         self.refine_learning_rate = refine_learning_rate
         self.refine_folding_weight = refine_folding_weight
         self.voxel_size = None if voxel_size is None else tuple(map(float, voxel_size))
+        if intensity_range is not None and not intensity_range[0] < intensity_range[1]:
+            raise ValueError(
+                "intensity_range must be two numbers, the lower one first. "
+                f"Received: intensity_range={intensity_range}"
+            )
+        self.intensity_range = None if intensity_range is None else tuple(intensity_range)
         self._similarity = losses.NCC()
         self._functions: dict[Any, Any] = {}
 
@@ -130,7 +139,8 @@ class RegistrationModel(keras.Model):
             options: of this network, see its ``options``.
 
         Returns:
-            The displacement, the moved images and what can be computed from them.
+            The displacement, the moved images and what can be computed from them; images are cut
+            off at ``intensity_range`` where the network has one.
 
         Raises:
             InputError: on shapes that do not fit, complex or non-finite values; with a pyramid
@@ -159,8 +169,12 @@ class RegistrationModel(keras.Model):
         self.check_size(fixed_array.shape[1:-1])
         if not self.built:
             self.build()
-        images = fixed_array, moving_array, unit_range(fixed_array), unit_range(moving_array)
-        answer = self.answer(*images, **options)
+        if self.intensity_range is not None:
+            fixed_array, moving_array = (
+                np.clip(array, *self.intensity_range) for array in (fixed_array, moving_array)
+            )
+        units = self._unit(fixed_array), self._unit(moving_array)
+        answer = self.answer(fixed_array, moving_array, *units, **options)
         by_pyramid = isinstance(refine, (str, Pyramid))
         if refine and not by_pyramid:
             answer = self._refined(answer, fixed_array, moving_array, int(refine))
@@ -173,9 +187,10 @@ class RegistrationModel(keras.Model):
             levels = refine
             if isinstance(refine, str):
                 levels = refinement(refine, fixed_array.shape[1:-1], self.voxel_size)
+            first = (lambda array: array[0, ..., 0]) if single else (lambda array: array[..., 0])
             better = optimise(
-                fixed,
-                moving,
+                first(fixed_array),
+                first(moving_array),
                 spacing=self.voxel_size,
                 pyramid=levels,
                 start=displacement,
@@ -214,11 +229,18 @@ class RegistrationModel(keras.Model):
         return self._function("apply")(parameters, fixed, moving)
 
     def _refined(self, answer: tuple, fixed: np.ndarray, moving: np.ndarray, steps: int) -> tuple:
-        scaled = unit_range(fixed), unit_range(moving)
+        scaled = self._unit(fixed), self._unit(moving)
         rate = np.float32(self.refine_learning_rate)
         settings = np.int32(steps), rate, np.float32(1), np.float32(0)
         parameters, *_ = self._function("refine")(*settings, answer[0], *scaled)
         return self.apply(parameters, fixed, moving)
+
+    def _unit(self, images: np.ndarray) -> np.ndarray:
+        """What the network sees of images."""
+        if self.intensity_range is None:
+            return unit_range(images)
+        low, high = self.intensity_range
+        return ((images - low) / (high - low)).astype("float32")
 
     def _check_options(self, options: dict[str, Any]) -> None:
         unknown = [name for name in options if name not in self.options]

@@ -315,6 +315,7 @@ class DLIR(RegistrationModel):
             "bending_weight": self.bending_weight,
             "joint": self.joint,
             "voxel_size": self.voxel_size,
+            "intensity_range": self.intensity_range,
             "refine_learning_rate": self.refine_learning_rate,
             "refine_folding_weight": self.refine_folding_weight,
         }
