@@ -291,7 +291,7 @@ def _centred(fixed: Any, moving: Any) -> Any:
     if shape == other:
         return moving
     shift = np.array([(m - f) / 2 for f, m in zip(shape, other, strict=True)], "float32")
-    return ops.resample(moving, np.broadcast_to(shift, (len(fixed), *shape, len(shape))))
+    return ops.resample(moving, np.broadcast_to(shift, (fixed.shape[0], *shape, len(shape))))
 
 
 def check_refine(refine: Any) -> None:
