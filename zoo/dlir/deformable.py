@@ -39,7 +39,8 @@ class DeformableConvNet(keras.layers.Layer):
         ``(batch, *grid, ndim)`` in voxels, ``grid = ceil(spatial / spacing)``.
 
     Raises:
-        ValueError: on a spacing that is no power of two, or a number that is not positive.
+        ValueError: on a spacing that is no power of two, on other than two or three of them, or on
+            a number that is not positive.
 
     Example:
 
@@ -56,8 +57,11 @@ class DeformableConvNet(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.spacing = tuple(int(s) for s in spacing)
-        if any(s < 1 or s & (s - 1) or s != t for s, t in zip(self.spacing, spacing, strict=True)):
-            raise ValueError(f"spacing must be powers of two. Received: spacing={tuple(spacing)}")
+        pairs = zip(self.spacing, spacing, strict=True)
+        if len(self.spacing) not in (2, 3) or any(s < 1 or s & (s - 1) or s != t for s, t in pairs):
+            raise ValueError(
+                f"spacing must be two or three powers of two. Received: spacing={tuple(spacing)}"
+            )
         if kernels < 1 or wider < 0:
             raise ValueError(
                 "kernels must be positive and wider not negative. "
@@ -113,6 +117,11 @@ class DeformableConvNet(keras.layers.Layer):
         """``P`` of eq. (1), of displacement and place in cells of the grid; ``(batch,)``."""
         cells = control_points / keras_ops.convert_to_tensor(self.spacing, control_points.dtype)
         return bspline_bending_energy(cells, (1,) * self.ndim, BOUNDARY)
+
+    @property
+    def step(self) -> int:
+        """Voxels between control points where they are furthest apart."""
+        return max(self.spacing)
 
     @property
     def halo(self) -> tuple[int, ...]:

@@ -22,12 +22,14 @@ _VALUES_PER_VOXEL = 24
 _FEATURE_MAPS = 3  # of full resolution at one time: input, output, workspace
 
 
-def tile_size(model: Any, shape: Sequence[int], memory_gib: float | None) -> int | None:
+def tile_size(
+    model: Any, shape: Sequence[int], moving_shape: Sequence[int], memory_gib: float | None
+) -> int | None:
     """Edge of the cubic tiles that keep within the budget, or ``None`` where none are needed.
 
     Args:
         model: a ``DLIR``.
-        shape: ``(batch, *spatial, 1)`` of the fixed image.
+        shape, moving_shape: ``(batch, *spatial, 1)`` of the fixed and of the moving image.
         memory_gib: the budget; ``None``: no limit.
 
     Raises:
@@ -35,24 +37,32 @@ def tile_size(model: Any, shape: Sequence[int], memory_gib: float | None) -> int
     """
     if memory_gib is None:
         return None
-    spatial = shape[1:-1]
+    batch, sizes = shape[0], (shape[1:-1], moving_shape[1:-1])
+    largest = max(math.prod(size) for size in sizes)
+    kept = 4.0 * _VALUES_PER_VOXEL * batch * largest
     kernels = max(network.kernels for network in model.networks)
-    free = memory_gib * 2**30 - 4.0 * _VALUES_PER_VOXEL * shape[0] * math.prod(spatial)
-    per_voxel = 4.0 * shape[0] * (kernels + 2) * _FEATURE_MAPS
-    if free >= per_voxel * math.prod(spatial):
-        return None
-    unit = max(max(getattr(network, "spacing", (16,))) for network in model.networks)
-    halo = max(max(network.halo) for network in model.networks)
-    edge = (max(free, 0) / per_voxel) ** (1 / len(spatial)) - 2 * halo
-    edge = int(edge) // unit * unit
-    if edge < unit:
-        smallest = per_voxel * (unit + 2 * halo) ** len(spatial)
-        needed = (memory_gib * 2**30 - free + smallest) / 2**30
+    per_voxel = 4.0 * batch * (kernels + 2) * _FEATURE_MAPS
+    unit = max(network.step for network in model.networks)
+    halo = np.max([network.halo for network in model.networks], axis=0).tolist()
+
+    def needed(edge: int) -> float:
+        tiles = (
+            math.prod(min(n, edge + 2 * m) for n, m in zip(size, halo, strict=True))
+            for size in sizes
+        )
+        return kept + per_voxel * max(tiles)
+
+    longest = max(max(size) for size in sizes)
+    fitting = [
+        edge for edge in range(unit, longest + unit, unit) if needed(edge) <= memory_gib * 2**30
+    ]
+    if not fitting:
+        least = math.ceil(1000 * needed(unit) / 2**30) / 1000
         raise InputError(
-            f"Images of {tuple(spatial)} voxels need at least {needed:.2f} GiB. "
+            f"Images of {tuple(sizes[0])} voxels need at least {least:g} GiB. "
             f"Received: memory_gib={memory_gib}"
         )
-    return edge
+    return None if fitting[-1] >= longest else fitting[-1]
 
 
 def parameters(model: Any, fixed: Any, moving: Any, count: int, tile: int) -> Any:
@@ -64,13 +74,13 @@ def parameters(model: Any, fixed: Any, moving: Any, count: int, tile: int) -> An
         count: number of stages.
         tile: edge of the tiles without their margins, in voxels.
     """
-    shape, moving_shape = fixed.shape[1:-1], moving.shape[1:-1]
+    shape = fixed.shape[1:-1]
     rows: list[Any] = []
     moved = moving
     for index, network in enumerate(model.networks[:count]):
         if rows:
             row = np.concatenate(rows, axis=1)
-            moved = keras_ops.convert_to_numpy(_warp(model, moving, row, shape, moving_shape))
+            moved = keras_ops.convert_to_numpy(_warp(model, moving, row, shape))
         if isinstance(network, AffineConvNet):
             vectors = [_vector(model, index, image, tile) for image in (fixed, moved)]
             own = network.regressed(*vectors, shape)
@@ -101,11 +111,9 @@ def boxes(
         yield inner, outer
 
 
-def _warp(
-    model: Any, moving: Any, row: Any, shape: Sequence[int], moving_shape: Sequence[int]
-) -> Any:
+def _warp(model: Any, moving: Any, row: Any, shape: Sequence[int]) -> Any:
     def warp(moving: Any, row: Any) -> Any:
-        return ops.resample(moving, model.displacement(row, shape, moving_shape))
+        return ops.resample(moving, model.displacement(row, shape, moving.shape[1:-1]))
 
     return _kept(model, ("warp", tuple(shape), row.shape[1]), warp)(moving, row)
 
