@@ -40,6 +40,9 @@ class AffineConvNet(keras.layers.Layer):
         voxels: rotation, logarithm of the scaling and shearing are multiplied by half the diagonal
         of the fixed image, the distance that they move its corners, see :meth:`matrix`.
 
+    Raises:
+        ValueError: on another dimension, or a number that is not positive.
+
     Example:
 
     >>> import numpy as np
@@ -59,10 +62,10 @@ class AffineConvNet(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if min(kernels, nodes, convolutions) < 1:
+        if ndim not in (2, 3) or min(kernels, nodes, convolutions) < 1:
             raise ValueError(
-                "kernels, nodes and convolutions must be positive. "
-                f"Received: kernels={kernels}, nodes={nodes}, convolutions={convolutions}"
+                "ndim must be 2 or 3; kernels, nodes and convolutions must be positive. Received: "
+                f"ndim={ndim}, kernels={kernels}, nodes={nodes}, convolutions={convolutions}"
             )
         self.ndim = ndim
         self.kernels = kernels

@@ -59,7 +59,11 @@ class DLIR(RegistrationModel):
 
     Output shape:
         ``{"parameters", "displacement", "moved"}``: all parameters of a pair in one row, in voxels;
-        the displacement ``(batch, *spatial, ndim)`` in voxels, and the moved image.
+        the displacement ``(batch, *spatial, ndim)`` in voxels, and the moved image. If ``joint``,
+        also ``moved_1``, ..., the moved image after each stage but the last.
+
+    ``register`` takes two options: ``stages``, how many of them run, and ``memory_gib``, a budget
+    within which the ConvNets keep by taking large volumes in overlapping tiles.
 
     Raises:
         ValueError: on an unknown kind or option.
@@ -113,7 +117,7 @@ class DLIR(RegistrationModel):
         name = f"stage_{index + 1}"
         if kind == "affine":
             return AffineConvNet(self.ndim, **options, name=name)
-        if kind == "deformable":
+        if kind == "deformable" and "spacing" in options:
             network = DeformableConvNet(**options, name=name)
             if network.ndim == self.ndim:
                 return network
@@ -151,14 +155,10 @@ class DLIR(RegistrationModel):
         self, parameters: Any, shape: Sequence[int], moving_shape: Sequence[int] | None = None
     ) -> Any:
         """The displacement of a row of parameters, of as many stages as it is long."""
-        transform, begin = None, 0
-        for index, network in enumerate(self.networks):
-            if begin == parameters.shape[1]:
-                break
-            end = begin + self._length(index, shape)
-            own = self._unpack(index, parameters[:, begin:end], shape)
-            transform = self._accumulated(transform, network, own, shape, moving_shape or shape)
-            begin = end
+        transform = None
+        own = self.stage_parameters(parameters, shape)
+        for network, part in zip(self.networks, own, strict=False):
+            transform = self._accumulated(transform, network, part, shape, moving_shape or shape)
         return transform.displacement
 
     def stage_parameters(self, parameters: Any, shape: Sequence[int]) -> list[Any]:
@@ -180,7 +180,7 @@ class DLIR(RegistrationModel):
             "displacement": transforms[-1].displacement,
             "moved": ops.resample(moving, transforms[-1].displacement),
         }
-        if self.joint and training:
+        if self.joint:
             for k, transform in enumerate(transforms[:-1]):
                 outputs[f"moved_{k + 1}"] = ops.resample(moving, transform.displacement)
         return outputs
@@ -203,7 +203,7 @@ class DLIR(RegistrationModel):
         own = self.stage_parameters(y_pred["parameters"], shape)
         learning = range(self.active) if self.joint else (self.active - 1,)
         for index in learning:
-            if f"moved_{index + 1}" in y_pred:
+            if index < self.active - 1:
                 loss -= keras_ops.mean(losses.ncc(x["fixed"], y_pred[f"moved_{index + 1}"], mask))
             network = self.networks[index]
             if isinstance(network, DeformableConvNet) and self.bending_weight:
@@ -255,9 +255,9 @@ class DLIR(RegistrationModel):
             both = ops.compose_linear(before.matrix, matrix)
             return Transform(both, ops.linear_displacement(both, shape))
         # A(x + d) + b - x = (A x + b - x) + A d, also where x + d is outside the image.
-        flat = keras_ops.reshape(displacement, (-1, int(np.prod(shape)), self.ndim))
-        turned = keras_ops.matmul(flat, keras_ops.swapaxes(before.matrix[..., : self.ndim], 1, 2))
-        turned = keras_ops.reshape(turned, (-1, *shape, self.ndim))
+        axes = (1,) * self.ndim
+        columns = keras_ops.reshape(before.matrix, (-1, *axes, self.ndim, self.ndim + 1))
+        turned = sum(columns[..., a] * displacement[..., a, None] for a in range(self.ndim))
         return Transform(None, before.displacement + turned)
 
     def _length(self, index: int, shape: Sequence[int]) -> int:
@@ -276,12 +276,14 @@ class DLIR(RegistrationModel):
         if options.get("stages") is not None:
             self._check_stages(options["stages"])
         memory = options.get("memory_gib")
-        if memory is not None and not (isinstance(memory, (int, float)) and memory > 0):
+        number = isinstance(memory, (int, float, np.number)) and not isinstance(memory, bool)
+        if memory is not None and not (number and memory > 0):
             raise InputError(f"memory_gib must be positive. Received: memory_gib={memory}")
 
     def _check_stages(self, count: Any) -> None:
         known = len(self.networks)
-        if isinstance(count, bool) or count not in range(1, known + 1):
+        number = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
+        if not number or not 1 <= count <= known:
             raise InputError(f"stages must be 1 to {known}. Received: stages={count}")
 
     def check_size(self, size: Sequence[int]) -> None:
@@ -299,8 +301,8 @@ class DLIR(RegistrationModel):
         stages: int | None = None,
         memory_gib: float | None = None,
     ) -> tuple:
-        count = stages or len(self.networks)
-        tile = tiles.tile_size(self, fixed.shape, memory_gib)
+        count = stages or self.active
+        tile = tiles.tile_size(self, fixed.shape, moving.shape, memory_gib)
         if tile is None:
             return super().answer(fixed, moving, fixed_unit, moving_unit, stages=count)
         parameters = tiles.parameters(self, fixed_unit, moving_unit, count, tile)
