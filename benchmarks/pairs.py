@@ -25,6 +25,7 @@ class Pair:
         start: translation in voxels, fixed to moving, or ``None``.
         patient: whose images they are.
         unit: that of the spacing: ``"mm"``, or ``"px"`` where the source lost it.
+        truth: the true displacement ``(*spatial, ndim)`` in voxels, or ``None``.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Pair:
     start: tuple[float, ...] | None = None
     patient: str = ""
     unit: str = "mm"
+    truth: np.ndarray | None = None
 
 
 def file(name: str) -> Path | None:
@@ -84,10 +86,15 @@ def cine(
             )
     if not pairs:
         raise InputError(f"No slice shows the label twice. Received: {data}, label {label}")
-    if limit is not None and limit < len(pairs):
-        chosen = np.sort(np.random.default_rng(seed).choice(len(pairs), limit, replace=False))
-        pairs = [pairs[i] for i in chosen]
-    return pairs
+    return drawn(pairs, seed, limit)
+
+
+def drawn(items: list, seed: int, limit: int | None) -> list:
+    """As many as the limit allows, drawn at random, in their order."""
+    if limit is None or limit >= len(items):
+        return items
+    chosen = np.sort(np.random.default_rng(seed).choice(len(items), limit, replace=False))
+    return [items[i] for i in chosen]
 
 
 def chest(data: str, seed: int = 0) -> list[Pair]:

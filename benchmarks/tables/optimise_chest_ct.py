@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,14 +104,19 @@ def _landmarks(pair: Pair, fields: dict[str, np.ndarray], path: Path) -> None:
         picture = np.where(board, pair.fixed[:, middle], moved[:, middle])
         axes[0, column].imshow(picture[::-1], cmap="gray", aspect=aspect)
         axes[0, column].set_title(name, fontsize=8)
-        error = metrics.target_registration_error(
-            pair.fixed_points, pair.moving_points, fields[name], pair.spacing
-        )
-        axis = axes[1, column]
-        axis.set_axis_on()
-        axis.bar(np.arange(len(error)), np.sort(error)[::-1], color="tab:blue")
-        axis.set_title(f"mean {error.mean():.2f} mm", fontsize=8)
-        axis.set_ylim(0, 15)
-        axis.tick_params(labelsize=6)
+        landmark_bars(axes[1, column], pair, fields[name])
     axes[1, 0].set_ylabel("landmark error (mm)", fontsize=7)
     figure.savefig(path, dpi=130)
+
+
+def landmark_bars(axis: Any, pair: Pair, displacement: np.ndarray) -> None:
+    """Draws the errors of all landmarks in millimetres, largest first."""
+    error = metrics.target_registration_error(
+        pair.fixed_points, pair.moving_points, displacement, pair.spacing
+    )
+    axis.set_axis_on()
+    axis.bar(np.arange(len(error)), np.sort(error)[::-1], color="tab:blue")
+    axis.set_title(f"mean {error.mean():.2f} mm", fontsize=8)
+    axis.set_ylim(0, 15)
+    axis.set_yticks(range(0, 16, 5))
+    axis.tick_params(labelsize=6)
