@@ -29,6 +29,7 @@ def train(
     voxel_size: Sequence[float] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
+    intensity_range: Sequence[float] | None = None,
 ) -> Preset:
     """Trains the stages, each with those before it frozen, and writes the preset.
 
@@ -41,7 +42,7 @@ def train(
         pairs: where batches come from, as :class:`tfreg.data.PairSampler`.
         held_out: the batch on which the loss is taken after every 100 iterations.
         about: what the preset says of itself.
-        voxel_size: of :class:`DLIR`.
+        voxel_size, intensity_range: of :class:`DLIR`.
         callbacks, verbose: as in :func:`zoo.recipes.train`.
     """
     keras.utils.set_random_seed(settings["seed"])
@@ -53,6 +54,7 @@ def train(
         bending_weight=settings["bending_weight"],
         joint=settings["joint"],
         voxel_size=voxel_size,
+        intensity_range=intensity_range,
         name=name.replace("-", "_"),
     )
     model.build()

@@ -15,6 +15,7 @@ STAGES = (
     {"kind": "affine"},
     {"kind": "deformable", "spacing": (2, 16, 16)},
     {"kind": "deformable", "spacing": (1, 8, 8)},
+    {"kind": "deformable", "spacing": (1, 4, 4)},
 )
 _DATA = {
     "acdc": "ACDC (Bernard et al., IEEE TMI 37(11), 2018)",
@@ -51,7 +52,7 @@ def train(
     )
     about = stages.about(
         name,
-        "DLIR (affine, 16 px, 8 px) between the ends of diastole and systole, whole stacks of "
+        "DLIR (affine, 16 px, 8 px, 4 px) between end diastole and end systole, whole stacks of "
         "cardiac cine MRI",
         f"{_DATA[data]}: {len(training.names)} patients",
         _LICENCES[data],
@@ -72,7 +73,7 @@ def sampler(hearts: stacks.Hearts, batch: int, seed: int, flips: bool = False) -
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of ``tfreg train dlir-cine``."""
-    stages.add_arguments(parser, iterations=600, batch=4, sources=tuple(_DATA))
+    stages.add_arguments(parser, iterations=700, batch=4, sources=tuple(_DATA))
 
 
 def run(options: argparse.Namespace) -> None:
