@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 
 from benchmarks.pairs import Pair, chest, drawn
-from tfreg.data import hippocampus, stacks
+from tfreg.data import breathing, hippocampus, stacks
 
+MADE = 5
 LABELS_OF_HEARTS = {"dice": 2, "dice LV": 3, "dice RV": 1}
 LABELS_OF_HIPPOCAMPI = {"dice": (1, 2), "dice anterior": 1, "dice posterior": 2}
 
@@ -68,11 +69,26 @@ def hippocampi(split: str, data: str, seed: int = 0, limit: int | None = None) -
 
 
 def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
-    """Pairs of chest CT: breathed in and out.
+    """Pairs of chest CT that differ by a breath, in HU from -1000 to 400.
 
     Args:
-        data: ``"ct"``, the lung pair; ``"phantom"``; or ``"dirlab"``.
-        seed: seed of the phantoms.
-        limit: how many pairs at most.
+        data: ``"ct"``, the lung pair; ``"phantom"``, thoraxes of code, or ``"deformed"``, one real
+            CT, both with the true displacement.
+        seed: of what is made.
+        limit: how many pairs at most; of what is made ``None`` is 5.
     """
-    return chest(data, seed)[:limit]
+    if data == "ct":
+        return chest("ct")[:limit]
+    source = "ct" if data == "deformed" else data
+    made = (breathing.make("test", 1000 * seed + k, source) for k in range(limit or MADE))
+    extent = breathing.HIGHEST - breathing.LOWEST
+    return [
+        Pair(
+            one.name,
+            *(extent * image + breathing.LOWEST for image in (one.fixed, one.moving)),
+            one.spacing,
+            fixed_mask=one.fixed_mask,
+            truth=one.displacement,
+        )
+        for one in made
+    ]

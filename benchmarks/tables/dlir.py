@@ -22,7 +22,10 @@ SURFACES = (
     "`hd95` (95th percentile of the distances from one surface to the other, the larger of both "
     "directions) and `msd` (their mean, of both directions)"
 )
-WARPS = "Every method hands over a displacement, one evaluator warps the labels (linear, threshold 1/2)."
+WARPS = (
+    "Every method hands over a displacement, and one evaluator warps the labels (linear, threshold "
+    "1/2)."
+)
 SECONDS = (
     "`seconds`: one pair at a time, warm, on all cores; `compile`: once per size of image, not in "
     "`seconds`."
@@ -137,8 +140,9 @@ def run(
         found = measurement.run(method)
         if found:
             fields[method] = found
-    metric = next(iter(table.columns))
-    if len({row.method for row in table.rows if row.metric == metric}) > 1:
+    measured = [(row.metric, row.method) for row in table.rows]
+    metric = next((m for m in table.columns if any(m == known for known, _ in measured)), "")
+    if len({method for known, method in measured if known == metric}) > 1:
         table.figures["pareto.png"] = lambda path: pareto(table, metric, path)
     return fields
 

@@ -42,7 +42,8 @@ COLUMNS = {
 }
 _ABOUT = {
     "ct": "lung CT, baseline and follow-up",
-    "phantom": "breathing phantom thoraxes, true displacements",
+    "phantom": "phantom thoraxes that breathe, true displacements",
+    "deformed": "a real chest CT made to breathe, true displacements",
     "dirlab": "DIR-Lab 4DCT, extreme phases",
 }
 _MEASURES = {
@@ -55,7 +56,7 @@ _MEASURES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of this table."""
-    dlir.add_arguments(parser, ("ct", "phantom", "dirlab"), "the lung pair")
+    dlir.add_arguments(parser, tuple(_ABOUT), "the lung pair")
 
 
 def run(options: argparse.Namespace) -> Table:

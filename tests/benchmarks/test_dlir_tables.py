@@ -14,7 +14,8 @@ from benchmarks.judge import judge
 from benchmarks.methods import networks
 from benchmarks.methods.elastix import Settings
 from benchmarks.tables import dlir_chest_ct, dlir_cine, dlir_cost, dlir_hippocampus
-from tfreg.data import stacks
+from tfreg.data import breathing, stacks
+from tfreg.errors import InputError
 from zoo.dlir.model import DLIR
 
 
@@ -66,7 +67,7 @@ def test_hearts_on_phantoms(tmp_path, monkeypatch, presets):
     monkeypatch.setattr(stacks, "hearts", functools.partial(stacks.hearts, depth=14, size=48))
     presets("dlir-cine", 2)
     words = ["--data", "phantom", "--pairs", "2", "--methods"]
-    methods = ["none", "dlir affine", "dlir + stage 2", "dlir + refine", "tfreg fast"]
+    methods = ["none", "dlir affine", "dlir + stage 2", "dlir + refine"]
     content, cells = run(tmp_path, "dlir-cine", *words, ",".join(methods))
     assert [m for m, metric in cells if metric == "dice"] == methods
     assert cells["dlir + stage 2", "dice"]["mean"] == cells["none", "dice"]["mean"]
@@ -160,13 +161,15 @@ def test_labels_outside_the_mask_do_not_count():
     assert judge(everywhere, 0 * up, {"dice": (1, 2)})["dice"][0] != 1
 
 
-def test_chest_on_phantoms(tmp_path, presets):
+def test_chest_on_phantoms(tmp_path, monkeypatch, presets):
+    small = functools.partial(breathing.make, shape=(28, 36, 36), spacing=(10, 9, 9))
+    monkeypatch.setattr(breathing, "make", small)
     presets("dlir-chest-ct", 3)
     words = ["--data", "phantom", "--pairs", "1", "--methods"]
     _, cells = run(tmp_path, "dlir-chest-ct", *words, "none,dlir affine,tfreg fast")
     for metric in ("error", "error p95", "error voxels", "error p95 voxels", "folding"):
         assert cells["none", metric]["n"] == 1
-    assert cells["tfreg fast", "error"]["mean"] < 0.6 * cells["none", "error"]["mean"]
+    assert cells["tfreg fast", "error"]["mean"] < 0.8 * cells["none", "error"]["mean"]
     for name in ("pareto.png", "coronal.png"):
         assert (tmp_path / name).stat().st_size > 5000
 
@@ -211,9 +214,10 @@ def test_cost_of_one_row_from_the_command_line(tmp_path):
 
 def test_cost_of_the_others():
     small = {"shape": (16, 24, 16), "seed": 0}
-    for refine, memory in ((0, 0.2), (2, None)):
-        found = dlir_cost._inference(refine=refine, memory=memory, **small)
-        assert min(found["seconds"]) > 0 and found["peak"][0] > 0.1
+    found = dlir_cost._inference(refine=0, memory=0.2, **small)
+    assert min(found["seconds"]) > 0 and found["peak"][0] > 0.1
+    with pytest.raises(InputError, match="GiB"):
+        dlir_cost._inference(refine=0, memory=1e-4, **small)
     assert len(dlir_cost._training(16, 0, 2)["seconds"]) == 3
 
 
