@@ -62,7 +62,8 @@ def train(
     counts = (len(stages),) if settings["joint"] else range(1, len(stages) + 1)
     for count in counts:
         model.use_stages(count)
-        inherit(model, count - 1)
+        if not settings["joint"]:
+            inherit(model, count - 1)
         own = {**settings, "stage": count}
         place = Path(folder) / f"stage-{count}"
         recipes.minimise(
