@@ -6,6 +6,7 @@ import numpy as np
 
 from benchmarks.pairs import Pair, chest, drawn
 from tfreg.data import breathing, hippocampus, stacks
+from zoo.dlir.train_chest_ct import SHAPE, SPACING
 
 MADE = 5
 LABELS_OF_HEARTS = {"dice": 2, "dice LV": 3, "dice RV": 1}
@@ -80,7 +81,10 @@ def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
     if data == "ct":
         return chest("ct")[:limit]
     source = "ct" if data == "deformed" else data
-    made = (breathing.make("test", 1000 * seed + k, source) for k in range(limit or MADE))
+    made = (
+        breathing.make("test", 1000 * seed + number, source, SHAPE, SPACING)
+        for number in range(limit or MADE)
+    )
     extent = breathing.HIGHEST - breathing.LOWEST
     return [
         Pair(

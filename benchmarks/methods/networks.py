@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import zoo
+from benchmarks.methods.regrid import Grid
 from benchmarks.pairs import Pair
 from tfreg.registration import Registration, register
 from tfreg.registration.pyramid import refinement
@@ -47,7 +48,9 @@ class Network:
         self.options = {} if stages is None else {"stages": stages}
         model = zoo.load(preset)
         self._weights = model.get_weights()
-        self._kind = json.dumps(zoo.describe(preset).architecture, sort_keys=True)
+        about = zoo.describe(preset)
+        self._kind = json.dumps(about.architecture, sort_keys=True)
+        self._spacing = about.preprocessing.get("spacing")
         _models.setdefault(self._kind, model)
 
     def __call__(self, fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, float]:
@@ -68,21 +71,32 @@ class Network:
         return self._timed(once, (fixed.shape, moving.shape))
 
     def pair(self, pair: Pair) -> tuple[np.ndarray, float]:
-        """As a call, from the start of a pair; a named refinement looks at its mask alone."""
-        if pair.start is None and pair.fixed_mask is None:
-            return self(pair.fixed, pair.moving)
+        """As a call, from the start of a pair; a named refinement looks at its mask alone.
+
+        The network sees voxels of the size that it was trained on.
+        """
         shape, by_pyramid = pair.fixed.shape, isinstance(self.refine, str)
+        grid = self._grid(pair)
+        if pair.start is None and pair.fixed_mask is None and grid is None:
+            return self(pair.fixed, pair.moving)
         # Whole voxels, so that nothing is interpolated twice; the network finds the rest.
         shift = np.rint(np.zeros(len(shape)) if pair.start is None else pair.start).astype(int)
 
         def once(model: Any) -> tuple[np.ndarray, float]:
-            moving = pair.moving
-            if pair.start is not None:
-                sizes = zip(shape, shift, moving.shape, strict=True)
-                moving = moving[np.ix_(*(np.clip(np.arange(n) + s, 0, m - 1) for n, s, m in sizes))]
-            refine = 0 if by_pyramid else self.refine
-            answer = model.register(pair.fixed, moving, refine=refine, **self.options)
-            displacement = answer.displacement + shift.astype("float32")
+            images = pair.fixed, pair.moving
+            if pair.start is not None or grid is not None:
+                sizes = zip(shape, shift, pair.moving.shape, strict=True)
+                index = np.ix_(*(np.clip(np.arange(n) + s, 0, m - 1) for n, s, m in sizes))
+                images = pair.fixed, pair.moving[index]
+            if grid is not None:
+                images = tuple(grid.image(image) for image in images)
+            answer = model.register(
+                *images, refine=0 if by_pyramid else self.refine, **self.options
+            )
+            displacement = answer.displacement
+            if grid is not None:
+                displacement = grid.displacement(displacement)
+            displacement = displacement + shift.astype("float32")
             if not by_pyramid:
                 return displacement, 0.0
             better = register(
@@ -95,6 +109,14 @@ class Network:
             return better.displacement, better.compile_seconds
 
         return self._timed(once, (shape, pair.moving.shape))
+
+    def _grid(self, pair: Pair) -> Grid | None:
+        """The grid of the network, where its voxels are of another size by a tenth or more."""
+        if self._spacing is None or pair.unit != "mm":
+            return None
+        ratio = np.array(self._spacing, float) / np.array(pair.spacing)
+        same = np.abs(np.log(ratio)).max() < np.log(1.1)
+        return None if same else Grid(pair.fixed.shape, pair.spacing, self._spacing)
 
     def _timed(self, once: Callable, shapes: tuple) -> tuple[Any, float]:
         """What ``once(model)`` answers, warm, and its seconds without those of compiling."""

@@ -16,9 +16,10 @@ from benchmarks.tables import dlir
 from benchmarks.tables import optimise_chest_ct as without
 from benchmarks.tables.optimise import TOOLS, Measurement
 from tfreg.viz import new_figure
+from zoo.dlir.train_chest_ct import STAGES
 
 PRESET = "dlir-chest-ct"
-ROWS = dlir.stages(3)
+ROWS = dlir.stages(len(STAGES) - 1)
 LAST = list(ROWS)[-2]  # all stages, without refinement: what the paper's numbers are of
 ELASTIX = {
     f"elastix {spacing} mm x{iterations}": Settings(
@@ -78,7 +79,8 @@ def run(options: argparse.Namespace) -> Table:
             f"{'x'.join(map(str, pairs[0].fixed.shape))} voxels of "
             f"{' x '.join(f'{s:.4g}' for s in pairs[0].spacing)} mm"
             + (f"; every method{' and'.join(given)}" if given else "")
-            + " (`none` is the start); the networks alone take no mask. All but `none` register "
+            + " (`none` is the start). The network alone takes no mask, and sees voxels of the "
+            "size that it was trained on, which its time includes. All but `none` register "
             f"affinely first. {'; '.join(measures)}; `folding`: share of the voxels of the lung "
             f"where the map folds. {dlir.SECONDS}"
         ),

@@ -8,9 +8,10 @@ from benchmarks.methods.elastix import Settings
 from benchmarks.tables import dlir
 from benchmarks.tables.optimise import TOOLS, Measurement
 from tfreg.data import cine
+from zoo.dlir.train_cine import STAGES
 
 PRESET = "dlir-cine"
-ROWS = dlir.stages(2)
+ROWS = dlir.stages(len(STAGES) - 1)
 _GRIDS = ((16, 500), (8, 500), (8, 2000), (4, 500))  # in pixels, and iterations
 METHODS = (
     *("none", *(f"elastix {grid} px x{iterations}" for grid, iterations in _GRIDS)),

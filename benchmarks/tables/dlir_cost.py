@@ -11,11 +11,8 @@ from benchmarks.methods.alone import alone, peak, resident
 from benchmarks.tables import dlir
 from benchmarks.tables.optimise import THREADS
 from tfreg.errors import InputError
+from zoo.dlir.train_chest_ct import STAGES
 
-STAGES = (
-    {"kind": "affine"},
-    *({"kind": "deformable", "spacing": (size,) * 3} for size in (16, 8, 4)),
-)
 ROWS = dlir.stages(len(STAGES) - 1)
 _INFERENCE = {"inference": (0, False), "inference in tiles": (0, True)}
 _REFINED = {"inference + refine": (dlir.REFINE, False)}

@@ -8,10 +8,11 @@ from benchmarks.methods.elastix import Settings
 from benchmarks.tables import dlir
 from benchmarks.tables.optimise import TOOLS, Measurement
 from tfreg.data import hippocampus
+from zoo.dlir.train_hippocampus import STAGES
 
 PRESET = "dlir-hippocampus"
 PAIRS = 40
-ROWS = dlir.stages(2)
+ROWS = dlir.stages(len(STAGES) - 1)
 ELASTIX = {
     f"elastix {spacing} mm x500": Settings(500, spacing, levels=3, samples=4096, affine=True)
     for spacing in (8, 4)

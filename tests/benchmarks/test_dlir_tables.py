@@ -13,8 +13,9 @@ from benchmarks.harness import Row, Table
 from benchmarks.judge import judge
 from benchmarks.methods import networks
 from benchmarks.methods.elastix import Settings
+from benchmarks.methods.regrid import Grid
 from benchmarks.tables import dlir_chest_ct, dlir_cine, dlir_cost, dlir_hippocampus
-from tfreg.data import breathing, stacks
+from tfreg.data import stacks
 from tfreg.errors import InputError
 from zoo.dlir.model import DLIR
 
@@ -26,7 +27,7 @@ def presets(monkeypatch):
         monkeypatch.setattr(networks, name, {})
     monkeypatch.setattr(networks, "_warm", set())
 
-    def put(name, deformable, shift=(0.0, 0.0, 0.0)):
+    def put(name, deformable, shift=(0.0, 0.0, 0.0), spacing=None):
         small = {"kernels": 2}
         stages = [{"kind": "affine", "nodes": 3, "convolutions": 2, **small}]
         stages += [{"kind": "deformable", "spacing": (4, 8, 8), **small}] * deformable
@@ -46,6 +47,7 @@ def presets(monkeypatch):
             architecture={"class": "DLIR", "config": {"name": name}},
             training={"curve": curve},
             provenance={"data": "nothing"},
+            preprocessing={"spacing": spacing},
         )
         monkeypatch.setattr(zoo, "list_presets", lambda: [name])
         monkeypatch.setattr(zoo, "describe", lambda _: preset)
@@ -125,7 +127,7 @@ def test_a_network_starts_where_the_pair_says(presets, centred, refine):
     presets("dlir-chest-ct", 1, shift=(0.0, 1.0, 0.0))
     network = networks.Network("dlir-chest-ct", refine, 1)
     displacement, seconds = network.pair(centred)
-    assert displacement.shape == (16, 20, 24, 3) and 0 < seconds < 20
+    assert displacement.shape == (16, 20, 24, 3) and seconds > 0
     if refine:
         found = judge(centred, displacement, {})
         assert np.mean(found["tre"]) < 0.3 and found["error"][0] < 0.5
@@ -133,6 +135,30 @@ def test_a_network_starts_where_the_pair_says(presets, centred, refine):
         np.testing.assert_allclose(
             displacement, np.broadcast_to((3, 1, 0), displacement.shape), atol=1e-5
         )
+
+
+def test_a_network_sees_voxels_of_its_own_size(presets, centred):
+    presets("dlir-chest-ct", 1, shift=(1.0, 1.0, -0.5), spacing=[2.0, 2.0, 1.05])
+    displacement, _ = networks.Network("dlir-chest-ct", 0, 1).pair(centred)
+    expected = np.broadcast_to((4, 2, -0.525), displacement.shape)  # in voxels of 2, 1 and 1
+    np.testing.assert_allclose(displacement, expected, atol=1e-5)
+    presets("dlir-chest-ct", 1, shift=(1.0, 1.0, -0.5), spacing=[2.05, 1.0, 0.95])
+    displacement, _ = networks.Network("dlir-chest-ct", 0, 1).pair(centred)  # about the same
+    np.testing.assert_allclose(displacement, np.broadcast_to((4, 1, -0.5), displacement.shape))
+
+
+def test_another_grid_shows_the_same_place():
+    z, y = np.mgrid[:20, :31].astype(float)
+    grid = Grid((20, 31), (3.0, 1.2), (2.5, 2.5))
+    shown = grid.image(z + 100 * y)
+    assert shown.shape == (24, 15)
+    back = Grid(shown.shape, (2.5, 2.5), (3.0, 1.2)).image(shown)[:, :31]
+    inside = (slice(2, -2), slice(4, -4))
+    centre = (np.array(shown.shape) - 1) / 2
+    k = np.arange(shown.shape[0]) - centre[0], np.arange(shown.shape[1]) - centre[1]
+    expected = (9.5 + k[0] * 2.5 / 3)[:, None] + 100 * (15 + k[1] * 2.5 / 1.2)
+    np.testing.assert_allclose(shown[inside], expected[inside], atol=6)
+    assert back.shape[0] == 20
 
 
 def test_errors_are_those_within_the_mask(centred):
@@ -162,8 +188,8 @@ def test_labels_outside_the_mask_do_not_count():
 
 
 def test_chest_on_phantoms(tmp_path, monkeypatch, presets):
-    small = functools.partial(breathing.make, shape=(28, 36, 36), spacing=(10, 9, 9))
-    monkeypatch.setattr(breathing, "make", small)
+    monkeypatch.setattr(volumes, "SHAPE", (28, 36, 36))
+    monkeypatch.setattr(volumes, "SPACING", (10.0, 9.0, 9.0))
     presets("dlir-chest-ct", 3)
     words = ["--data", "phantom", "--pairs", "1", "--methods"]
     _, cells = run(tmp_path, "dlir-chest-ct", *words, "none,dlir affine,tfreg fast")
