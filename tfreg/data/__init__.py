@@ -3,12 +3,14 @@
 from tfreg.data import (
     acdc,
     bodies,
+    breathing,
     cine,
     hippocampus,
     mnist,
     phantoms,
     stacks,
     sunnybrook,
+    thorax,
     ventricles,
 )
 from tfreg.data.pairs import PairSampler
@@ -19,11 +21,13 @@ __all__ = [
     "PatchSampler",
     "acdc",
     "bodies",
+    "breathing",
     "cine",
     "hippocampus",
     "mnist",
     "phantoms",
     "stacks",
     "sunnybrook",
+    "thorax",
     "ventricles",
 ]
