@@ -57,9 +57,9 @@ def tile_size(
         edge for edge in range(unit, longest + unit, unit) if needed(edge) <= memory_gib * 2**30
     ]
     if not fitting:
-        least = math.ceil(1000 * needed(unit) / 2**30) / 1000
+        least = 1.005 * needed(unit) / 2**30  # so that what is printed is never too little
         raise InputError(
-            f"Images of {tuple(sizes[0])} voxels need at least {least:g} GiB. "
+            f"Images of {tuple(sizes[0])} voxels need at least {least:.3g} GiB. "
             f"Received: memory_gib={memory_gib}"
         )
     return None if fitting[-1] >= longest else fitting[-1]
