@@ -1,11 +1,21 @@
-"""Data sets, phantoms with known displacements, and pipelines of image pairs."""
+"""Data sets, phantoms with known displacements, and pipelines of image pairs.
+
+Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives slices of either,
+``stacks`` whole volumes. Brain: ``hippocampus``. Chest: ``dirlab``, ``copdgene`` and ``lung_pair``
+read pairs with landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``.
+Drawn by code: ``phantoms`` (digits), ``bodies`` (hearts and lungs), ``ventricles`` (hearts in 3-D)
+and ``thorax``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes.
+"""
 
 from tfreg.data import (
     acdc,
     bodies,
     breathing,
     cine,
+    copdgene,
+    dirlab,
     hippocampus,
+    lung_pair,
     mnist,
     phantoms,
     stacks,
@@ -23,7 +33,10 @@ __all__ = [
     "bodies",
     "breathing",
     "cine",
+    "copdgene",
+    "dirlab",
     "hippocampus",
+    "lung_pair",
     "mnist",
     "phantoms",
     "stacks",
