@@ -65,7 +65,7 @@ def sampler(images: np.ndarray, batch: int, seed: int) -> PairSampler:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of ``tfreg train dlir-hippocampus``."""
-    stages.add_arguments(parser, iterations=500, batch=8, sources=tuple(_DATA))
+    stages.add_arguments(parser, iterations=1000, batch=8, sources=tuple(_DATA))
 
 
 def run(options: argparse.Namespace) -> None:
