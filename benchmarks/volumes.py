@@ -1,11 +1,13 @@
 """Pairs of volumes for the tables of DLIR, real where ``TFREG_DATA`` holds them."""
 
 import itertools
+import os
+from pathlib import Path
 
 import numpy as np
 
-from benchmarks.pairs import Pair, chest, drawn
-from tfreg.data import breathing, hippocampus, stacks
+from benchmarks.pairs import Pair, chest, drawn, of_lungs
+from tfreg.data import breathing, dirlab, hippocampus, stacks
 from zoo.dlir.train_chest_ct import SHAPE, SPACING
 
 MADE = 5
@@ -73,13 +75,18 @@ def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
     """Pairs of chest CT that differ by a breath, in HU from -1000 to 400.
 
     Args:
-        data: ``"ct"``, the lung pair; ``"phantom"``, thoraxes of code, or ``"deformed"``, one real
-            CT, both with the true displacement.
+        data: ``"ct"``, the lung pair; ``"dirlab"``, the cases of DIR-Lab in the folder ``dirlab``
+            of the folder that ``TFREG_DATA`` names; with the true displacement ``"phantom"``,
+            thoraxes of code, or ``"deformed"``, one real CT.
         seed: of what is made.
         limit: how many pairs at most; of what is made ``None`` is 5.
     """
     if data == "ct":
-        return chest("ct")[:limit]
+        return chest("ct")
+    if data == "dirlab":
+        folder = Path(os.environ.get("TFREG_DATA", ".")) / "dirlab"
+        cases = list(dirlab.CASES)[:limit]
+        return [of_lungs(dirlab.load(folder, case), f"case {case}") for case in cases]
     source = "ct" if data == "deformed" else data
     made = (
         breathing.make("test", 1000 * seed + number, source, SHAPE, SPACING)

@@ -41,7 +41,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        with _silent_stderr():
+        with silent_stderr():
             image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise InputError(f"{path} is not an image that can be read.") from error
@@ -55,8 +55,11 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """The image libraries print to the process' stderr what they then raise."""
+def silent_stderr() -> Iterator[None]:
+    """Within it the process prints nothing to stderr.
+
+    For libraries that print there what they then raise, or what nobody asked for.
+    """
     sys.stderr.flush()
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

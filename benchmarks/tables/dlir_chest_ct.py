@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks import evaluate, papers, volumes
-from benchmarks import pairs as data_sets
 from benchmarks.harness import Table
 from benchmarks.methods.elastix import Settings
 from benchmarks.pairs import Pair
 from benchmarks.tables import dlir
 from benchmarks.tables import optimise_chest_ct as without
 from benchmarks.tables.optimise import TOOLS, Measurement
+from tfreg.data import lung_pair
 from tfreg.viz import new_figure
 from zoo.dlir.train_chest_ct import STAGES
 
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> Table:
     dlir.check(options)
     data = options.data
     if data == "auto":
-        data = "ct" if data_sets.file("ct_lung_pair.npz") else "phantom"
+        data = "ct" if lung_pair.available() else "phantom"
     pairs = volumes.chests(data, options.seed, options.pairs)
     measures = [text for metric, text in _MEASURES.items() if _has(pairs[0], metric)]
     masked = " gets the mask of the fixed lung" * (pairs[0].fixed_mask is not None)

@@ -13,6 +13,7 @@ from benchmarks.methods.elastix import Settings
 from benchmarks.pairs import Pair
 from benchmarks.tables.optimise import THREADS, TOOL_SETTINGS, TOOLS, Measurement, pareto
 from tfreg import metrics
+from tfreg.data import lung_pair
 from tfreg.viz import new_figure
 
 ELASTIX = {
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> Table:
     methods = choose(options.methods, METHODS)
     data = options.data
     if data == "auto":
-        data = "ct" if data_sets.file("ct_lung_pair.npz") else "phantom"
+        data = "ct" if lung_pair.available() else "phantom"
     pairs = data_sets.chest(data, options.seed)
     about = "lung CT, baseline and follow-up" if data == "ct" else "phantom lungs"
     landmarks = len(pairs[0].fixed_points)

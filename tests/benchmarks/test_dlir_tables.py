@@ -15,7 +15,8 @@ from benchmarks.methods import networks
 from benchmarks.methods.elastix import Settings
 from benchmarks.methods.regrid import Grid
 from benchmarks.tables import dlir_chest_ct, dlir_cine, dlir_cost, dlir_hippocampus
-from tfreg.data import stacks
+from tfreg.data import dirlab, stacks
+from tfreg.data.volume_pair import VolumePair
 from tfreg.errors import InputError
 from zoo.dlir.model import DLIR
 
@@ -274,3 +275,31 @@ def test_pairs_of_hippocampi_are_of_two_volumes_and_seeded():
     names = [[pair.name for pair in found] for found in (one, same, other)]
     assert names[0] == names[1] != names[2] and len(set(names[0])) == 5
     assert all(len(set(name.split(" <- "))) == 2 for name in names[0])
+
+
+def test_cases_of_dirlab_are_read_in_order(tmp_path, monkeypatch):
+    def load(root, case):
+        image = np.full((4, 5, 6), -2000.0 + 3000 * case, "float32")
+        points = np.ones((3, 3))
+        mask = np.ones(image.shape, "uint8")
+        return VolumePair(str(root), image, image, (2.5, 1, 1), mask, mask, points, points)
+
+    monkeypatch.setenv("TFREG_DATA", str(tmp_path))
+    monkeypatch.setattr(dirlab, "load", load)
+    found = volumes.chests("dirlab", limit=2)
+    assert [pair.name for pair in found] == ["case 1", "case 2"]
+    assert found[0].fixed.max() == 400 and found[0].start is None
+    assert {pair.name for pair in volumes.chests("dirlab")} | {"all"} == set(papers.DLIR_DIRLAB)
+
+
+def test_dirlab_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFREG_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="Case1Pack"):
+        volumes.chests("dirlab")
+
+
+@pytest.mark.real_data
+def test_the_lung_pair_starts_at_the_centroids_of_its_masks():
+    (pair,) = volumes.chests("ct")
+    start = np.broadcast_to(pair.start, (*pair.fixed.shape, 3))
+    assert np.mean(judge(pair, start, {})["tre"]) == pytest.approx(5.02, abs=0.01)

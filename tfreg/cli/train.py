@@ -28,6 +28,9 @@ def run(options: argparse.Namespace) -> None:
     """Hands over to the recipe."""
     import importlib
 
+    from tfreg.cli.quiet import load_keras
+
+    load_keras()
     recipe = importlib.import_module(_RECIPES[options.recipe])
     parser = argparse.ArgumentParser(prog=f"tfreg train {options.recipe}")
     recipe.add_arguments(parser)

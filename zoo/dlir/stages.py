@@ -14,7 +14,7 @@ from zoo.dlir.deformable import DeformableConvNet
 from zoo.dlir.model import ACCUMULATIONS, DLIR, PAPER
 from zoo.presets import Preset
 
-# alpha of eq. (1). The paper has 0.05 of an energy whose units it does not give; ours is in cells of
+# alpha of eq. (1). The paper has 0.05, of an energy whose units are not known; ours is in cells of
 # the control grid, where validation pairs of hippocampi were better with less.
 BENDING_WEIGHT = 0.02
 LEARNING_RATE = 3e-3
