@@ -33,6 +33,12 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run dirnet-mnist
 	$(BIN)/python -m benchmarks run dirnet-mnist --pairs 500 --methods "none,dirnet,dirnet + refine" \
 		--out benchmarks/results/dirnet-mnist-500
+	$(BIN)/python -m benchmarks run dlir-cine
+	$(BIN)/python -m benchmarks run dlir-hippocampus
+	$(BIN)/python -m benchmarks run dlir-chest-ct
+	$(BIN)/python -m benchmarks run dlir-chest-ct --data phantom \
+		--out benchmarks/results/dlir-chest-ct-phantom
+	$(BIN)/python -m benchmarks run dlir-cost
 	$(BIN)/python -m benchmarks readme
 
 .venv/bin/python:

@@ -1,13 +1,12 @@
 """Image pairs of the tables, real where ``TFREG_DATA`` holds them, phantoms where it does not."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from tfreg.data import bodies
+from tfreg.data import bodies, lung_pair
 from tfreg.data import cine as data_of_cine
+from tfreg.data.volume_pair import VolumePair
 from tfreg.errors import InputError
 
 
@@ -25,6 +24,7 @@ class Pair:
         start: translation in voxels, fixed to moving, or ``None``.
         patient: whose images they are.
         unit: that of the spacing: ``"mm"``, or ``"px"`` where the source lost it.
+        truth: the true displacement ``(*spatial, ndim)`` in voxels, or ``None``.
     """
 
     name: str
@@ -39,13 +39,7 @@ class Pair:
     start: tuple[float, ...] | None = None
     patient: str = ""
     unit: str = "mm"
-
-
-def file(name: str) -> Path | None:
-    """A file in the folder of real data, or ``None`` where it is not there."""
-    folder = os.environ.get("TFREG_DATA")
-    path = Path(folder) / name if folder else None
-    return path if path is not None and path.is_file() else None
+    truth: np.ndarray | None = None
 
 
 def cine(
@@ -84,10 +78,15 @@ def cine(
             )
     if not pairs:
         raise InputError(f"No slice shows the label twice. Received: {data}, label {label}")
-    if limit is not None and limit < len(pairs):
-        chosen = np.sort(np.random.default_rng(seed).choice(len(pairs), limit, replace=False))
-        pairs = [pairs[i] for i in chosen]
-    return pairs
+    return drawn(pairs, seed, limit)
+
+
+def drawn(items: list, seed: int, limit: int | None) -> list:
+    """As many as the limit allows, drawn at random, in their order."""
+    if limit is None or limit >= len(items):
+        return items
+    chosen = np.sort(np.random.default_rng(seed).choice(len(items), limit, replace=False))
+    return [items[i] for i in chosen]
 
 
 def chest(data: str, seed: int = 0) -> list[Pair]:
@@ -108,33 +107,23 @@ def chest(data: str, seed: int = 0) -> list[Pair]:
                 fixed_mask=fixed_mask,
             )
         ]
-    path = file("ct_lung_pair.npz")
-    if path is None:
-        raise InputError(
-            "The lung pair was not found: set TFREG_DATA to a folder with ct_lung_pair.npz, or use "
-            "the phantom lungs, which need no files (--data phantom)."
-        )
-    with np.load(path, allow_pickle=False) as pack:
-        # -2048 is what the scanner did not reconstruct.
-        fixed, moving = (
-            np.clip(pack[k], -1000, 400).astype("float32") for k in ("fixed", "moving")
-        )
-        fixed_mask, moving_mask = pack["fixed_mask"], pack["moving_mask"]
-        spacing = pack["spacing_xyz"][::-1]
-        p, q = (
-            (pack[f"landmarks_{k}_xyz"] - pack[f"origin_{k}_xyz"])[:, ::-1] / spacing
-            for k in ("fixed", "moving")
-        )
-    centres = [np.argwhere(mask).mean(axis=0) for mask in (fixed_mask, moving_mask)]
-    return [
-        Pair(
-            "lung",
-            fixed,
-            moving,
-            tuple(map(float, spacing)),
-            fixed_points=p,
-            moving_points=q,
-            fixed_mask=fixed_mask,
-            start=tuple(map(float, centres[1] - centres[0])),  # the mask centroids, for all methods
-        )
-    ]
+    return [of_lungs(lung_pair.load(), "lung", centred=True)]
+
+
+def of_lungs(found: VolumePair, name: str, centred: bool = False) -> Pair:
+    """A pair of chest CTs, HU from -1000 to 400, within the mask of the fixed lung.
+
+    Args:
+        found: as it was read.
+        name: what to call it.
+        centred: whether methods start where the centroids of both masks coincide.
+    """
+    return Pair(
+        name,
+        *(np.clip(image, -1000, 400) for image in (found.fixed, found.moving)),
+        found.spacing,
+        fixed_points=found.fixed_points,
+        moving_points=found.moving_points,
+        fixed_mask=found.fixed_mask,
+        start=found.shift if centred else None,
+    )

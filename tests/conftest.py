@@ -29,10 +29,11 @@ def pytest_collection_modifyitems(items):
 def plain(request):
     """Small calculations run as they are written: compiling each would take most of the time.
 
-    Tests marked ``compiled`` keep TensorFlow's islands, as all tests of the networks do.
+    Tests marked ``compiled`` keep TensorFlow's islands, as most tests of the networks do.
     """
-    folder = Path(str(request.node.fspath)).parent.name
-    if folder not in ("ops", "layers", "losses") or request.node.get_closest_marker("compiled"):
+    path = Path(str(request.node.fspath))
+    small = path.parent.name in ("ops", "layers", "losses") or path.name.startswith("test_dlir")
+    if not small or request.node.get_closest_marker("compiled"):
         yield
         return
     from tfreg import ops

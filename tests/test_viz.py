@@ -44,12 +44,25 @@ def test_constant_images_are_drawn(recwarn):
     assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
 
 
-@pytest.mark.parametrize("shape", [(3, 12, 16), (6, 12, 16)])
-def test_a_batch_or_a_volume_is_refused(shape):
-    ndim = 2 if shape[0] == 3 else 3
-    displacement = np.zeros((*shape, ndim), "float32")
-    with pytest.raises(ValueError, match=r"single 2-D pair.*Received"):
+@pytest.mark.parametrize("shape", [(3, 12, 16), (3, 6, 12, 16)])
+def test_a_batch_is_refused(shape):
+    displacement = np.zeros((*shape, len(shape) - 1), "float32")
+    with pytest.raises(ValueError, match=r"single pair.*Received"):
         viz.registration_figure(answer(shape, displacement))
+
+
+def test_the_middle_slice_of_a_volume_is_shown():
+    displacement = np.zeros((5, 12, 16, 3), "float32")
+    displacement[..., 0] = 9  # across the slices, which the grid does not show
+    displacement[2, ..., 1], displacement[2, ..., 2] = 2, -3
+    registration = answer((5, 12, 16), displacement)
+    axes = viz.registration_figure(registration).axes
+    for axis, volume in zip(axes, (registration.fixed, registration.moving), strict=False):
+        shown = np.asarray(axis.images[0].get_array())
+        expected = volume[2] - volume[2].min()
+        np.testing.assert_allclose(shown, expected / expected.max(), atol=1e-6)
+    np.testing.assert_array_equal(axes[5].lines[0].get_xdata(), np.arange(16) - 3)
+    np.testing.assert_array_equal(axes[5].lines[0].get_ydata(), np.full(16, 2))
 
 
 def test_no_figure_is_left_open():

@@ -8,25 +8,30 @@ from tfreg.registration import Registration
 
 
 def registration_figure(registration: Registration) -> Any:
-    """One 2-D registration: images, differences before and after, and the deformed grid.
+    """One registration: images, differences before and after, and the deformed grid.
 
     Args:
-        registration: the answer for a single 2-D pair.
+        registration: the answer for a single pair; of volumes the middle slices along the first
+            axis are shown, the grid without its motion across them.
 
     Returns:
         A matplotlib figure of six panels; five where the images differ in size.
 
     Raises:
-        ValueError: if the registration is not of a single 2-D pair.
+        ValueError: if the registration is not of a single pair.
     """
-    if registration.displacement.ndim != 3 or registration.displacement.shape[-1] != 2:
+    displacement = registration.displacement
+    ndim = displacement.shape[-1]
+    if displacement.ndim != ndim + 1:
         raise ValueError(
-            "A figure shows a single 2-D pair. "
-            f"Received: displacement.shape={registration.displacement.shape}"
+            f"A figure shows a single pair. Received: displacement.shape={displacement.shape}"
         )
+    volumes = registration.fixed, registration.moving, registration.moved
     fixed, moving, moved = (
-        _unit(image) for image in (registration.fixed, registration.moving, registration.moved)
+        _unit(image[len(image) // 2] if ndim == 3 else image) for image in volumes
     )
+    if ndim == 3:
+        displacement = displacement[len(displacement) // 2, ..., 1:]
     name = registration.similarity.upper()
     panels = [
         ("fixed", fixed, "gray", (0, 1)),
@@ -42,7 +47,7 @@ def registration_figure(registration: Registration) -> Any:
         low, high = limits or (-1, 1)
         axis.imshow(image, cmap=colours, vmin=low, vmax=high)
         axis.set_title(title, fontsize=9)
-    draw_grid(axes[0, -1], registration.displacement)
+    draw_grid(axes[0, -1], displacement)
     folded = 100 * float((registration.jacobian_determinant <= 0).mean())
     axes[0, -1].set_title(f"x + u(x)\nfolded {folded:.1f} %", fontsize=9)
     return figure

@@ -17,7 +17,7 @@ from tfreg.errors import InputError
 _ROOT = Path(__file__).parent
 
 # Model classes by the name that presets use; imported on first use.
-_MODELS = {"DIRNet": "zoo.dirnet.model"}
+_MODELS = {"DIRNet": "zoo.dirnet.model", "DLIR": "zoo.dlir.model"}
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def train(
         InputError: if the iterations are no multiple of 100, or the checkpoint is unusable.
     """
     minimise(model, pairs, held_out, settings, folder, callbacks, verbose)
-    return _write(model, held_out, settings, Path(folder), about)
+    return write(model, held_out, settings, Path(folder), about, read_log(folder))
 
 
 def minimise(
@@ -84,8 +84,13 @@ def minimise(
     folder: Path,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
+    whole_step: bool = True,
 ) -> None:
-    """:func:`train` without the preset."""
+    """:func:`train` without the preset.
+
+    ``whole_step`` compiles a training step as a whole, which takes half the time for 2-D images;
+    3-D convolutions are several times slower so.
+    """
     iterations = settings["iterations"]
     # What a checkpoint is the checkpoint of: also the network and the number of images. As the
     # JSON file has it: tuples are lists there.
@@ -95,9 +100,10 @@ def minimise(
     rate: Any = settings["learning_rate"]
     if settings["schedule"] == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, iterations)
-    # Compiled as a whole a step takes half the time, of 28x28 pixels as of 128x128.
-    # Keras does without XLA where TensorFlow is to be deterministic.
-    model.compile(keras.optimizers.Adam(rate), jit_compile=not settings["deterministic"])
+    # Keras does without XLA where TensorFlow is to be deterministic; JAX has nothing but XLA.
+    whole_step = whole_step or keras.config.backend() != "tensorflow"
+    jit_compile = whole_step and not settings["deterministic"]
+    model.compile(keras.optimizers.Adam(rate), jit_compile=jit_compile)
     fit(
         model,
         pairs.dataset if keras.config.backend() == "tensorflow" else pairs.tuples,
@@ -110,11 +116,23 @@ def minimise(
     )
 
 
-def _write(
-    model: Any, held_out: dict[str, Any], settings: dict[str, Any], folder: Path, about: About
+def write(
+    model: Any,
+    held_out: dict[str, Any],
+    settings: dict[str, Any],
+    folder: Path,
+    about: About,
+    curve: dict[str, Any],
 ) -> Preset:
-    moved = model.predict(held_out, batch_size=32, verbose=0)["moved"]
-    values = keras.ops.convert_to_numpy(losses.ncc(held_out["fixed"], moved))
+    """Writes a trained model as a preset.
+
+    Args:
+        model, held_out, settings, folder, about: as in :func:`train`.
+        curve: the learning curve.
+    """
+    moved = model.predict(held_out, batch_size=settings["batch"], verbose=0)["moved"]
+    mask = held_out.get("mask")
+    values = keras.ops.convert_to_numpy(losses.ncc(held_out["fixed"], moved, mask))
     weights = folder / "weights" / f"{about.name}.weights.h5"
     for path in (weights, folder / "presets" / "x"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,12 +162,13 @@ def _write(
             "command": _command(about.command, options),
             **settings,
             "optimiser": "Adam",
-            "curve": read_log(folder),
+            "curve": curve,
         },
         score={
             "metric": "ncc",
             "value": round(float(np.mean(values)), 4),
-            "data": f"{len(values)} random pairs of the validation split",
+            "data": f"{len(values)} random pairs of the validation split"
+            + (", within the mask" if mask is not None else ""),
         },
         sha256=sha256_of(weights),
         path=folder / "presets" / f"{about.name}.json",

@@ -33,6 +33,7 @@ class Settings:
         seed: elastix' ``RandomSeed``.
         samples: random samples per iteration, new ones every time; ``None``: every voxel.
         affine: whether an affine registration goes before.
+        thick_slices: whether the levels smooth within slices only, not along the first axis.
         default: elastix' own default maps as they come (for B-splines Mattes MI and a penalty on
             bending, 256 iterations, 2048 samples, four levels); of the above they take ``affine``,
             threads and seed only.
@@ -46,6 +47,7 @@ class Settings:
     samples: int | None = None
     affine: bool = False
     default: bool = False
+    thick_slices: bool = False
 
     def parameters(self, ndim: int) -> list[dict[str, list[str]]]:
         """The parameter maps, one per transform.
@@ -65,6 +67,7 @@ class Settings:
             "FixedImagePyramid": ["FixedSmoothingImagePyramid"],
             "MovingImagePyramid": ["MovingSmoothingImagePyramid"],
             "NumberOfResolutions": [str(self.levels)],
+            **self._schedule(ndim),
             "HowToCombineTransforms": ["Compose"],
             "Metric": ["AdvancedNormalizedCorrelation"],
             **sampler,
@@ -94,6 +97,13 @@ class Settings:
         }
         affine = {**common, "Transform": ["AffineTransform"], "AutomaticScalesEstimation": ["true"]}
         return [affine, spline] if self.affine else [spline]
+
+    def _schedule(self, ndim: int) -> dict[str, list[str]]:
+        """Factors of every level, the first axis of arrays last; elastix' own halve all axes."""
+        if not self.thick_slices:
+            return {}
+        factors = [2**level for level in reversed(range(self.levels))]
+        return {"ImagePyramidSchedule": [str(f) for k in factors for f in [k] * (ndim - 1) + [1]]}
 
 
 class Elastix:

@@ -4,12 +4,16 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import zoo
-from tfreg.registration import Registration
+from benchmarks.methods.regrid import Grid
+from benchmarks.pairs import Pair
+from tfreg.registration import Registration, register
+from tfreg.registration.pyramid import refinement
 
 # Networks of one architecture share one model and its compiled functions and take turns with their
 # weights, off the clock: ten networks compile once, not ten times.
@@ -35,14 +39,18 @@ class Network:
     Args:
         preset: name of the preset.
         refine: as in ``RegistrationModel.register``.
+        stages: how many of its stages run, of a network that has such; ``None``: all.
     """
 
-    def __init__(self, preset: str, refine: int | str = 0) -> None:
+    def __init__(self, preset: str, refine: int | str = 0, stages: int | None = None) -> None:
         self.preset = preset
         self.refine = refine
+        self.options = {} if stages is None else {"stages": stages}
         model = zoo.load(preset)
         self._weights = model.get_weights()
-        self._kind = json.dumps(zoo.describe(preset).architecture, sort_keys=True)
+        about = zoo.describe(preset)
+        self._kind = json.dumps(about.architecture, sort_keys=True)
+        self._spacing = about.preprocessing.get("spacing")
         _models.setdefault(self._kind, model)
 
     def __call__(self, fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, float]:
@@ -56,17 +64,73 @@ class Network:
 
     def register(self, fixed: np.ndarray, moving: np.ndarray) -> tuple[Registration, float]:
         """As a call, with the whole answer."""
+
+        def once(model: Any) -> tuple[Registration, float]:
+            return model.register(fixed, moving, refine=self.refine, **self.options), 0.0
+
+        return self._timed(once, (fixed.shape, moving.shape))
+
+    def pair(self, pair: Pair) -> tuple[np.ndarray, float]:
+        """As a call, from the start of a pair; a named refinement looks at its mask alone.
+
+        The network sees voxels of the size that it was trained on.
+        """
+        shape, by_pyramid = pair.fixed.shape, isinstance(self.refine, str)
+        grid = self._grid(pair)
+        if pair.start is None and pair.fixed_mask is None and grid is None:
+            return self(pair.fixed, pair.moving)
+        # Whole voxels, so that nothing is interpolated twice; the network finds the rest.
+        shift = np.rint(np.zeros(len(shape)) if pair.start is None else pair.start).astype(int)
+
+        def once(model: Any) -> tuple[np.ndarray, float]:
+            images = pair.fixed, pair.moving
+            if pair.start is not None or grid is not None:
+                sizes = zip(shape, shift, pair.moving.shape, strict=True)
+                index = np.ix_(*(np.clip(np.arange(n) + s, 0, m - 1) for n, s, m in sizes))
+                images = pair.fixed, pair.moving[index]
+            if grid is not None:
+                images = tuple(grid.image(image) for image in images)
+            answer = model.register(
+                *images, refine=0 if by_pyramid else self.refine, **self.options
+            )
+            displacement = answer.displacement
+            if grid is not None:
+                displacement = grid.displacement(displacement)
+            displacement = displacement + shift.astype("float32")
+            if not by_pyramid:
+                return displacement, 0.0
+            better = register(
+                *(pair.fixed, pair.moving),
+                spacing=pair.spacing,
+                pyramid=refinement(self.refine, shape, pair.spacing),
+                start=displacement,
+                fixed_mask=pair.fixed_mask,
+            )
+            return better.displacement, better.compile_seconds
+
+        return self._timed(once, (shape, pair.moving.shape))
+
+    def _grid(self, pair: Pair) -> Grid | None:
+        """The grid of the network, where its voxels are of another size by a tenth or more."""
+        if self._spacing is None or pair.unit != "mm":
+            return None
+        ratio = np.array(self._spacing, float) / np.array(pair.spacing)
+        same = np.abs(np.log(ratio)).max() < np.log(1.1)
+        return None if same else Grid(pair.fixed.shape, pair.spacing, self._spacing)
+
+    def _timed(self, once: Callable, shapes: tuple) -> tuple[Any, float]:
+        """What ``once(model)`` answers, warm, and its seconds without those of compiling."""
         model = _models[self._kind]
         if _loaded.get(self._kind) != self.preset:
             model.set_weights(self._weights)
             _loaded[self._kind] = self.preset
-        shape = (self._kind, fixed.shape, str(self.refine))
-        if shape not in _warm:
-            model.register(fixed, moving, refine=self.refine)
-            _warm.add(shape)
+        key = (self._kind, *shapes, str(self.refine), *self.options.items())
+        if key not in _warm:
+            once(model)
+            _warm.add(key)
         begin = time.perf_counter()
-        answer = model.register(fixed, moving, refine=self.refine)
-        return answer, time.perf_counter() - begin
+        answer, compiling = once(model)
+        return answer, time.perf_counter() - begin - compiling
 
 
 def cold_start(preset: str, size: tuple[int, ...], refine: int) -> tuple[float, float]:

@@ -34,8 +34,8 @@ class Tool:
 
     def __call__(self, pair: Pair) -> tuple[np.ndarray, float, float]:
         """Registers one pair; answers its displacement in voxels, seconds and peak MiB."""
-        # Labels and points are nothing that a method may see.
-        bare = {"fixed_labels": None, "moving_labels": None}
+        # Labels, points and the truth are nothing that a method may see.
+        bare = {"fixed_labels": None, "moving_labels": None, "truth": None}
         return self.worker.ask(replace(pair, **bare, fixed_points=None, moving_points=None))
 
     def close(self) -> None:

@@ -15,8 +15,9 @@ import numpy as np
 
 from benchmarks import pairs as data_sets
 from benchmarks.harness import Row, Table, choose
+from benchmarks.judge import judge
 from benchmarks.pairs import Pair
-from benchmarks.tables.optimise import UNITS, judge
+from benchmarks.tables.optimise import UNITS
 from tfreg import losses
 from tfreg.data import cine
 from tfreg.errors import InputError

@@ -10,21 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import evaluate
 from benchmarks.harness import Row, Table
+from benchmarks.judge import Labels, judge
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.instance import Instance
 from benchmarks.methods.networks import Network
 from benchmarks.methods.others import NEEDS, Tool, installed
 from benchmarks.methods.worker import WorkerError
 from benchmarks.pairs import Pair
-from tfreg import metrics
 from tfreg.registration import forget
 from tfreg.viz import new_figure
 
 OURS = {f"tfreg {setting}": {"pyramid": setting} for setting in ("fast", "default", "accurate")}
 TOOLS = tuple(NEEDS)
-_OURS = ("tfreg", "dirnet")
+_OURS = ("tfreg", "dirnet", "dlir")
 THREADS = os.cpu_count() or 1  # all methods may use all cores
 TOOL_SETTINGS = (
     "greedy: NCC of radius 2, 100x100x50 iterations, its own smoothing; ANTs: SyN, CC of radius 2, "
@@ -34,12 +33,18 @@ UNITS = {
     "dice": "1",
     "dice LV": "1",
     "dice RV": "1",
+    "dice anterior": "1",
+    "dice posterior": "1",
     "hd95": "mm",
     "msd": "mm",
     "sd log J": "1",
     "ncc": "1",
     "tre": "mm",
     "tre p95": "mm",
+    "error": "mm",
+    "error p95": "mm",
+    "error voxels": "voxels",
+    "error p95 voxels": "voxels",
     "folding": "%",
     "seconds": "s",
     "seconds_batched": "s",
@@ -56,13 +61,14 @@ class Measurement:
         pairs: what every method registers.
         elastix: settings of elastix by the name of the method.
         ours: options of ``register`` by the name of the method.
-        networks: preset and refinement by the name of the method.
-        labels: the labels whose Dice is measured, by metric, where pairs have labels; of the first
-            also the distances of surfaces, if ``surfaces``.
-        surfaces: see ``labels``.
+        networks: preset, refinement and, of a network that has such, the number of stages, by the
+            name of the method.
+        labels, surfaces: as :func:`benchmarks.judge.judge` takes them.
         batch: pairs per batch of ours; 0: one at a time only.
         affine: whether the tools that have no settings here begin with an affine registration.
         in_voxels: whether the grid spacings of elastix are in voxels, whatever their size.
+        by_pair: whether every pair is a group of the table.
+        keep: displacements that :meth:`run` returns at most, of large volumes; ``None``: all.
         values: of every method and metric, one per pair; filled by :meth:`run`.
     """
 
@@ -70,19 +76,23 @@ class Measurement:
     pairs: list[Pair]
     elastix: dict[str, Settings]
     ours: dict[str, dict[str, Any]] = field(default_factory=lambda: OURS)
-    networks: dict[str, tuple[str, int | str]] = field(default_factory=dict)
-    labels: dict[str, int] = field(default_factory=dict)
+    networks: dict[str, tuple] = field(default_factory=dict)
+    labels: Labels = field(default_factory=dict)
     surfaces: bool = False
     batch: int = 0
     affine: bool = False
     in_voxels: bool = False
+    by_pair: bool = False
+    keep: int | None = None
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def run(self, method: str) -> list[np.ndarray]:
         """Measures one method and returns its displacements, for a figure."""
         if method == "none":
-            fields = [_start(pair) for pair in self.pairs]
-            self._judge(method, fields, {})
+            fields = []
+            for pair in self.pairs:
+                self._judge(method, pair, _start(pair), fields)
+            self._write(method, {})
             return fields
         if method in self.ours:
             return self._ours(method, Instance(**self.ours[method]))
@@ -119,13 +129,13 @@ class Measurement:
         fields = []
         for pair in tqdm(self.pairs, desc=method, unit="pair"):
             displacement, seconds, _ = register([pair])
-            fields.append(displacement[0])
+            self._judge(method, pair, displacement[0], fields)
             times["seconds"].append(seconds)
         if self.batch:
             chosen = [self.pairs[i % len(self.pairs)] for i in range(self.batch)]
             register(chosen)
             times["seconds_batched"] = [register(chosen)[1] / self.batch for _ in range(3)]
-        self._judge(method, fields, times)
+        self._write(method, times)
         return fields
 
     def _network(self, method: str, network: Network) -> list[np.ndarray]:
@@ -134,15 +144,15 @@ class Measurement:
         forget()
         fields, times = [], {"seconds": []}
         for pair in tqdm(self.pairs, desc=method, unit="pair"):
-            displacement, seconds = network(pair.fixed, pair.moving)
-            fields.append(displacement)
+            displacement, seconds = network.pair(pair)
+            self._judge(method, pair, displacement, fields)
             times["seconds"].append(seconds)
         if self.batch:
             chosen = [self.pairs[i % len(self.pairs)] for i in range(self.batch)]
             sides = (np.stack([getattr(p, name) for p in chosen]) for name in ("fixed", "moving"))
             fixed, moving = sides
             times["seconds_batched"] = [network(fixed, moving)[1] / self.batch for _ in range(3)]
-        self._judge(method, fields, times)
+        self._write(method, times)
         return fields
 
     def _theirs(self, method: str, call: Callable) -> list[np.ndarray]:
@@ -157,57 +167,39 @@ class Measurement:
             except WorkerError as reason:
                 self.table.notes.append(f"{method} failed on {pair.name}: {reason}")
                 displacement, taken = _start(pair), None
-            fields.append(displacement)
+            self._judge(method, pair, displacement, fields)
             if taken is not None:
                 seconds.append(taken)
         times = {"seconds": seconds} if seconds else {}
-        self._judge(method, fields, times)
+        self._write(method, times)
         return fields
 
-    def _judge(self, method: str, fields: list[np.ndarray], times: dict[str, list]) -> None:
-        values = self.values[method] = {}
-        for pair, displacement in zip(self.pairs, fields, strict=True):
-            for metric, value in judge(pair, displacement, self.labels, self.surfaces).items():
-                values.setdefault(metric, []).extend(value)
-        for metric, found in {**values, **times}.items():
-            unit = UNITS[metric]
-            unit = self.pairs[0].unit if unit == "mm" else unit
-            known = [value for value in found if not np.isnan(value)]
-            if known:
-                self.table.rows.append(Row.of(method, "all", metric, unit, known))
-            if len(known) < len(found) and metric in self.table.columns:
-                missing = len(found) - len(known)
+    def _judge(
+        self, method: str, pair: Pair, displacement: np.ndarray, fields: list[np.ndarray]
+    ) -> None:
+        """Takes the figures of one registration, and keeps its displacement if it is asked for."""
+        values = self.values.setdefault(method, {})
+        for metric, value in judge(pair, displacement, self.labels, self.surfaces).items():
+            values.setdefault(metric, []).extend(value)
+            if self.by_pair:
+                self._row(method, pair.name, metric, value)
+        if self.keep is None or len(fields) < self.keep:
+            fields.append(displacement.astype("float32"))
+
+    def _write(self, method: str, times: dict[str, list]) -> None:
+        for metric, found in {**self.values[method], **times}.items():
+            known = self._row(method, "all", metric, found)
+            if known < len(found) and metric in self.table.columns:
+                missing = len(found) - known
                 self.table.notes.append(f"{method}: no {metric} in {missing} of {len(found)}.")
 
-
-def judge(
-    pair: Pair, displacement: np.ndarray, labels: dict[str, int], surfaces: bool = False
-) -> dict[str, list[float]]:
-    """The figures of one registration; the displacement is all that is looked at.
-
-    Where a label is in neither image there is nothing to measure: NaN.
-    """
-    found: dict[str, list[float]] = {}
-    for metric, label in labels.items() if pair.fixed_labels is not None else ():
-        fixed = pair.fixed_labels == label
-        moved = evaluate.warp((pair.moving_labels == label).astype("float32"), displacement) > 0.5
-        found[metric] = [metrics.dice(fixed.astype(int), moved.astype(int), [1])[1]]
-        if surfaces and "hd95" not in found:
-            found["hd95"] = [metrics.hausdorff95(fixed, moved, pair.spacing)]
-            found["msd"] = [metrics.mean_surface_distance(fixed, moved, pair.spacing)]
-            found["sd log J"] = [metrics.sd_log_jacobian(displacement)]
-    if pair.fixed_points is not None:
-        error = metrics.target_registration_error(
-            pair.fixed_points, pair.moving_points, displacement, pair.spacing
-        )
-        found["tre"] = list(map(float, error))
-        found["tre p95"] = [float(np.percentile(error, 95))]
-    if pair.fixed_mask is None:
-        found["ncc"] = [evaluate.ncc(pair.fixed, evaluate.warp(pair.moving, displacement))]
-        found["folding"] = [evaluate.folding(displacement)]
-    else:
-        found["folding"] = [evaluate.folding(displacement, pair.fixed_mask > 0)]
-    return found
+    def _row(self, method: str, group: str, metric: str, found: list[float]) -> int:
+        """Adds a row of the values that are there, and answers their number."""
+        unit = self.pairs[0].unit if UNITS[metric] == "mm" else UNITS[metric]
+        known = [value for value in found if not np.isnan(value)]
+        if known:
+            self.table.rows.append(Row.of(method, group, metric, unit, known))
+        return len(known)
 
 
 def _small(pair: Pair) -> Pair:

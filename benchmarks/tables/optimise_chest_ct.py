@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from benchmarks.methods.elastix import Settings
 from benchmarks.pairs import Pair
 from benchmarks.tables.optimise import THREADS, TOOL_SETTINGS, TOOLS, Measurement, pareto
 from tfreg import metrics
+from tfreg.data import lung_pair
 from tfreg.viz import new_figure
 
 ELASTIX = {
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> Table:
     methods = choose(options.methods, METHODS)
     data = options.data
     if data == "auto":
-        data = "ct" if data_sets.file("ct_lung_pair.npz") else "phantom"
+        data = "ct" if lung_pair.available() else "phantom"
     pairs = data_sets.chest(data, options.seed)
     about = "lung CT, baseline and follow-up" if data == "ct" else "phantom lungs"
     landmarks = len(pairs[0].fixed_points)
@@ -103,14 +105,19 @@ def _landmarks(pair: Pair, fields: dict[str, np.ndarray], path: Path) -> None:
         picture = np.where(board, pair.fixed[:, middle], moved[:, middle])
         axes[0, column].imshow(picture[::-1], cmap="gray", aspect=aspect)
         axes[0, column].set_title(name, fontsize=8)
-        error = metrics.target_registration_error(
-            pair.fixed_points, pair.moving_points, fields[name], pair.spacing
-        )
-        axis = axes[1, column]
-        axis.set_axis_on()
-        axis.bar(np.arange(len(error)), np.sort(error)[::-1], color="tab:blue")
-        axis.set_title(f"mean {error.mean():.2f} mm", fontsize=8)
-        axis.set_ylim(0, 15)
-        axis.tick_params(labelsize=6)
+        landmark_bars(axes[1, column], pair, fields[name])
     axes[1, 0].set_ylabel("landmark error (mm)", fontsize=7)
     figure.savefig(path, dpi=130)
+
+
+def landmark_bars(axis: Any, pair: Pair, displacement: np.ndarray) -> None:
+    """Draws the errors of all landmarks in millimetres, largest first."""
+    error = metrics.target_registration_error(
+        pair.fixed_points, pair.moving_points, displacement, pair.spacing
+    )
+    axis.set_axis_on()
+    axis.bar(np.arange(len(error)), np.sort(error)[::-1], color="tab:blue")
+    axis.set_title(f"mean {error.mean():.2f} mm", fontsize=8)
+    axis.set_ylim(0, 15)
+    axis.set_yticks(range(0, 16, 5))
+    axis.tick_params(labelsize=6)

@@ -1,13 +1,11 @@
 """How time and memory of a registration without a network grow with the volume."""
 
 import argparse
-import multiprocessing
-from multiprocessing.connection import Connection
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.harness import Row, Table, choose
+from benchmarks.methods.alone import alone, peak, resident
 from tfreg.errors import InputError
 
 METHODS = {  # transform and similarity
@@ -64,7 +62,7 @@ def run(options: argparse.Namespace) -> Table:
         for size in sizes:
             if method != "bspline" and size > min(options.largest_others, _SLOW.get(method, size)):
                 continue
-            found = _measured(method, size, options.seed)
+            found = alone(_figures, method, size, options.seed)
             if isinstance(found, str):
                 table.notes.append(f"{method} at {size}^3: {found}")
                 continue
@@ -73,26 +71,7 @@ def run(options: argparse.Namespace) -> Table:
     return table
 
 
-def _measured(method: str, size: int, seed: int) -> dict[str, float] | str:
-    """The figures, or why there are none."""
-    context = multiprocessing.get_context("spawn")
-    pipe, theirs = context.Pipe()
-    process = context.Process(target=_worker, args=(theirs, method, size, seed), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        return pipe.recv()
-    except EOFError:
-        process.join()
-        return f"the process ended with exit code {process.exitcode}"
-    finally:
-        process.kill()
-        process.join()
-
-
-def _worker(pipe: Connection, method: str, size: int, seed: int) -> None:
-    import resource
-
+def _figures(method: str, size: int, seed: int) -> dict[str, float]:
     from scipy import ndimage
 
     from tfreg.registration import register
@@ -104,31 +83,14 @@ def _worker(pipe: Connection, method: str, size: int, seed: int) -> None:
     transform, similarity = METHODS[method]
     options = {"transform": transform, "similarity": similarity}
     register(fixed[small], moving[small], **options)  # the libraries are loaded
-    before = _resident()
-    try:
-        first = register(fixed, moving, **options)
-        second = register(fixed, moving, **options)
-    except InputError as error:  # such as too little memory
-        pipe.send(str(error))
-        return
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    pipe.send(
-        {
-            "seconds": second.seconds,
-            "per voxel": 1e9 * second.seconds / size**3,
-            "peak": peak / 2**20,
-            "values": peak * 1024 / 4 / size**3,
-            "compile": first.compile_seconds,
-        }
-    )
-
-
-def _resident() -> int:
-    """KiB of memory that the process holds now."""
-    import resource
-
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:  # not Linux: the most that it ever held
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return pages * resource.getpagesize() // 1024
+    before = resident()
+    first = register(fixed, moving, **options)
+    second = register(fixed, moving, **options)
+    held = peak() - before
+    return {
+        "seconds": second.seconds,
+        "per voxel": 1e9 * second.seconds / size**3,
+        "peak": held / 2**20,
+        "values": held * 1024 / 4 / size**3,
+        "compile": first.compile_seconds,
+    }

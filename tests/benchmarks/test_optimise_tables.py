@@ -7,12 +7,13 @@ import pytest
 
 from benchmarks import evaluate, pairs, readme
 from benchmarks.__main__ import main
+from benchmarks.judge import judge
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.instance import Instance
 from benchmarks.methods.others import NEEDS, Tool, installed
 from benchmarks.methods.worker import WorkerError
 from benchmarks.pairs import Pair
-from benchmarks.tables.optimise import Measurement, judge
+from benchmarks.tables.optimise import Measurement
 from tfreg.registration import Level, Pyramid
 
 RESULTS = Path(readme.ROOT, "benchmarks", "results")

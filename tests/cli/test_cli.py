@@ -21,8 +21,13 @@ def pair(tmp_path):
 
 
 def run(*words):
+    # As where nobody has asked TensorFlow to be quiet.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_")}
     return subprocess.run(
-        [sys.executable, "-m", "tfreg.cli", *map(str, words)], capture_output=True, text=True
+        [sys.executable, "-m", "tfreg.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=environment,
     )
 
 
@@ -33,6 +38,7 @@ def test_register_as_a_user_types_it(pair):
         "--refine", 20, "-o", out,
     )  # fmt: skip
     assert answer.returncode == 0 and answer.stdout.startswith("NCC ")
+    assert answer.stderr == ""
     files = {"moved.png", "moved.npy", "displacement.npy", "figure.png", "registration.json"}
     assert {path.name for path in out.iterdir()} == files
     summary = json.loads((out / "registration.json").read_text())
@@ -119,12 +125,70 @@ def test_bad_files(pair, capfd, case, message, place):
     [
         (["-m", "dirnet-mnist-77"], "no preset of this name"),
         (["-m", "dirnet-phantom", "--refine", "-5"], "refine"),
+        (["-m", "dirnet-phantom", "--stages", "1"], "DIRNet does not take this option"),
+        (["-m", "dirnet-phantom", "--memory-gib", "1"], "Received: memory_gib"),
     ],
 )
 def test_bad_options(pair, capsys, options, message):
     files = [str(pair / "fixed.png"), str(pair / "moving.png")]
     assert main(["register", *files, *options, "-o", str(pair / "out")]) == 2
     assert message in capsys.readouterr().err and not (pair / "out").exists()
+
+
+@pytest.fixture
+def volumes(tmp_path, monkeypatch):
+    """Two volumes of different size, and a network in two stages that takes them."""
+    import zoo
+    from zoo.dlir.model import DLIR
+
+    stages = [
+        {"kind": "affine", "kernels": 2, "convolutions": 2},
+        {"kind": "deformable", "spacing": [2, 4, 4], "kernels": 2},
+    ]
+    monkeypatch.setattr(zoo, "load", lambda name: DLIR(3, stages))
+    rng = np.random.default_rng(0)
+    for name, shape in (("fixed", (6, 12, 16)), ("moving", (8, 13, 15))):
+        np.save(tmp_path / f"{name}.npy", rng.random(shape).astype("float32"))
+    return tmp_path
+
+
+def test_volumes(volumes, capsys):
+    out = volumes / "out"
+    words = [str(volumes / "fixed.npy"), str(volumes / "moving.npy"), "-m", "x", "-o", str(out)]
+    assert main(["register", *words, "--memory-gib", "4", "--stages", "1"]) == 0
+    files = {"moved.npy", "displacement.npy", "figure.png", "registration.json"}
+    assert {path.name for path in out.iterdir()} == files
+    assert np.load(out / "moved.npy").shape == (6, 12, 16)
+    assert np.load(out / "displacement.npy").shape == (6, 12, 16, 3)
+    summary = json.loads((out / "registration.json").read_text())
+    assert summary["stages"] == 1 and summary["memory_gib"] == 4
+    assert "(slices, rows, columns, 3), in voxels" in summary["displacement"]
+    assert io.read_image(out / "figure.png").shape[0] > 200
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--stages", "3"], "stages must be 1 to 2"),
+        (["--memory-gib", "0"], "memory_gib must be positive"),
+        (["--memory-gib", "1e-6"], "need at least"),
+    ],
+)
+def test_bad_options_of_a_network_in_stages(volumes, capsys, options, message):
+    words = [str(volumes / f"{name}.npy") for name in ("fixed", "moving")]
+    words += ["-m", "x", "-o", str(volumes / "out")]
+    assert main(["register", *words, *options]) == 2
+    assert message in capsys.readouterr().err and not (volumes / "out").exists()
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "1"), ("0", "0")])
+def test_onednn_is_on_unless_the_user_says_otherwise(given, expected):
+    environment = {k: v for k, v in os.environ.items() if k != "TF_ENABLE_ONEDNN_OPTS"}
+    if given is not None:
+        environment["TF_ENABLE_ONEDNN_OPTS"] = given
+    code = "import os, tfreg; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    found = subprocess.check_output([sys.executable, "-c", code], text=True, env=environment)
+    assert found.strip() == expected
 
 
 def test_a_file_in_the_place_of_the_folder(pair, capsys):

@@ -59,6 +59,7 @@ def test_acdc_as_its_publisher_gives_it(tmp_path, rng, listed, whole):
     assert [(one.patient, one.number) for one in found] == [("patient015", k) for k in range(3)]
     for one in found:
         assert one.spacing == pytest.approx((1.25, 1.5))  # rows before columns
+        assert one.gap == pytest.approx(10.0)
         assert len(one.images) == (5 if whole else 2) and one.images.dtype == np.float32
         np.testing.assert_array_equal(one.images[one.systole], frames[3, one.number])
         np.testing.assert_array_equal(one.labels[one.diastole], labels[1][one.number])

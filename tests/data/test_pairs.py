@@ -75,5 +75,18 @@ def test_symmetries_turn_both_images_alike(rng):
     assert set(kinds) == set(range(8))
     (from_dataset,) = pairs.dataset(5, 6)
     np.testing.assert_array_equal(from_dataset["moving"], batch["moving"])
-    with pytest.raises(ValueError, match="square"):
-        sampler(symmetries=True)
+
+
+def test_symmetries_of_volumes_are_flips_and_of_square_slices_also_turns(rng):
+    for shape, expected in (((3, 4, 5), 8), ((3, 4, 4), 16)):
+        images = rng.random((2, *shape)).astype("float32")
+        pairs = PairSampler(images, np.zeros(2), 400, symmetries=True)
+        chosen = pairs.indices(0)[0]
+        kinds = set()
+        for image, original in zip(pairs.batch(0)["fixed"][..., 0], images[chosen], strict=True):
+            flips = [slice(None), slice(None, None, -1)]
+            bases = [original] + [original.swapaxes(1, 2)] * (expected == 16)
+            turned = [o[a, b, c] for o in bases for a in flips for b in flips for c in flips]
+            (kind,) = (k for k, one in enumerate(turned) if np.array_equal(one, image))
+            kinds.add(kind)
+        assert kinds == set(range(expected))

@@ -21,7 +21,32 @@ _spec.loader.exec_module(make_golden)
 def test_every_network_of_the_papers_is_there():
     digits = {f"dirnet-mnist-{digit}" for digit in range(10)}
     hearts = {f"dirnet-cine-{name}" for name in (*VARIANTS, "plus", "bl-cc0", "bl-phantom")}
-    assert {*digits, *hearts, "dirnet-phantom"} == {*zoo.list_presets()}
+    expected = {*digits, *hearts, "dirnet-phantom"}
+    assert expected == {name for name in zoo.list_presets() if name.startswith("dirnet")}
+
+
+DLIR = {"dlir-mnist": 2, "dlir-cine": 3, "dlir-hippocampus": 3, "dlir-chest-ct": 3}
+
+
+@pytest.mark.parametrize("name", [n for n in zoo.list_presets() if n.startswith("dlir")])
+def test_networks_in_stages(name):
+    """Every preset of DLIR is one of the four recipes, and each stage improves on those before."""
+    recipe = name.removesuffix("-phantom")
+    preset = zoo.describe(name)
+    stages = preset.architecture["config"]["stages"]
+    assert preset.architecture["config"]["ndim"] == DLIR[recipe]
+    assert stages[0]["kind"] == "affine" and len(stages) > 2
+    spacings = [stage["spacing"] for stage in stages[1:]]
+    assert spacings == sorted(spacings, reverse=True)
+    reached = [curve["ncc"][-1] for curve in preset.training["curve"].values()]
+    assert len(reached) == len(stages) and reached == sorted(reached)
+
+
+def recipe_of(name):
+    """The recipe that a preset's name begins with."""
+    if name.startswith("dlir"):
+        return name.removesuffix("-phantom")
+    return "dirnet-cine" if name.startswith("dirnet-cine") else "dirnet-mnist"
 
 
 @pytest.mark.parametrize("name", zoo.list_presets())
@@ -42,12 +67,19 @@ def test_golden_output(name):
 def test_preset_says_what_it_is(name):
     preset = zoo.describe(name)
     assert preset.licence and preset.provenance["paper"] and preset.provenance["data"]
-    recipe = "dirnet-cine" if name.startswith("dirnet-cine") else "dirnet-mnist"
+    recipe = recipe_of(name)
     assert preset.training["command"].startswith(f"tfreg train {recipe} ")
-    hearts = {"bl": 10_000, "plus": 10_000, "bl-phantom": 1000}
-    expected = 5000 if recipe == "dirnet-mnist" else hearts.get(name[len(recipe) + 1 :], 1500)
-    assert preset.training["iterations"] == preset.training["curve"]["iteration"][-1] == expected
-    assert preset.score["value"] == pytest.approx(preset.training["curve"]["ncc"][-1], abs=2e-3)
+    iterations, curve = preset.training["iterations"], preset.training["curve"]
+    if recipe.startswith("dirnet"):
+        hearts = {"bl": 10_000, "plus": 10_000, "bl-phantom": 1000}
+        expected = 5000 if recipe == "dirnet-mnist" else hearts.get(name[len(recipe) + 1 :], 1500)
+        assert iterations == expected
+        curve = {"stage 1": curve}
+    # A curve per stage, each of all iterations.
+    assert [*curve] == [f"stage {k + 1}" for k in range(len(curve))]
+    assert {stage["iteration"][-1] for stage in curve.values()} == {iterations}
+    last = curve[f"stage {len(curve)}"]
+    assert preset.score["value"] == pytest.approx(last["ncc"][-1], abs=2e-3)
     assert presets.sha256_of(preset.weights_path) == preset.sha256
 
 

@@ -105,6 +105,7 @@ class Registrar:
             from tfreg.registration.model import check_refine
 
             check_refine(self.settings.refine)
+            self.model.check_options(self.settings.network)
         else:
             from tfreg.registration.arguments import kinds_of
             from tfreg.registration.similarity import similarity_of
@@ -210,16 +211,19 @@ class Registrar:
                 for job in jobs
             ]
         elif len(jobs) == 1:
-            voxelwise = [self.model.register(**jobs[0].arrays, refine=self.settings.refine)]
+            voxelwise = [self._by_network(jobs[0].arrays)]
         else:
             import numpy as np
 
             names = jobs[0].arrays
             together = {name: np.stack([job.arrays[name] for job in jobs]) for name in names}
-            answer = self.model.register(**together, refine=self.settings.refine)
+            answer = self._by_network(together)
             answer.jacobian_determinant  # noqa: B018 - once for all is sooner than one by one
             voxelwise = [answer.item(index) for index in range(len(jobs))]
         return voxelwise
+
+    def _by_network(self, arrays: dict[str, Any]) -> Any:
+        return self.model.register(**arrays, refine=self.settings.refine, **self.settings.network)
 
 
 def concluded(job: Job, answer: Any) -> Any:

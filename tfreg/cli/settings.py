@@ -1,12 +1,13 @@
 """How the commands ``register`` and ``batch`` are to register: their common options."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tfreg.errors import InputError
 
 _PYRAMIDS = ("fast", "default", "accurate")
+_NETWORK = ("memory_gib", "stages")
 _ALIGNMENTS = ("geometry", "centre", "mass")
 
 
@@ -18,6 +19,7 @@ class Settings:
         model: name of a preset, or ``None``: without a network.
         refine: as in ``RegistrationModel.register``.
         initial: ``"geometry"``, ``"centre"``, ``"mass"`` or the path of a transform.
+        network: further arguments of the network's ``register``, see its ``options``.
         transform, similarity, pyramid: as in ``tfreg.registration.register``; ``None`` with a
             network.
     """
@@ -28,6 +30,7 @@ class Settings:
     transform: tuple[str, ...] | None
     similarity: str | None
     pyramid: str | None
+    network: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Settings":
@@ -44,12 +47,20 @@ class Settings:
                         f"--{name} is for registering without a network; leave out --model or it. "
                         f"Received: {value}"
                     )
-            return cls(options.model, options.refine or 0, options.init, None, None, None)
+            further = {name: getattr(options, name) for name in _NETWORK}
+            further = {name: value for name, value in further.items() if value is not None}
+            return cls(options.model, options.refine or 0, options.init, None, None, None, further)
         if options.refine is not None:
             raise InputError(
                 f"--refine refines what a network answers; name one with --model. "
                 f"Received: {options.refine}"
             )
+        for name in _NETWORK:
+            if getattr(options, name) is not None:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is for a network; name one with --model. "
+                    f"Received: {getattr(options, name)}"
+                )
         kinds = tuple(word.strip() for word in (options.transform or "bspline").split(","))
         return cls(
             *(None, 0, options.init, kinds),
@@ -60,6 +71,7 @@ class Settings:
     def record(self) -> dict[str, Any]:
         """What decides the answer, beside the images, as JSON has it."""
         found = {"model": self.model, "refine": self.refine, "initial": self.initial}
+        found |= self.network
         if self.model is None:
             found |= {"transform": list(self.transform), "similarity": self.similarity}
             found |= {"pyramid": self.pyramid}
@@ -77,6 +89,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="instance optimisation: steps on the network's own parameters, or fast, default or "
         "accurate for a finer B-spline",
+    )
+    parser.add_argument(
+        "--memory-gib",
+        type=float,
+        metavar="G",
+        help="budget of a network that takes large volumes in overlapping tiles",
+    )
+    parser.add_argument(
+        "--stages", type=int, metavar="K", help="of a network in stages, run only the first ones"
     )
     parser.add_argument(
         "--transform",

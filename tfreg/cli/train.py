@@ -4,7 +4,14 @@ import argparse
 
 # Each recipe is a module of the zoo with ``add_arguments(parser)`` and ``run(options)``; it loads
 # only when it is named, so that `tfreg --help` stays quick.
-_RECIPES = {"dirnet-cine": "zoo.dirnet.train_cine", "dirnet-mnist": "zoo.dirnet.train"}
+_RECIPES = {
+    "dirnet-cine": "zoo.dirnet.train_cine",
+    "dirnet-mnist": "zoo.dirnet.train",
+    "dlir-chest-ct": "zoo.dlir.train_chest_ct",
+    "dlir-cine": "zoo.dlir.train_cine",
+    "dlir-hippocampus": "zoo.dlir.train_hippocampus",
+    "dlir-mnist": "zoo.dlir.train_mnist",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -101,7 +101,7 @@ def _patient(folder: Path) -> Iterator[CineSlice]:
     if name in _FINE:
         images = _halved(images.astype("float32")).mean(axis=(-3, -1))
         labels = {key: _halved(label)[..., 0, :, 0] for key, label in labels.items()}
-        spacing = (2 * spacing[0], 2 * spacing[1])
+        spacing = (2 * spacing[0], 2 * spacing[1], spacing[2])
     for number in range(images.shape[1]):
         yield CineSlice(
             patient=name,
@@ -111,6 +111,7 @@ def _patient(folder: Path) -> Iterator[CineSlice]:
             diastole=index["ED"],
             systole=index["ES"],
             labels={index[key]: labels[key][number].astype("uint8") for key in index},
+            gap=spacing[2],
         )
 
 

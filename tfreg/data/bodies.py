@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfreg.data import shapes
+
 
 @dataclass(frozen=True)
 class PhantomPairs:
@@ -62,10 +64,10 @@ class BeatingHearts:
             fixed, moving: numbers of the frames.
         """
         one = self._hearts[heart]
-        grid = _grid(self.images.shape[2:])
+        grid = shapes.voxels(self.images.shape[2:])
         template = grid + one.motion(grid, self._phases[fixed])
         phase = self._phases[moving]
-        return _inverse(template, lambda x: one.motion(x, phase)) - grid
+        return shapes.inverse(template, lambda x: one.motion(x, phase)) - grid
 
 
 def beating_hearts(count: int, frames: int = 20, seed: int = 0, size: int = 128) -> BeatingHearts:
@@ -93,7 +95,7 @@ def beating_hearts(count: int, frames: int = 20, seed: int = 0, size: int = 128)
             f"Received: count={count}, frames={frames}, size={size}"
         )
     rng = np.random.default_rng(seed)
-    grid = _grid((size, size))
+    grid = shapes.voxels((size, size))
     systole = round(0.35 * frames)
     turn = np.interp(np.arange(frames), (0, systole, frames), (0, 0.5, 1))
     phases = (1 - np.cos(2 * np.pi * turn)) / 2
@@ -126,14 +128,14 @@ def hearts(count: int, seed: int = 0, size: int = 128) -> PhantomPairs:
     ((2, 128, 128), [0, 1, 2, 3])
     """
     rng = np.random.default_rng(seed)
-    grid = _grid((size, size))
+    grid = shapes.voxels((size, size))
     pairs = []
     for _ in range(count):
         heart = _Heart(rng, size)
-        points = heart.centre + (heart.cavity + heart.wall / 2) * _circle(16)
+        points = heart.centre + (heart.cavity + heart.wall / 2) * shapes.circle(16)
         sides = []
         for phase in (0.0, 1.0):
-            where = _inverse(points, lambda x, h=heart, p=phase: h.motion(x, p))
+            where = shapes.inverse(points, lambda x, h=heart, p=phase: h.motion(x, p))
             sides.append((*heart.draw(grid, phase, rng), where))
         pairs.append(sides)
     return _stacked(pairs, (1.5, 1.5), _HEART)
@@ -149,9 +151,9 @@ class _Heart:
         self.size = size
         self.centre = size / 2 + rng.normal(0, size / 40, 2)
         self.cavity, self.wall = size * rng.uniform(0.11, 0.16), size * rng.uniform(0.055, 0.08)
-        self.angle, self.texture = rng.uniform(-0.6, 0.2), _texture(rng, 2)
+        self.angle, self.texture = rng.uniform(-0.6, 0.2), shapes.texture(rng, 2)
         self.contraction, self.reach = rng.uniform(0.35, 0.65), 1.5 * self.cavity
-        self.drift, self.brightness = rng.normal(0, size / 100, 2), _texture(rng, 2)
+        self.drift, self.brightness = rng.normal(0, size / 100, 2), shapes.texture(rng, 2)
 
     def motion(self, x: np.ndarray, phase: float) -> np.ndarray:
         """From a pixel to what it shows of the heart at the end of diastole; systole is 1."""
@@ -168,7 +170,7 @@ class _Heart:
         """Image and labels at one phase."""
         image, labels = self._template(grid + self.motion(grid, phase))
         image = image * (1 + 0.1 * self.brightness(0.15 * grid / self.size))
-        return _noisy(image, rng), labels
+        return shapes.noisy(image, rng), labels
 
     def _template(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         cavity, wall, texture = self.cavity, self.wall, self.texture
@@ -186,8 +188,8 @@ class _Heart:
         image = 0.35 + 0.25 * texture(x / self.size)
         for distance, value in ((right, 0.8), (radius - cavity - wall, 0.25)):
             tissue = value + 0.08 * texture(3 * x / self.size)
-            image = image + (tissue - image) * _within(distance)
-        return image + (0.85 - image) * _within(radius - cavity), labels
+            image = image + (tissue - image) * shapes.within(distance)
+        return image + (0.85 - image) * shapes.within(radius - cavity), labels
 
 
 def lungs(count: int, seed: int = 0, shape: tuple[int, int, int] = (64, 72, 56)) -> PhantomPairs:
@@ -209,15 +211,15 @@ def lungs(count: int, seed: int = 0, shape: tuple[int, int, int] = (64, 72, 56))
     """
     rng = np.random.default_rng(seed)
     size = np.array(shape, float)
-    grid = _grid(shape)
+    grid = shapes.voxels(shape)
     pairs = []
     for _ in range(count):
         centre = size * (0.5 + rng.normal(0, 0.02, 3))
         axes = size * rng.uniform(0.32, 0.4, 3)
-        vessels = centre + axes * 0.8 * _ball(rng, 60)
+        vessels = centre + axes * 0.8 * shapes.ball(rng, 60)
         widths = size.mean() * rng.uniform(0.015, 0.035, len(vessels))
-        heights, texture = rng.uniform(0.4, 0.8, len(vessels)), _texture(rng, 3)
-        descent, waves = size[0] * rng.uniform(0.05, 0.09), _texture(rng, 3)
+        heights, texture = rng.uniform(0.4, 0.8, len(vessels)), shapes.texture(rng, 3)
+        descent, waves = size[0] * rng.uniform(0.05, 0.09), shapes.texture(rng, 3)
 
         def expiration(x, size=size, descent=descent, waves=waves):
             lower = np.clip(1 - x[..., 0] / size[0], 0, 1.2)
@@ -228,7 +230,7 @@ def lungs(count: int, seed: int = 0, shape: tuple[int, int, int] = (64, 72, 56))
             x, centre=centre, axes=axes, vessels=vessels, widths=widths, heights=heights, t=texture
         ):
             radius = np.sqrt((((x - centre) / axes) ** 2).sum(axis=-1))
-            inside = _within((radius - 1) * axes.min())
+            inside = shapes.within((radius - 1) * axes.min())
             air = 0.15 + 0.05 * t(2 * x / size.max())
             for vessel, width, height in zip(vessels, widths, heights, strict=True):
                 square = ((x - vessel) ** 2).sum(axis=-1)
@@ -239,27 +241,10 @@ def lungs(count: int, seed: int = 0, shape: tuple[int, int, int] = (64, 72, 56))
         sides = []
         for phase in (0.0, 1.0):
             image, labels = template(grid + phase * expiration(grid))
-            where = _inverse(vessels[:26], lambda x, p=phase, u=expiration: p * u(x))
-            sides.append((_noisy(image, rng), labels, where))
+            where = shapes.inverse(vessels[:26], lambda x, p=phase, u=expiration: p * u(x))
+            sides.append((shapes.noisy(image, rng), labels, where))
         pairs.append(sides)
     return _stacked(pairs, (2.5, 1.5, 1.5), {1: "lung"})
-
-
-def _noisy(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return np.clip(image + rng.normal(0, 0.01, image.shape), 0, 1).astype("float32")
-
-
-def _within(distance: np.ndarray) -> np.ndarray:
-    """From 1 inside to 0 outside over about three voxels."""
-    return 1 / (1 + np.exp(np.clip(distance / 0.7, -50, 50)))
-
-
-def _inverse(points: np.ndarray, displace) -> np.ndarray:
-    """Where ``y + a(y)`` is a point, by fixed-point iteration."""
-    y = points.copy()
-    for _ in range(100):
-        y = y + 0.5 * (points - y - displace(y))
-    return y
 
 
 def _stacked(pairs: list, spacing: tuple[float, ...], names: dict[int, str]) -> PhantomPairs:
@@ -267,31 +252,3 @@ def _stacked(pairs: list, spacing: tuple[float, ...], names: dict[int, str]) -> 
         [np.stack([pair[side][part] for pair in pairs]) for part in range(3)] for side in range(2)
     )
     return PhantomPairs(images, others, labels, other_labels, points, other_points, spacing, names)
-
-
-def _grid(shape: tuple[int, ...]) -> np.ndarray:
-    return np.moveaxis(np.indices(shape, dtype="float64"), 0, -1)
-
-
-def _circle(count: int) -> np.ndarray:
-    turns = 2 * np.pi * np.arange(count) / count
-    return np.stack([np.sin(turns), np.cos(turns)], axis=-1)
-
-
-def _ball(rng: np.random.Generator, count: int) -> np.ndarray:
-    directions = rng.normal(size=(count, 3))
-    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    return directions * rng.uniform(0, 1, (count, 1)) ** (1 / 3)
-
-
-def _texture(rng: np.random.Generator, ndim: int):
-    """A smooth random function of positions in units of the image, between about -1 and 1."""
-    frequencies, phases = rng.normal(0, 12, (12, ndim)), rng.uniform(0, 2 * np.pi, 12)
-
-    def texture(x: np.ndarray) -> np.ndarray:
-        total = np.zeros(x.shape[:-1])
-        for frequency, phase in zip(frequencies, phases, strict=True):
-            total += np.sin(x @ frequency + phase)
-        return total / np.sqrt(2 * len(phases))
-
-    return texture

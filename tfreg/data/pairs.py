@@ -1,12 +1,11 @@
 """Random pairs of images, as NumPy arrays or as a ``tf.data`` pipeline."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 
+from tfreg.data.batches import Batches
 
-class PairSampler:
+
+class PairSampler(Batches):
     """Random (fixed, moving) pairs of different images of the same class.
 
     Batch ``step`` is a function of ``(seed, step)`` alone: a training that resumes at step 1200
@@ -19,8 +18,8 @@ class PairSampler:
         seed: seed of the stream.
         scale: factor on the images, e.g. ``1 / 255``.
         channels: whether ``images`` has a channel axis; one is added where it has none.
-        symmetries: whether each pair is flipped and its two axes exchanged at random; for square
-            2-D images.
+        symmetries: whether each pair is flipped along each axis, and the last two axes exchanged
+            where their sizes are equal, at random.
 
     Raises:
         ValueError: on sizes that do not fit, or a class with a single image.
@@ -56,12 +55,8 @@ class PairSampler:
                 f"{dict(zip(classes.tolist(), members.tolist(), strict=True))} images per class"
             )
         self.images = images if channels else images[..., None]
-        shape = self.images.shape[1:-1]
-        if symmetries and (len(shape) != 2 or shape[0] != shape[1]):
-            raise ValueError(f"symmetries needs square 2-D images. Received: {shape}")
+        super().__init__(batch_size, seed, self.images.shape[1:])
         self.symmetries = symmetries
-        self.batch_size = batch_size
-        self.seed = seed
         self.scale = scale
         # Images sorted by class: a partner is another place within the same run.
         self._order = np.argsort(labels, kind="stable")
@@ -82,38 +77,17 @@ class PairSampler:
         indices = self.indices(step)
         sides = [self.images[i].astype("float32") * np.float32(self.scale) for i in indices]
         if self.symmetries:
+            *_, height, width, _ = self.images.shape
+            count = self.images.ndim - 2
             rng = np.random.default_rng([self.seed, step, 1])
-            for item, turn in enumerate(rng.integers(8, size=self.batch_size)):
+            for item, turn in enumerate(rng.integers(2 ** (count + 1), size=self.batch_size)):
                 for side in sides:
-                    side[item] = _turned(side[item].copy(), int(turn))
-        return dict(zip(("fixed", "moving"), sides, strict=True))
-
-    def tuples(self, start: int, stop: int) -> Iterator[tuple[dict[str, np.ndarray]]]:
-        """Batches ``start .. stop-1`` as Keras takes them without TensorFlow: ``(x,)``."""
-        for step in range(start, stop):
-            yield (self.batch(step),)
-
-    def dataset(self, start: int, stop: int) -> Any:
-        """Batches ``start .. stop-1`` as a ``tf.data.Dataset``, prefetched."""
-        import tensorflow as tf
-
-        shape = (self.batch_size, *self.images.shape[1:])
-
-        def draw(step: Any) -> dict[str, Any]:
-            pair = tf.numpy_function(
-                lambda number: tuple(self.batch(int(number)).values()), [step], (tf.float32,) * 2
-            )
-            fixed, moving = (tf.ensure_shape(image, shape) for image in pair)
-            return {"fixed": fixed, "moving": moving}
-
-        return (
-            tf.data.Dataset.range(start, stop)
-            .map(draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE)
-        )
+                    side[item] = _turned(side[item].copy(), int(turn), height == width)
+        return dict(zip(self.names, sides, strict=True))
 
 
-def _turned(image: np.ndarray, turn: int) -> np.ndarray:
-    """One of the eight symmetries of a square."""
-    image = np.swapaxes(image, 0, 1) if turn & 4 else image
-    return image[:: -1 if turn & 1 else 1, :: -1 if turn & 2 else 1]
+def _turned(image: np.ndarray, turn: int, square: bool) -> np.ndarray:
+    """One of the symmetries of an image, its last axis being the channels."""
+    count = image.ndim - 1
+    image = np.swapaxes(image, count - 2, count - 1) if square and turn >> count else image
+    return image[tuple(slice(None, None, -1 if turn >> axis & 1 else 1) for axis in range(count))]

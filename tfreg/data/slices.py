@@ -28,6 +28,7 @@ class CineSlice:
         spacing: mm per pixel, rows before columns, or ``None`` where the source lost it.
         diastole, systole: the annotated frames at the ends of diastole and systole, or ``None``.
         labels: ``(height, width)`` uint8 by frame, for annotated frames.
+        gap: mm from one slice to the next, or ``None`` where it is not known.
     """
 
     patient: str
@@ -37,6 +38,7 @@ class CineSlice:
     diastole: int | None = None
     systole: int | None = None
     labels: dict[int, np.ndarray] = field(default_factory=dict)
+    gap: float | None = None
 
 
 @functools.lru_cache

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -39,13 +39,26 @@ class RegistrationModel(keras.Model):
         ndim: number of spatial axes, 2 or 3.
         refine_learning_rate: step of Adam, in units of the parameters, when refining.
         refine_folding_weight: weight of ``losses.folding_penalty`` beside -NCC when refining.
+        voxel_size: size of a voxel per axis in any unit, which tells a named refinement where
+            voxels are no cubes; ``None``: they are.
+        intensity_range: the intensities that the network sees as 0 and 1, such as HU of a CT; what
+            is outside is cut off. ``None``: the darkest and the brightest voxel of each image.
+
+    Attributes:
+        options: names of further arguments of ``register`` that a network takes.
+        sizes_may_differ: whether the fixed and the moving image may differ in size.
     """
+
+    options: ClassVar[tuple[str, ...]] = ()
+    sizes_may_differ = False
 
     def __init__(
         self,
         ndim: int,
         refine_learning_rate: float = 1.0,
         refine_folding_weight: float = 1.0,
+        voxel_size: Sequence[float] | None = None,
+        intensity_range: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -54,8 +67,15 @@ class RegistrationModel(keras.Model):
         self.ndim = ndim
         self.refine_learning_rate = refine_learning_rate
         self.refine_folding_weight = refine_folding_weight
+        self.voxel_size = None if voxel_size is None else tuple(map(float, voxel_size))
+        if intensity_range is not None and not intensity_range[0] < intensity_range[1]:
+            raise ValueError(
+                "intensity_range must be two numbers, the lower one first. "
+                f"Received: intensity_range={intensity_range}"
+            )
+        self.intensity_range = None if intensity_range is None else tuple(intensity_range)
         self._similarity = losses.NCC()
-        self._functions: dict[str, Any] = {}
+        self._functions: dict[Any, Any] = {}
         # What the network was trained on; `zoo.load` knows.
         self.preprocessing: Preprocessing | None = None
 
@@ -63,16 +83,29 @@ class RegistrationModel(keras.Model):
         """The transform's parameters for a batch of pairs ``(batch, *spatial, 1)``."""
         raise NotImplementedError
 
-    def displacement(self, parameters: Any) -> Any:
-        """The dense displacement ``(batch, *spatial, ndim)`` in voxels of the parameters."""
+    def displacement(
+        self, parameters: Any, shape: Sequence[int], moving_shape: Sequence[int] | None = None
+    ) -> Any:
+        """The dense displacement ``(batch, *shape, ndim)`` in voxels of the parameters.
+
+        Args:
+            parameters: of :meth:`parameters`.
+            shape: spatial shape of the fixed image.
+            moving_shape: that of the moving image; ``None``: the same.
+        """
         raise NotImplementedError
 
     def check_size(self, size: Sequence[int]) -> None:
         """Raises ``InputError`` when images of this size cannot go through the network."""
 
+    def check_options(self, options: dict[str, Any]) -> None:
+        """Raises ``InputError`` on unusable values of ``options``."""
+
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
         parameters = self.parameters(inputs["fixed"], inputs["moving"], training=training)
-        displacement = self.displacement(parameters)
+        displacement = self.displacement(
+            parameters, inputs["fixed"].shape[1:-1], inputs["moving"].shape[1:-1]
+        )
         return {
             "parameters": parameters,
             "displacement": displacement,
@@ -100,6 +133,7 @@ class RegistrationModel(keras.Model):
         initial: Any = "geometry",
         fixed_mask: Any = None,
         moving_mask: Any = None,
+        **options: Any,
     ) -> Registration | PhysicalRegistration:
         """Registers one pair or a batch of pairs.
 
@@ -122,10 +156,12 @@ class RegistrationModel(keras.Model):
             fixed_mask: where that B-spline's similarity looks in the fixed image; in physical space
                 also what the network's grid is about, where the size of its voxels is known.
             moving_mask: the same in the moving image. The network itself sees no mask.
+            options: of this network, see its ``options``.
 
         Returns:
             The displacement, the moved images and what can be computed from them; for images in
-            physical space a :class:`PhysicalRegistration`.
+            physical space a :class:`PhysicalRegistration`. Images are cut off at
+            ``intensity_range`` where the network has one.
 
         Raises:
             InputError: on shapes that do not fit, complex or non-finite values; with a pyramid
@@ -141,6 +177,7 @@ class RegistrationModel(keras.Model):
         (28, 28, 2)
         """
         check_refine(refine)
+        self._check_options(options)
         by_pyramid = isinstance(refine, (str, Pyramid))
         masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
         masks = {name: mask for name, mask in masks.items() if mask is not None}
@@ -150,7 +187,11 @@ class RegistrationModel(keras.Model):
             prepared = prepare(fixed, moving, initial, **masks, model=self)
             return register_physical(
                 lambda inner: self.register(
-                    inner.fixed, inner.moving, refine, **inner.masks if by_pyramid else {}
+                    inner.fixed,
+                    inner.moving,
+                    refine,
+                    **inner.masks if by_pyramid else {},
+                    **options,
                 ),
                 prepared,
             )
@@ -161,7 +202,8 @@ class RegistrationModel(keras.Model):
         begin = time.perf_counter()
         fixed_array = as_image(fixed, self.ndim, "fixed")
         moving_array = as_image(moving, self.ndim, "moving")
-        if np.shape(fixed) != np.shape(moving):
+        same = np.shape(fixed) == np.shape(moving)
+        if not same and not (self.sizes_may_differ and len(fixed_array) == len(moving_array)):
             raise InputError(
                 "fixed and moving must have one shape. "
                 f"Received: fixed {np.shape(fixed)}, moving {np.shape(moving)}"
@@ -169,10 +211,12 @@ class RegistrationModel(keras.Model):
         self.check_size(fixed_array.shape[1:-1])
         if not self.built:
             self.build()
-        small = np.prod(fixed_array.shape[1:-1]) <= _SMALL
-        answer = self._function("register small" if small else "register")(
-            fixed_array, moving_array, unit_range(fixed_array), unit_range(moving_array)
-        )
+        if self.intensity_range is not None:
+            fixed_array, moving_array = (
+                np.clip(array, *self.intensity_range) for array in (fixed_array, moving_array)
+            )
+        units = self._unit(fixed_array), self._unit(moving_array)
+        answer = self.answer(fixed_array, moving_array, *units, **options)
         if refine and not by_pyramid:
             answer = self._refined(answer, fixed_array, moving_array, int(refine))
         displacement, moved, before, after = (
@@ -183,9 +227,16 @@ class RegistrationModel(keras.Model):
         if by_pyramid:
             levels = refine
             if isinstance(refine, str):
-                levels = refinement(refine, fixed_array.shape[1:-1])
+                levels = refinement(refine, fixed_array.shape[1:-1], self.voxel_size)
+            first = (lambda array: array[0, ..., 0]) if single else (lambda array: array[..., 0])
             better = optimise(
-                fixed, moving, pyramid=levels, **masks, start=displacement, ndim=self.ndim
+                first(fixed_array),
+                first(moving_array),
+                spacing=self.voxel_size,
+                pyramid=levels,
+                **masks,
+                start=displacement,
+                ndim=self.ndim,
             )
             seconds = time.perf_counter() - begin - better.compile_seconds
             before = float(before[0]) if single else before
@@ -201,40 +252,88 @@ class RegistrationModel(keras.Model):
             seconds=seconds,
         )
 
+    def answer(
+        self, fixed: Any, moving: Any, fixed_unit: Any, moving_unit: Any, **options: Any
+    ) -> tuple:
+        """Parameters, displacement, moved images, NCC before and after, of checked images.
+
+        Args:
+            fixed, moving: ``(batch, *spatial, 1)``.
+            fixed_unit, moving_unit: the same in [0, 1], for the network.
+            options: of the network.
+        """
+        small = np.prod(fixed.shape[1:-1]) <= _SMALL
+        name = "register small" if small else "register"
+        return self._function(name, **options)(fixed, moving, fixed_unit, moving_unit)
+
+    def apply(self, parameters: Any, fixed: Any, moving: Any) -> tuple:
+        """The same of parameters that are there."""
+        return self._function("apply")(parameters, fixed, moving)
+
     def _refined(self, answer: tuple, fixed: np.ndarray, moving: np.ndarray, steps: int) -> tuple:
-        scaled = unit_range(fixed), unit_range(moving)
+        scaled = self._unit(fixed), self._unit(moving)
         rate = np.float32(self.refine_learning_rate)
         settings = np.int32(steps), rate, np.float32(1), np.float32(0)
         parameters, *_ = self._function("refine")(*settings, answer[0], *scaled)
-        return self._function("apply")(parameters, fixed, moving)
+        return self.apply(parameters, fixed, moving)
 
-    def _function(self, name: str) -> Any:
+    def _unit(self, images: np.ndarray) -> np.ndarray:
+        """What the network sees of images."""
+        if self.intensity_range is None:
+            return unit_range(images)
+        low, high = self.intensity_range
+        return ((images - low) / (high - low)).astype("float32")
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        unknown = [name for name in options if name not in self.options]
+        if unknown:
+            known = f"its options are {', '.join(self.options)}" if self.options else "it has none"
+            raise InputError(
+                f"{type(self).__name__} does not take this option; {known}. "
+                f"Received: {', '.join(unknown)}"
+            )
+        self.check_options(options)
+
+    def _function(self, name: str, **options: Any) -> Any:
         """Compiled functions are made on first use and kept: a second pair pays nothing."""
-        if name not in self._functions:
+        key = (name, *sorted(options.items()))
+        if key not in self._functions:
+
+            def displacement_of(parameters: Any, fixed: Any, moving: Any) -> Any:
+                return self.displacement(parameters, fixed.shape[1:-1], moving.shape[1:-1])
 
             def apply(parameters: Any, fixed: Any, moving: Any) -> tuple:
-                displacement = self.displacement(parameters)
+                displacement = displacement_of(parameters, fixed, moving)
                 moved = ops.resample(moving, displacement)
-                before = losses.ncc(fixed, moving)
+                before = losses.ncc(fixed, _centred(fixed, moving))
                 return parameters, displacement, moved, before, losses.ncc(fixed, moved)
 
             def register(fixed: Any, moving: Any, fixed_unit: Any, moving_unit: Any) -> tuple:
-                parameters = self.parameters(fixed_unit, moving_unit, training=False)
+                parameters = self.parameters(fixed_unit, moving_unit, training=False, **options)
                 return apply(parameters, fixed, moving)
 
             def objective(parameters: Any, fixed: Any, moving: Any) -> Any:
-                displacement = self.displacement(parameters)
+                displacement = displacement_of(parameters, fixed, moving)
                 folding = losses.folding_penalty(displacement)
                 similarity = losses.ncc(fixed, ops.resample(moving, displacement))
                 return self.refine_folding_weight * folding - similarity
 
-            self._functions[name] = {
+            self._functions[key] = {
                 "apply": lambda: ops.compiled(apply),
                 "register": lambda: ops.graph(register, self.variables),
                 "register small": lambda: ops.compiled(register, self.variables),
                 "refine": lambda: minimiser(objective),
             }[name]()
-        return self._functions[name]
+        return self._functions[key]
+
+
+def _centred(fixed: Any, moving: Any) -> Any:
+    """The moving image on the grid of the fixed one, centre on centre."""
+    shape, other = fixed.shape[1:-1], moving.shape[1:-1]
+    if shape == other:
+        return moving
+    shift = np.array([(m - f) / 2 for f, m in zip(shape, other, strict=True)], "float32")
+    return ops.resample(moving, np.broadcast_to(shift, (fixed.shape[0], *shape, len(shape))))
 
 
 def check_refine(refine: Any) -> None:

@@ -1,6 +1,7 @@
 """What a preset of the zoo says of the images that it was trained on."""
 
 import numbers
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 
 UNIT_RANGE = "each image to [0, 1]"  # which `RegistrationModel.register` does itself
+# Of a network with an ``intensity_range``, which also does it itself.
+_CLIPPED = re.compile(r"clipped to \[-?[\d.]+, -?[\d.]+\], which become \[0, 1\]")
 AS_STORED = "as stored"
 _KEYS = {"intensity", "size", "spacing", "axes"}
 _RATIO = 1.5  # of a field of view or a voxel to the trained one, from which it is worth a warning
@@ -24,7 +27,8 @@ class Preprocessing:
     Attributes:
         size: voxels per axis, array order.
         spacing: of the voxels in mm, array order; ``None`` where the training images stated none.
-        intensity: what happens to the intensities: ``"each image to [0, 1]"``.
+        intensity: what happens to the intensities: ``"each image to [0, 1]"``, or
+            ``"clipped to [-1000, 400], which become [0, 1]"``.
 
     Raises:
         InputError: on a value that this version does not know.
@@ -45,8 +49,12 @@ class Preprocessing:
         if not _all(size, lambda n: isinstance(n, numbers.Integral) and n > 0):
             raise InputError(f"size must be 2 or 3 positive integers. Received: size={size}")
         object.__setattr__(self, "size", tuple(map(int, size)))
-        if self.intensity != UNIT_RANGE:
-            raise InputError(f"intensity must be {UNIT_RANGE!r}. Received: {self.intensity!r}")
+        known = isinstance(self.intensity, str) and _CLIPPED.fullmatch(self.intensity)
+        if not known and self.intensity != UNIT_RANGE:
+            raise InputError(
+                f"intensity must be {UNIT_RANGE!r} or 'clipped to [..., ...], which become [0, 1]'. "
+                f"Received: {self.intensity!r}"
+            )
         if spacing is None:
             return
         if not _all(spacing, _is_positive) or len(spacing) != len(self.size):
@@ -139,7 +147,7 @@ class Preprocessing:
                 )
         low, high = (float(v) for v in np.percentile(image, (1, 99)))
         extent_of_values = float(image.max()) - float(image.min())
-        if extent_of_values > 0 and high - low < _SHARE * extent_of_values:
+        if self.intensity == UNIT_RANGE and extent_of_values > 0 and high - low < _SHARE * extent_of_values:
             found.append(
                 f"98 % of the voxels of {name} lie within {high - low:.3g} of a range of "
                 f"{extent_of_values:.3g}: scaled to [0, 1], little contrast is left; clip it first"

@@ -190,24 +190,27 @@ def pyramid(
     return Pyramid(tuple(reversed(levels)))
 
 
-def refinement(setting: str, shape: Sequence[int]) -> Pyramid:
+def refinement(
+    setting: str, shape: Sequence[int], spacing: Sequence[float] | None = None
+) -> Pyramid:
     """The B-spline that refines the answer of a network, which spares the coarser levels.
 
     Args:
         setting: ``"fast"``, ``"default"`` or ``"accurate"``.
-        shape: spatial shape of the images, of isotropic voxels.
+        shape: spatial shape of the images.
+        spacing: size of their voxels; ``None``: cubes.
 
     Returns:
-        The finest level of :func:`pyramid` alone.
+        The finest level of :func:`pyramid` alone, of volumes the two finest.
 
     Raises:
         InputError: on an unknown setting.
     """
-    finest = pyramid(setting, "bspline", shape, (1.0,) * len(shape)).levels[-1]
-    level = replace(
-        finest, steps=_REFINEMENT[setting], learning_rate=0.5, weight=_REFINEMENT_WEIGHT
-    )
-    return Pyramid((level,))
+    levels = pyramid(setting, "bspline", shape, spacing or (1.0,) * len(shape)).levels
+    changes = {"learning_rate": 0.5, "weight": _REFINEMENT_WEIGHT, "steps": _REFINEMENT[setting]}
+    # A coarser level takes an eighth of the time in a volume, and spares the finest large steps.
+    kept = levels[-2:] if len(shape) == 3 else levels[-1:]
+    return Pyramid(tuple(replace(level, **changes) for level in kept))
 
 
 def _octaves(shape: Sequence[int], spacing: Sequence[float]) -> list[tuple[tuple[int, ...], float]]:

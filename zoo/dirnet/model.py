@@ -226,7 +226,13 @@ class DIRNet(RegistrationModel):
                 features = layer(features)
         return features
 
-    def displacement(self, parameters: Any) -> Any:
+    def displacement(
+        self,
+        parameters: Any,
+        shape: Sequence[int] | None = None,
+        moving_shape: Sequence[int] | None = None,
+    ) -> Any:
+        """Of control points, which tell the shape."""
         if len(parameters.shape) == 5:  # of several passes
             displacement = self.displacement(parameters[:, 0])
             for k in range(1, parameters.shape[1]):

@@ -1,0 +1,69 @@
+"""What one registration is worth: overlap, surfaces, landmarks, the true map, folding."""
+
+import numpy as np
+
+from benchmarks import evaluate
+from benchmarks.pairs import Pair
+from tfreg import metrics
+
+Labels = dict[str, int | tuple[int, ...]]
+
+
+def judge(
+    pair: Pair, displacement: np.ndarray, labels: Labels, surfaces: bool = False
+) -> dict[str, list[float]]:
+    """The figures of one registration; the displacement is all that is looked at.
+
+    Where a pair has a mask, nothing outside it counts. Where a label is in neither image there is
+    nothing to measure: NaN.
+
+    Args:
+        pair: the images and what is known of them.
+        displacement: ``(*spatial, ndim)`` in voxels.
+        labels: the label whose Dice is taken, by metric; the mean of several is that of their Dice.
+        surfaces: whether the distances of surfaces are taken, of the first metric of ``labels``.
+    """
+    mask = None if pair.fixed_mask is None else pair.fixed_mask > 0
+    found: dict[str, list[float]] = {}
+    for metric, label in labels.items() if pair.fixed_labels is not None else ():
+        chosen = label if isinstance(label, tuple) else (label,)
+        masks = [_both(pair, displacement, one, mask) for one in chosen]
+        found[metric] = _mean(
+            metrics.dice(fixed.astype(int), moved.astype(int), [1])[1] for fixed, moved in masks
+        )
+        if surfaces and "hd95" not in found:
+            found["hd95"] = _mean(metrics.hausdorff95(*both, pair.spacing) for both in masks)
+            found["msd"] = _mean(
+                metrics.mean_surface_distance(*both, pair.spacing) for both in masks
+            )
+            found["sd log J"] = [metrics.sd_log_jacobian(displacement, mask)]
+    if pair.fixed_points is not None:
+        error = metrics.target_registration_error(
+            pair.fixed_points, pair.moving_points, displacement, pair.spacing
+        )
+        found["tre"] = list(map(float, error))
+        found["tre p95"] = [float(np.percentile(error, 95))]
+    if pair.truth is not None:
+        miss = displacement - pair.truth
+        miss = miss.reshape(-1, miss.shape[-1]) if mask is None else miss[mask]
+        for size, unit in ((np.array(pair.spacing), ""), (1.0, " voxels")):
+            error = np.linalg.norm(miss * size, axis=-1)
+            found[f"error{unit}"] = [float(error.mean())]
+            found[f"error p95{unit}"] = [float(np.percentile(error, 95))]
+    if mask is None:
+        found["ncc"] = [evaluate.ncc(pair.fixed, evaluate.warp(pair.moving, displacement))]
+    found["folding"] = [evaluate.folding(displacement, mask)]
+    return found
+
+
+def _both(
+    pair: Pair, displacement: np.ndarray, label: int, mask: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """A label in the fixed image and as it is moved."""
+    moved = evaluate.warp((pair.moving_labels == label).astype("float32"), displacement) > 0.5
+    fixed = pair.fixed_labels == label
+    return (fixed, moved) if mask is None else (fixed & mask, moved & mask)
+
+
+def _mean(values) -> list[float]:
+    return [float(np.mean(list(values)))]

@@ -1,0 +1,105 @@
+"""Pairs of volumes for the tables of DLIR, real where ``TFREG_DATA`` holds them."""
+
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.pairs import Pair, chest, drawn, of_lungs
+from tfreg.data import breathing, dirlab, hippocampus, stacks
+from zoo.dlir.train_chest_ct import SHAPE, SPACING
+
+MADE = 5
+LABELS_OF_HEARTS = {"dice": 2, "dice LV": 3, "dice RV": 1}
+LABELS_OF_HIPPOCAMPI = {"dice": (1, 2), "dice anterior": 1, "dice posterior": 2}
+
+
+def hearts(split: str, data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
+    """Whole short-axis stacks, the ends of diastole and systole, each to the other.
+
+    Slices that were repeated to reach one depth are outside the mask.
+
+    Args:
+        split: ``"train"``, ``"validation"`` or ``"test"``; by patient.
+        data: a source of :mod:`tfreg.data.stacks`.
+        seed: which registrations to take where there is a limit.
+        limit: how many at most.
+    """
+    found = stacks.hearts(split, data)
+    pairs = []
+    for index, patient in enumerate(found.names.tolist()):
+        ends = (
+            ("ED", found.diastole[index], found.diastole_labels[index]),
+            ("ES", found.systole[index], found.systole_labels[index]),
+        )
+        mask = np.broadcast_to(found.mask[index], found.diastole.shape[1:]).copy()
+        for (name, fixed, labels), (other, moving, moving_labels) in (ends, ends[::-1]):
+            pairs.append(
+                Pair(
+                    *(f"{patient} {name} <- {other}", fixed, moving),
+                    tuple(map(float, found.spacing[index])),
+                    *(labels, moving_labels),
+                    fixed_mask=mask,
+                    patient=patient,
+                    unit=found.unit,
+                )
+            )
+    return drawn(pairs, seed, limit)
+
+
+def hippocampi(split: str, data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
+    """Pairs of two volumes, in both directions.
+
+    Args:
+        split: ``"train"``, ``"validation"`` or ``"test"``; by volume.
+        data: a source of :mod:`tfreg.data.hippocampus`.
+        seed: which pairs to take where there is a limit.
+        limit: how many at most.
+    """
+    found = hippocampus.subjects(split, data)
+    couples = drawn(list(itertools.permutations(range(len(found.names)), 2)), seed, limit)
+    return [
+        Pair(
+            f"{found.names[f]} <- {found.names[m]}",
+            *(found.images[k].astype("float32") for k in (f, m)),
+            found.spacing,
+            *(found.labels[k] for k in (f, m)),
+            patient=str(found.names[f]),
+        )
+        for f, m in couples
+    ]
+
+
+def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
+    """Pairs of chest CT that differ by a breath, in HU from -1000 to 400.
+
+    Args:
+        data: ``"ct"``, the lung pair; ``"dirlab"``, the cases of DIR-Lab in the folder ``dirlab``
+            of the folder that ``TFREG_DATA`` names; with the true displacement ``"phantom"``,
+            thoraxes of code, or ``"deformed"``, one real CT.
+        seed: of what is made.
+        limit: how many pairs at most; of what is made ``None`` is 5.
+    """
+    if data == "ct":
+        return chest("ct")
+    if data == "dirlab":
+        folder = Path(os.environ.get("TFREG_DATA", ".")) / "dirlab"
+        cases = list(dirlab.CASES)[:limit]
+        return [of_lungs(dirlab.load(folder, case), f"case {case}") for case in cases]
+    source = "ct" if data == "deformed" else data
+    made = (
+        breathing.make("test", 1000 * seed + number, source, SHAPE, SPACING)
+        for number in range(limit or MADE)
+    )
+    extent = breathing.HIGHEST - breathing.LOWEST
+    return [
+        Pair(
+            one.name,
+            *(extent * image + breathing.LOWEST for image in (one.fixed, one.moving)),
+            one.spacing,
+            fixed_mask=one.fixed_mask,
+            truth=one.displacement,
+        )
+        for one in made
+    ]

@@ -1,0 +1,305 @@
+import functools
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import zoo
+from benchmarks import pairs, papers, volumes
+from benchmarks.__main__ import main
+from benchmarks.harness import Row, Table
+from benchmarks.judge import judge
+from benchmarks.methods import networks
+from benchmarks.methods.elastix import Settings
+from benchmarks.methods.regrid import Grid
+from benchmarks.tables import dlir_chest_ct, dlir_cine, dlir_cost, dlir_hippocampus
+from tfreg.data import dirlab, stacks
+from tfreg.data.volume_pair import VolumePair
+from tfreg.errors import InputError
+from zoo.dlir.model import DLIR
+
+
+@pytest.fixture
+def presets(monkeypatch):
+    """Puts a small network in the place of a preset; its affine stage shifts, the others rest."""
+    for name in ("_models", "_loaded"):
+        monkeypatch.setattr(networks, name, {})
+    monkeypatch.setattr(networks, "_warm", set())
+
+    def put(name, deformable, shift=(0.0, 0.0, 0.0), spacing=None):
+        small = {"kernels": 2}
+        stages = [{"kind": "affine", "nodes": 3, "convolutions": 2, **small}]
+        stages += [{"kind": "deformable", "spacing": (4, 8, 8), **small}] * deformable
+        model = DLIR(3, stages)
+        model.build()
+        plain = model.parameters
+
+        def parameters(fixed, moving, **options):
+            row = plain(fixed, moving, **options)
+            own = np.zeros((1, row.shape[1]), "float32")
+            own[0, :3] = shift
+            return row + own
+
+        monkeypatch.setattr(model, "parameters", parameters)
+        curve = {f"stage {k + 1}": {"ncc": [0.5, 0.6 + 0.1 * k]} for k in range(deformable + 1)}
+        preset = SimpleNamespace(
+            architecture={"class": "DLIR", "config": {"name": name}},
+            training={"curve": curve},
+            provenance={"data": "nothing"},
+            preprocessing={"spacing": spacing},
+        )
+        monkeypatch.setattr(zoo, "list_presets", lambda: [name])
+        monkeypatch.setattr(zoo, "describe", lambda _: preset)
+        monkeypatch.setattr(zoo, "load", lambda _: model)
+
+    return put
+
+
+def run(out, *words):
+    """Content and cells of a table that was run."""
+    assert main(["run", *words, "--out", str(out)]) == 0
+    content = json.loads((out / "table.json").read_text())
+    return content, {
+        (row["method"], row["metric"]): row for row in content["rows"] if row["group"] == "all"
+    }
+
+
+def test_hearts_on_phantoms(tmp_path, monkeypatch, presets):
+    monkeypatch.setattr(stacks, "hearts", functools.partial(stacks.hearts, depth=14, size=48))
+    presets("dlir-cine", 2)
+    words = ["--data", "phantom", "--pairs", "2", "--methods"]
+    methods = ["none", "dlir affine", "dlir + stage 2", "dlir + refine"]
+    content, cells = run(tmp_path, "dlir-cine", *words, ",".join(methods))
+    assert [m for m, metric in cells if metric == "dice"] == methods
+    assert cells["dlir + stage 2", "dice"]["mean"] == cells["none", "dice"]["mean"]
+    assert cells["dlir + refine", "dice"]["mean"] > cells["none", "dice"]["mean"] + 0.02
+    for metric in ("dice", "hd95", "msd", "dice LV", "dice RV", "folding", "seconds"):
+        assert cells["dlir + refine", metric]["n"] == 2
+    assert cells["none", "hd95"]["unit"] == "mm"
+    (note,) = (note for note in content["notes"] if note.startswith("dlir: "))
+    assert "affine 0.6000, + stage 1 0.7000, + stage 2 0.8000" in note
+    for name in ("pareto.png", "outlines.png"):
+        assert (tmp_path / name).stat().st_size > 5000
+
+
+def test_hippocampi_on_phantoms(tmp_path, presets):
+    presets("dlir-hippocampus-phantom", 2)  # trained on phantoms: that is taken
+    words = ["--data", "phantom", "--pairs", "1", "--methods", "none,dlir + stage 1"]
+    content, cells = run(tmp_path, "dlir-hippocampus", *words)
+    for method in ("none", "dlir + stage 1"):
+        dice = cells[method, "dice"]["mean"]
+        parts = [cells[method, f"dice {part}"]["mean"] for part in ("anterior", "posterior")]
+        assert dice == pytest.approx(np.mean(parts), abs=1e-4) and 0 < dice < 1
+    assert any("dlir-hippocampus-phantom" in note for note in content["notes"])
+    assert (tmp_path / "outlines.png").stat().st_size > 5000
+
+
+def test_a_preset_that_is_not_there_is_said(tmp_path, monkeypatch, presets):
+    monkeypatch.setattr(zoo, "list_presets", list)
+    words = ["--data", "phantom", "--pairs", "1", "--methods", "none,dlir affine"]
+    content, cells = run(tmp_path, "dlir-hippocampus", *words)
+    assert {method for method, _ in cells} == {"none"}
+    assert "dlir: left out, there is no preset dlir-hippocampus." in content["notes"]
+
+
+@pytest.fixture
+def centred():
+    """A pair of different sizes, with a start and a mask."""
+    rng = np.random.default_rng(0)
+    fixed = ndimage.gaussian_filter(rng.random((16, 20, 24)), 1.5).astype("float32")
+    moving = np.pad(fixed, ((3, 2), (0, 0), (0, 5)), mode="edge")
+    mask = np.zeros(fixed.shape, "uint8")
+    mask[4:12, 4:16, 4:20] = 1
+    points = np.argwhere(mask)[::100].astype(float)
+    return pairs.Pair(
+        *("centred", fixed, moving, (2.0, 1.0, 1.0)),
+        fixed_points=points,
+        moving_points=points + np.array([3, 0, 0]),
+        fixed_mask=mask,
+        start=(2.6, 0.0, 0.4),
+        truth=np.broadcast_to((3.0, 0.0, 0.0), (*fixed.shape, 3)),
+    )
+
+
+@pytest.mark.parametrize("refine", [0, "fast"])
+def test_a_network_starts_where_the_pair_says(presets, centred, refine):
+    presets("dlir-chest-ct", 1, shift=(0.0, 1.0, 0.0))
+    network = networks.Network("dlir-chest-ct", refine, 1)
+    displacement, seconds = network.pair(centred)
+    assert displacement.shape == (16, 20, 24, 3) and seconds > 0
+    if refine:
+        found = judge(centred, displacement, {})
+        assert np.mean(found["tre"]) < 0.3 and found["error"][0] < 0.5
+    else:  # the start in whole voxels, and what the network adds
+        np.testing.assert_allclose(
+            displacement, np.broadcast_to((3, 1, 0), displacement.shape), atol=1e-5
+        )
+
+
+def test_a_network_sees_voxels_of_its_own_size(presets, centred):
+    presets("dlir-chest-ct", 1, shift=(1.0, 1.0, -0.5), spacing=[2.0, 2.0, 1.05])
+    displacement, _ = networks.Network("dlir-chest-ct", 0, 1).pair(centred)
+    expected = np.broadcast_to((4, 2, -0.525), displacement.shape)  # in voxels of 2, 1 and 1
+    np.testing.assert_allclose(displacement, expected, atol=1e-5)
+    presets("dlir-chest-ct", 1, shift=(1.0, 1.0, -0.5), spacing=[2.05, 1.0, 0.95])
+    displacement, _ = networks.Network("dlir-chest-ct", 0, 1).pair(centred)  # about the same
+    np.testing.assert_allclose(displacement, np.broadcast_to((4, 1, -0.5), displacement.shape))
+
+
+def test_another_grid_shows_the_same_place():
+    z, y = np.mgrid[:20, :31].astype(float)
+    grid = Grid((20, 31), (3.0, 1.2), (2.5, 2.5))
+    shown = grid.image(z + 100 * y)
+    assert shown.shape == (24, 15)
+    back = Grid(shown.shape, (2.5, 2.5), (3.0, 1.2)).image(shown)[:, :31]
+    inside = (slice(2, -2), slice(4, -4))
+    centre = (np.array(shown.shape) - 1) / 2
+    k = np.arange(shown.shape[0]) - centre[0], np.arange(shown.shape[1]) - centre[1]
+    expected = (9.5 + k[0] * 2.5 / 3)[:, None] + 100 * (15 + k[1] * 2.5 / 1.2)
+    np.testing.assert_allclose(shown[inside], expected[inside], atol=6)
+    assert back.shape[0] == 20
+
+
+def test_errors_are_those_within_the_mask(centred):
+    off = np.array(centred.truth)
+    off[centred.fixed_mask == 0] += 50
+    off[centred.fixed_mask > 0] += (1.5, 0, 0)
+    found = judge(centred, off, {})
+    assert found["error"] == [3.0] and found["error p95 voxels"] == [1.5]
+    assert found["error p95"] == [3.0] and found["error voxels"] == [1.5]
+    np.testing.assert_allclose(found["tre"], 3.0)
+
+
+def test_labels_outside_the_mask_do_not_count():
+    labels = np.zeros((6, 16, 16), "uint8")
+    labels[1:5, 4:10, 4:10] = 2
+    mask = np.zeros(labels.shape, "uint8")
+    mask[1:5] = 1
+    image = labels.astype("float32")
+    one = pairs.Pair("p", image, image, (4.0, 1.0, 1.0), labels, labels, fixed_mask=mask)
+    up = np.zeros((*labels.shape, 3))
+    up[..., 0] = 1  # one slice of the label leaves the real ones
+    found = judge(one, up, {"dice": 2}, surfaces=True)
+    assert found["dice"] == [pytest.approx(2 * 3 / (4 + 3))]
+    everywhere = pairs.Pair("p", image, image, (4.0, 1.0, 1.0), labels, labels)
+    assert judge(everywhere, up, {"dice": 2})["dice"] == [pytest.approx(0.75)]
+    assert judge(everywhere, 0 * up, {"dice": (1, 2)})["dice"][0] != 1
+
+
+def test_chest_on_phantoms(tmp_path, monkeypatch, presets):
+    monkeypatch.setattr(volumes, "SHAPE", (28, 36, 36))
+    monkeypatch.setattr(volumes, "SPACING", (10.0, 9.0, 9.0))
+    presets("dlir-chest-ct", 3)
+    words = ["--data", "phantom", "--pairs", "1", "--methods"]
+    _, cells = run(tmp_path, "dlir-chest-ct", *words, "none,dlir affine,tfreg fast")
+    for metric in ("error", "error p95", "error voxels", "error p95 voxels", "folding"):
+        assert cells["none", metric]["n"] == 1
+    assert cells["tfreg fast", "error"]["mean"] < 0.8 * cells["none", "error"]["mean"]
+    for name in ("pareto.png", "coronal.png"):
+        assert (tmp_path / name).stat().st_size > 5000
+
+
+def test_the_papers_cases_stand_in_their_rows():
+    table = Table("t", "d", "p", dlir_chest_ct.COLUMNS)
+    groups = [*papers.DLIR_DIRLAB]
+    table.rows = [
+        Row.of(method, group, "tre", "mm", [2.0, 3.0])
+        for group in groups
+        for method in ("none", "tfreg default", dlir_chest_ct.LAST)
+    ]
+    dlir_chest_ct.add_paper(table)
+    assert len(groups) == 11
+    shown = table.markdown()
+    assert "| case 8 | 2.500 ± 0.707 | 2.500 ± 0.707 | 2.500 ± 0.707 | 6.48 ± 5.37 |" in shown
+    assert "| none | 2.500 ± 0.707 | 8.46 ± 6.58 |" in shown and "[S]" in table.notes[-1]
+    means = [papers.DLIR_DIRLAB[f"case {k}"][1][0] for k in range(1, 11)]
+    assert np.mean(means) == pytest.approx(papers.DLIR_DIRLAB["all"][1][0], abs=0.06)
+    starts = [papers.DLIR_DIRLAB[f"case {k}"][0][0] for k in range(1, 11)]
+    assert np.mean(starts) == pytest.approx(papers.DLIR_DIRLAB["all"][0][0], abs=0.006)
+
+
+def test_elastix_smooths_thick_slices_within_only():
+    affine, spline = Settings(levels=3, affine=True, thick_slices=True).parameters(3)
+    schedule = ["4", "4", "1", "2", "2", "1", "1", "1", "1"]  # x, y, z per level
+    assert affine["ImagePyramidSchedule"] == spline["ImagePyramidSchedule"] == schedule
+    assert "ImagePyramidSchedule" not in Settings(levels=3).parameters(3)[0]
+    found = dlir_cine.elastix(1.5)
+    assert set(found) <= set(dlir_cine.METHODS)
+    assert found["elastix 8 px x2000"].spacing == 12 and found["elastix 8 px x2000"].affine
+
+
+def test_cost_of_one_row_from_the_command_line(tmp_path):
+    words = ["--shape", "16,24,16", "--patch", "16", "--methods", "inference"]
+    _, cells = run(tmp_path, "dlir-cost", *words)
+    assert cells["inference", "seconds"]["n"] == 3
+    first = cells["inference", "first"]["median"]
+    assert first > cells["inference", "seconds"]["median"] > 0
+    assert cells["inference", "peak"]["median"] > cells["inference", "beyond"]["median"] > 0
+
+
+def test_cost_of_the_others():
+    small = {"shape": (16, 24, 16), "seed": 0}
+    found = dlir_cost._inference(refine=0, memory=0.2, **small)
+    assert min(found["seconds"]) > 0 and found["peak"][0] > 0.1
+    with pytest.raises(InputError, match="GiB"):
+        dlir_cost._inference(refine=0, memory=1e-4, **small)
+    assert len(dlir_cost._training(16, 0, 2)["seconds"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["dlir-cine", "--pairs", "0"], "--pairs"),
+        (["dlir-hippocampus", "--methods", "demons"], "demons"),
+        (["dlir-chest-ct", "--pairs", "-1"], "--pairs"),
+        (["dlir-cost", "--shape", "8,8"], "--shape"),
+        (["dlir-cost", "--patch", "4"], "--patch"),
+        (["dlir-cost", "--memory-gib", "nan"], "--memory-gib"),
+    ],
+)
+def test_bad_options_exit_with_2(tmp_path, capsys, words, message):
+    assert main(["run", *words, "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_every_method_has_settings():
+    for module in (dlir_hippocampus, dlir_chest_ct):
+        assert {*module.ELASTIX, *module.ROWS} < set(module.METHODS)
+    assert dlir_chest_ct.LAST == "dlir + stage 3"
+
+
+def test_pairs_of_hippocampi_are_of_two_volumes_and_seeded():
+    one, same, other = (volumes.hippocampi("test", "phantom", seed, 5) for seed in (0, 0, 1))
+    names = [[pair.name for pair in found] for found in (one, same, other)]
+    assert names[0] == names[1] != names[2] and len(set(names[0])) == 5
+    assert all(len(set(name.split(" <- "))) == 2 for name in names[0])
+
+
+def test_cases_of_dirlab_are_read_in_order(tmp_path, monkeypatch):
+    def load(root, case):
+        image = np.full((4, 5, 6), -2000.0 + 3000 * case, "float32")
+        points = np.ones((3, 3))
+        mask = np.ones(image.shape, "uint8")
+        return VolumePair(str(root), image, image, (2.5, 1, 1), mask, mask, points, points)
+
+    monkeypatch.setenv("TFREG_DATA", str(tmp_path))
+    monkeypatch.setattr(dirlab, "load", load)
+    found = volumes.chests("dirlab", limit=2)
+    assert [pair.name for pair in found] == ["case 1", "case 2"]
+    assert found[0].fixed.max() == 400 and found[0].start is None
+    assert {pair.name for pair in volumes.chests("dirlab")} | {"all"} == set(papers.DLIR_DIRLAB)
+
+
+def test_dirlab_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFREG_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="Case1Pack"):
+        volumes.chests("dirlab")
+
+
+@pytest.mark.real_data
+def test_the_lung_pair_starts_at_the_centroids_of_its_masks():
+    (pair,) = volumes.chests("ct")
+    start = np.broadcast_to(pair.start, (*pair.fixed.shape, 3))
+    assert np.mean(judge(pair, start, {})["tre"]) == pytest.approx(5.02, abs=0.01)

@@ -1,0 +1,1 @@
+"""DLIR: unsupervised affine and deformable image registration with ConvNets in stages."""
