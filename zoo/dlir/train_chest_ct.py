@@ -66,6 +66,7 @@ def train(
     )
     pairs = sampler(training, settings["batch"], settings["seed"])
     held_out = sampler(validation, VALIDATION_PATCHES, 0, augmented=False).batch(0)
+    window = (breathing.LOWEST, breathing.HIGHEST)
     spacing = " x ".join(f"{s:g}" for s in SPACING)
     about = stages.about(
         name,
@@ -74,12 +75,11 @@ def train(
         _LICENCES[data],
         "dlir-chest-ct",
         {
-            "intensity": "HU, clipped to [-1000, 400]",
+            "intensity": f"clipped to [{window[0]:g}, {window[1]:g}], which become [0, 1]",
             "size": list(SHAPE),
             "spacing": list(SPACING),
         },
     )
-    window = (breathing.LOWEST, breathing.HIGHEST)
     return stages.train(
         *(name, folder, settings, STAGES, pairs, held_out, about, SPACING, callbacks, verbose),
         intensity_range=window,

@@ -45,11 +45,9 @@ def train(
     held_out = sampler(validation, 2 * len(validation.names), 0).batch(0)
     size = list(training.diastole.shape[1:])
     spacing = tuple(float(s) for s in np.median(training.spacing, axis=0))
-    place = (
-        {"spacing": list(spacing)}
-        if training.unit == "mm"
-        else {"axes": "as stored", "voxel": "about 10 x 1.5 x 1.5 mm; the source lost the exact"}
-    )
+    # The prepared file lost the size of the pixels.
+    known = training.unit == "mm"
+    place = {"spacing": list(spacing)} if known else {"axes": "as stored"}
     about = stages.about(
         name,
         "DLIR (affine, 16 px, 8 px, 4 px) between end diastole and end systole, whole stacks of "
