@@ -52,7 +52,7 @@ class Preprocessing:
         known = isinstance(self.intensity, str) and _CLIPPED.fullmatch(self.intensity)
         if not known and self.intensity != UNIT_RANGE:
             raise InputError(
-                f"intensity must be {UNIT_RANGE!r} or 'clipped to [..., ...], which become [0, 1]'. "
+                f"intensity must be {UNIT_RANGE!r} or 'clipped to [a, b], which become [0, 1]'. "
                 f"Received: {self.intensity!r}"
             )
         if spacing is None:
@@ -147,7 +147,11 @@ class Preprocessing:
                 )
         low, high = (float(v) for v in np.percentile(image, (1, 99)))
         extent_of_values = float(image.max()) - float(image.min())
-        if self.intensity == UNIT_RANGE and extent_of_values > 0 and high - low < _SHARE * extent_of_values:
+        if (
+            self.intensity == UNIT_RANGE
+            and extent_of_values > 0
+            and high - low < _SHARE * extent_of_values
+        ):
             found.append(
                 f"98 % of the voxels of {name} lie within {high - low:.3g} of a range of "
                 f"{extent_of_values:.3g}: scaled to [0, 1], little contrast is left; clip it first"
