@@ -120,10 +120,10 @@ def _points(options: argparse.Namespace, job: Job) -> dict[str, Any]:
         )
     from tfreg import io
 
-    found = {name: io.read_points(path) for name, path in paths.items()}
-    for name, points in found.items():
-        if points.shape[-1] != job.prepared.fixed.geometry.ndim:
-            raise InputError(f"{paths[name]} has other axes than the images.")
+    found = {
+        name: io.read_points(path, getattr(job.prepared, name).geometry)
+        for name, path in paths.items()
+    }
     if len({points.shape for points in found.values()}) > 1:
         raise InputError(
             "The landmarks must be as many in both images. "

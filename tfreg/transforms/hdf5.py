@@ -34,7 +34,7 @@ class Hdf5:
 
     def __init__(self, content: bytes) -> None:
         self._content = content
-        if self._bytes(0, 8) != b"\x89HDF\r\n\x1a\n":
+        if content[:8] != b"\x89HDF\r\n\x1a\n":
             raise InputError("it has no HDF5 signature.")
         version = self._bytes(8, 1)[0]
         if version not in _ROOTS or self._bytes(13 if version < 2 else 9, 2) != b"\x08\x08":

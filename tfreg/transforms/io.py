@@ -174,6 +174,8 @@ def _kind(path: Path, format: str | None) -> str:
     """Of "itk", "elastix" and "image", which writes the file."""
     if format is not None and format not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}. Received: {format!r}")
+    if "\0" in str(path):
+        raise InputError(f"No file can be called so. Received: {str(path)!r:.200}")
     name = path.name.lower()
     suffixes = FORMATS[format] if format else (*itk.SUFFIXES, *images.WRITTEN)
     if not name.endswith(suffixes) or name.startswith("."):

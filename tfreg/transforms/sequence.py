@@ -38,6 +38,7 @@ class Sequence(Transform):
         self.transforms = _checked(itertools.chain.from_iterable(flat))
         self.ndim = self.transforms[0].ndim
         self.residual = sum(transform.residual for transform in self.transforms)
+        self._inverted: Sequence | None = None  # what this is the inverse of, exactly
 
     def __repr__(self) -> str:
         return f"Sequence([{', '.join(map(repr, self.transforms))}])"
@@ -48,12 +49,15 @@ class Sequence(Transform):
         Warns:
             InputWarning: if it is not exact to 0.001 mm where it was measured.
         """
+        if self._inverted is not None:
+            return self._inverted
         inverse = Sequence([transform.inverse() for transform in self.transforms[::-1]])
+        inverse._inverted = self
         samples = self._samples()
         if len(samples):
-            targets = self._map(samples)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", InputWarning)
+                targets = self._map(samples)
                 missed = np.linalg.norm(self._map(inverse._map(targets)) - targets, axis=1)
             inverse.residual = float(missed.max())
             if not inverse.residual <= TOLERANCE:
