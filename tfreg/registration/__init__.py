@@ -1,6 +1,7 @@
 """Registering images: with a network, or by optimising a transform on the pair at hand."""
 
 from tfreg.registration.answer import Check, LevelReport, Registration
+from tfreg.registration.confine import Confined, confine
 from tfreg.registration.instance import register
 from tfreg.registration.level import forget
 from tfreg.registration.model import RegistrationModel
@@ -9,11 +10,13 @@ from tfreg.registration.pyramid import SETTINGS, Level, Pyramid, pyramid
 __all__ = [
     "SETTINGS",
     "Check",
+    "Confined",
     "Level",
     "LevelReport",
     "Pyramid",
     "Registration",
     "RegistrationModel",
+    "confine",
     "forget",
     "pyramid",
     "register",
