@@ -1,6 +1,6 @@
 """Image pairs of the tables, real where ``TFREG_DATA`` holds them, phantoms where it does not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from tfreg.data import bodies, lung_pair
 from tfreg.data import cine as data_of_cine
 from tfreg.data.volume_pair import VolumePair
 from tfreg.errors import InputError
+from tfreg.registration import confine
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Pair:
         spacing: size of a voxel per axis.
         fixed_labels, moving_labels: ``(*spatial)`` uint8, or ``None``.
         fixed_points, moving_points: ``(n, ndim)`` in voxels, or ``None``.
-        fixed_mask: ``(*spatial)`` uint8, or ``None``.
+        fixed_mask, moving_mask: ``(*spatial)`` uint8, or ``None``.
         start: translation in voxels, fixed to moving, or ``None``.
         patient: whose images they are.
         unit: that of the spacing: ``"mm"``, or ``"px"`` where the source lost it.
@@ -36,10 +37,19 @@ class Pair:
     fixed_points: np.ndarray | None = None
     moving_points: np.ndarray | None = None
     fixed_mask: np.ndarray | None = None
+    moving_mask: np.ndarray | None = None
     start: tuple[float, ...] | None = None
     patient: str = ""
     unit: str = "mm"
     truth: np.ndarray | None = None
+
+
+def confined(pair: Pair) -> Pair:
+    """The pair as :func:`tfreg.registration.confine` shows it; with one mask alone, as it is."""
+    if pair.fixed_mask is None or pair.moving_mask is None:
+        return pair
+    shown = confine(pair.fixed, pair.moving, pair.fixed_mask, pair.moving_mask)
+    return replace(pair, fixed=shown.fixed, moving=shown.moving, fixed_mask=shown.fixed_mask)
 
 
 def cine(
@@ -125,5 +135,6 @@ def of_lungs(found: VolumePair, name: str, centred: bool = False) -> Pair:
         fixed_points=found.fixed_points,
         moving_points=found.moving_points,
         fixed_mask=found.fixed_mask,
+        moving_mask=found.moving_mask,
         start=found.shift if centred else None,
     )

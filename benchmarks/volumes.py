@@ -99,6 +99,7 @@ def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
             *(extent * image + breathing.LOWEST for image in (one.fixed, one.moving)),
             one.spacing,
             fixed_mask=one.fixed_mask,
+            moving_mask=one.moving_mask,
             truth=one.displacement,
         )
         for one in made

@@ -1,21 +1,25 @@
 """tfreg's instance optimisation as a method of a benchmark."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks.pairs import Pair
-from tfreg.registration import register
+from tfreg.registration import Pyramid, pyramid, register
+from tfreg.registration.transforms import LINEAR
 
 
 class Instance:
     """``tfreg.registration.register`` with fixed options.
 
     Args:
+        weight: of the regulariser of the B-splines; ``None``: that of the named pyramid.
         options: keyword arguments of ``register``.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, weight: float | None = None, **options: Any) -> None:
+        self.weight = weight
         self.options = options
 
     def __call__(self, pairs: list[Pair]) -> tuple[np.ndarray, float, float]:
@@ -29,6 +33,8 @@ class Instance:
         options = dict(self.options)
         if first.fixed_mask is not None:
             options["fixed_mask"] = np.stack([pair.fixed_mask for pair in pairs])
+        if self.weight is not None:
+            options["pyramid"] = [self._pyramid(kind, first) for kind in options["transform"]]
         ndim = first.fixed.ndim
         if first.start is not None:
             shifts = np.array([pair.start for pair in pairs])[..., None]
@@ -42,3 +48,12 @@ class Instance:
             **options,
         )
         return answer.displacement, answer.seconds, answer.compile_seconds
+
+    def _pyramid(self, kind: str, pair: Pair) -> Pyramid:
+        found = pyramid(self.options["pyramid"], kind, pair.fixed.shape, pair.spacing)
+        return found if kind in LINEAR else weighted(found, self.weight)
+
+
+def weighted(levels: Pyramid, weight: float) -> Pyramid:
+    """A pyramid with another weight of the regulariser."""
+    return replace(levels, levels=tuple(replace(one, weight=weight) for one in levels.levels))

@@ -11,7 +11,7 @@ import numpy as np
 
 import zoo
 from benchmarks.methods.regrid import Grid
-from benchmarks.pairs import Pair
+from benchmarks.pairs import Pair, confined
 from tfreg.registration import Registration, register
 from tfreg.registration.pyramid import refinement
 
@@ -73,7 +73,8 @@ class Network:
     def pair(self, pair: Pair) -> tuple[np.ndarray, float]:
         """As a call, from the start of a pair; a named refinement looks at its mask alone.
 
-        The network sees voxels of the size that it was trained on.
+        The network sees voxels of the size that it was trained on. Where there are masks of both
+        images, the refinement sees the pair as :func:`benchmarks.pairs.confined` shows it.
         """
         shape, by_pyramid = pair.fixed.shape, isinstance(self.refine, str)
         grid = self._grid(pair)
@@ -99,12 +100,13 @@ class Network:
             displacement = displacement + shift.astype("float32")
             if not by_pyramid:
                 return displacement, 0.0
+            shown = confined(pair)
             better = register(
-                *(pair.fixed, pair.moving),
+                *(shown.fixed, shown.moving),
                 spacing=pair.spacing,
                 pyramid=refinement(self.refine, shape, pair.spacing),
                 start=displacement,
-                fixed_mask=pair.fixed_mask,
+                fixed_mask=shown.fixed_mask,
             )
             return better.displacement, better.compile_seconds
 

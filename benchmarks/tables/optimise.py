@@ -3,7 +3,7 @@
 import contextlib
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from benchmarks.methods.instance import Instance
 from benchmarks.methods.networks import Network
 from benchmarks.methods.others import NEEDS, Tool, installed
 from benchmarks.methods.worker import WorkerError
-from benchmarks.pairs import Pair
+from benchmarks.pairs import Pair, confined
 from tfreg.registration import forget
 from tfreg.viz import new_figure
 
@@ -68,6 +68,7 @@ class Measurement:
         affine: whether the tools that have no settings here begin with an affine registration.
         in_voxels: whether the grid spacings of elastix are in voxels, whatever their size.
         by_pair: whether every pair is a group of the table.
+        confined: methods that see a pair as :func:`benchmarks.pairs.confined` shows it.
         keep: displacements that :meth:`run` returns at most, of large volumes; ``None``: all.
         values: of every method and metric, one per pair; filled by :meth:`run`.
     """
@@ -83,6 +84,7 @@ class Measurement:
     affine: bool = False
     in_voxels: bool = False
     by_pair: bool = False
+    confined: Container[str] = ()
     keep: int | None = None
     values: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
@@ -125,14 +127,15 @@ class Measurement:
         from tqdm import tqdm
 
         forget()  # what an earlier method compiled is not given to this one
-        times = {"seconds": [], "compile": [register(self.pairs[:1])[2]]}
+        seen = self._seen(method)
+        times = {"seconds": [], "compile": [register(seen[:1])[2]]}
         fields = []
         for pair in tqdm(self.pairs, desc=method, unit="pair"):
-            displacement, seconds, _ = register([pair])
+            displacement, seconds, _ = register([seen[len(times["seconds"])]])
             self._judge(method, pair, displacement[0], fields)
             times["seconds"].append(seconds)
         if self.batch:
-            chosen = [self.pairs[i % len(self.pairs)] for i in range(self.batch)]
+            chosen = [seen[i % len(seen)] for i in range(self.batch)]
             register(chosen)
             times["seconds_batched"] = [register(chosen)[1] / self.batch for _ in range(3)]
         self._write(method, times)
@@ -161,9 +164,10 @@ class Measurement:
         fields, seconds = [], []
         with contextlib.suppress(WorkerError):
             call(_small(self.pairs[0]))  # warm: the libraries are loaded
-        for pair in tqdm(self.pairs, desc=method, unit="pair"):
+        seen = self._seen(method)
+        for index, pair in enumerate(tqdm(self.pairs, desc=method, unit="pair")):
             try:
-                displacement, taken, _ = call(pair)
+                displacement, taken, _ = call(seen[index])
             except WorkerError as reason:
                 self.table.notes.append(f"{method} failed on {pair.name}: {reason}")
                 displacement, taken = _start(pair), None
@@ -173,6 +177,10 @@ class Measurement:
         times = {"seconds": seconds} if seconds else {}
         self._write(method, times)
         return fields
+
+    def _seen(self, method: str) -> list[Pair]:
+        """The pairs as a method sees them; all are judged on the pairs as they are."""
+        return [confined(p) for p in self.pairs] if method in self.confined else self.pairs
 
     def _judge(
         self, method: str, pair: Pair, displacement: np.ndarray, fields: list[np.ndarray]

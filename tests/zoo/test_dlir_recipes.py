@@ -67,7 +67,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(train_mnist, "VALIDATION_PAIRS", 6)
     for module in RECIPES.values():
         small = {"affine": {"convolutions": 2, "nodes": 3}, "deformable": {"wider": 1}}
-        tiny = tuple({**s, "kernels": 2, **small[s["kind"]]} for s in module.STAGES)
+        count = 3 if module is train_mnist else 2  # each takes seconds to trace
+        tiny = tuple({**s, "kernels": 2, **small[s["kind"]]} for s in module.STAGES[:count])
         monkeypatch.setattr(module, "STAGES", tiny)
 
 
@@ -124,7 +125,7 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatc
     continued = train_hippocampus.train(
         "dlir-hippocampus", tmp_path / "x", settings, [Interruption()], 0
     )
-    assert seen[4:] == [1, 0, 1]
+    assert seen[4:] == [1]
     for one, other in zip(weights_of(whole), weights_of(continued), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     assert continued.training["curve"] == whole.training["curve"]

@@ -1,6 +1,7 @@
 """Registering images: with a network, or by optimising a transform on the pair at hand."""
 
 from tfreg.registration.answer import Check, LevelReport, Registration
+from tfreg.registration.confine import Confined, confine
 from tfreg.registration.instance import register
 from tfreg.registration.level import forget
 from tfreg.registration.model import RegistrationModel
@@ -11,6 +12,7 @@ from tfreg.registration.pyramid import SETTINGS, Level, Pyramid, pyramid
 __all__ = [
     "SETTINGS",
     "Check",
+    "Confined",
     "Level",
     "LevelReport",
     "PhysicalRegistration",
@@ -18,6 +20,7 @@ __all__ = [
     "Pyramid",
     "Registration",
     "RegistrationModel",
+    "confine",
     "forget",
     "pyramid",
     "register",
