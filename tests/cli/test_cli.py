@@ -145,6 +145,8 @@ def volumes(tmp_path, monkeypatch):
         {"kind": "affine", "kernels": 2, "convolutions": 2},
         {"kind": "deformable", "spacing": [2, 4, 4], "kernels": 2},
     ]
+    known = zoo.describe("dirnet-phantom")
+    monkeypatch.setattr(zoo, "describe", lambda name: known)
     monkeypatch.setattr(zoo, "load", lambda name: DLIR(3, stages))
     rng = np.random.default_rng(0)
     for name, shape in (("fixed", (6, 12, 16)), ("moving", (8, 13, 15))):
@@ -162,7 +164,7 @@ def test_volumes(volumes, capsys):
     assert np.load(out / "displacement.npy").shape == (6, 12, 16, 3)
     summary = json.loads((out / "registration.json").read_text())
     assert summary["stages"] == 1 and summary["memory_gib"] == 4
-    assert "(slices, rows, columns, 3), in voxels" in summary["displacement"]
+    assert "(slices, rows, columns, 3), in pixels" in summary["displacement"]
     assert io.read_image(out / "figure.png").shape[0] > 200
 
 

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         help="folder for the moved image, the transform (transform.h5 for ITK and "
-        "TransformParameters.txt for elastix) and registration.json; of arrays, for moved.png, "
+        "TransformParameters.txt for elastix) and registration.json; of arrays, for moved.png (2-D), "
         "moved.npy, displacement.npy, figure.png and registration.json",
     )
     parser.add_argument(
@@ -216,15 +216,13 @@ def _write_arrays(
         "displacement.npy": lambda path: np.save(path, answer.displacement),
         "registration.json": lambda path: path.write_text(json.dumps(summary, indent=2) + "\n"),
     }
-    if answer.moved.ndim == 2:
-        from tfreg import viz
+    from tfreg import viz
 
+    figure = viz.registration_figure(answer)
+    writers["figure.png"] = lambda path: figure.savefig(path, dpi=150)
+    if answer.moved.ndim == 2:
         low, high = float(np.min(answer.moving)), float(np.max(answer.moving))
-        figure = viz.registration_figure(answer)
-        writers |= {
-            "moved.png": lambda path: io.write_png(path, answer.moved, low, high),
-            "figure.png": lambda path: figure.savefig(path, dpi=150),
-        }
+        writers["moved.png"] = lambda path: io.write_png(path, answer.moved, low, high)
     if options.report:
         writers["report.html"] = report_writer(options, registrar, physical_of(answer))
     io.write_together(options.out, writers)
@@ -243,7 +241,7 @@ def array_summary(files: Any, registrar: Registrar, answer: Any) -> dict[str, An
         registrar: how it was registered.
         answer: its registration.
     """
-    axes = "rows, columns" if answer.moved.ndim == 2 else "z, y, x"
+    axes = "rows, columns" if answer.moved.ndim == 2 else "slices, rows, columns"
     return {
         **registrar.settings.record(),
         "fixed": str(files.fixed),
