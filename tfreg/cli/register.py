@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         help="folder for the moved image, the transform (transform.h5 for ITK and "
-        "TransformParameters.txt for elastix) and registration.json; of arrays, for moved.png (2-D), "
-        "moved.npy, displacement.npy, figure.png and registration.json",
+        "TransformParameters.txt for elastix) and registration.json; of arrays, for moved.npy, "
+        "moved.png (2-D), displacement.npy, figure.png and registration.json",
     )
     parser.add_argument(
         "--pairs", type=Path, metavar="CSV", help="register many, see `tfreg batch --help`"

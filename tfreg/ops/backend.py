@@ -74,14 +74,18 @@ def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     return function
 
 
-class _Island:
-    """Runs a function without islands inside: they would only be traced one by one.
-
-    An object, since TensorFlow counts the tracings of all functions of one source line together.
-    """
+class _Traced:
+    """A function as an object: TensorFlow counts the tracings of one source line together."""
 
     def __init__(self, function: Callable) -> None:
         self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+
+class _Island(_Traced):
+    """Runs a function without islands inside: they would only be traced one by one."""
 
     def __call__(self, *args: Any) -> Any:
         with uncompiled():
@@ -117,9 +121,8 @@ def graph(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return functools.wraps(function)(
-            tf.function(function, reduce_retracing=False, autograph=False)
-        )
+        traced = tf.function(_Traced(function), reduce_retracing=False, autograph=False)
+        return functools.wraps(function)(traced)
     return compiled(function, variables)
 
 
