@@ -39,6 +39,7 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run dlir-chest-ct --data phantom \
 		--out benchmarks/results/dlir-chest-ct-phantom
 	$(BIN)/python -m benchmarks run dlir-cost
+	$(BIN)/python -m benchmarks run command-line
 	$(BIN)/python -m benchmarks readme
 
 .venv/bin/python:

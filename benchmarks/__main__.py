@@ -11,6 +11,7 @@ from tfreg.errors import InputError
 
 # One module per table, loaded when it is named: ``add_arguments(parser)`` and ``run(options)``.
 TABLES = {
+    "command-line": "time of `tfreg register` from nothing, and pairs per second of `tfreg batch`",
     "dirnet-cine": "DIRNet on cardiac cine MRI: Table 1 of the paper beside elastix",
     "dirnet-cine-choices": "what the DIRNet paper leaves open, decided on validation patients",
     "dirnet-mnist": "DIRNet on MNIST: NCC and time of ten networks beside elastix",

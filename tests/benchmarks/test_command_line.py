@@ -1,0 +1,33 @@
+import json
+
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.tables import command_line
+
+
+def test_commands_are_typed_and_timed(tmp_path, monkeypatch):
+    monkeypatch.setattr(command_line, "REPEATS", 1)
+    methods = "256x256 .npy by network,batch 256x256 .npy"
+    words = ["--methods", methods, "--size", "128", "--pairs", "2", "--out", str(tmp_path)]
+    assert main(["run", "command-line", *words]) == 0
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    found = {(row["method"], row["metric"]): row["median"] for row in rows}
+    assert found.keys() == {
+        ("256x256 .npy by network", "cold"),
+        ("batch 256x256 .npy", "pairs per second"),
+        ("batch 256x256 .npy", "pairs per second warm"),
+    }
+    assert 0.5 < found["256x256 .npy by network", "cold"] < 300
+    assert 0 < found["batch 256x256 .npy", "pairs per second"] < 100
+
+
+@pytest.mark.parametrize("words", [["--pairs", "1"], ["--size", "100"]])
+def test_unusable_options_are_named(words, capsys, tmp_path):
+    assert main(["run", "command-line", *words, "--out", str(tmp_path)]) == 2
+    assert f"{words[0]} must be" in capsys.readouterr().err
+
+
+def test_a_command_that_fails_is_no_measurement(tmp_path):
+    with pytest.raises(command_line.InputError, match=r"tfreg register.*failed.*no such file"):
+        command_line._timed("register", tmp_path / "a.npy", tmp_path / "b.npy", "-o", tmp_path)
