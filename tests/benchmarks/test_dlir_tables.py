@@ -68,7 +68,7 @@ def run(out, *words):
 
 def test_hearts_on_phantoms(tmp_path, monkeypatch, presets):
     monkeypatch.setattr(stacks, "hearts", functools.partial(stacks.hearts, depth=14, size=48))
-    presets("dlir-cine", 2)
+    presets("dlir-cine", len(dlir_cine.STAGES) - 1)
     words = ["--data", "phantom", "--pairs", "2", "--methods"]
     methods = ["none", "dlir affine", "dlir + stage 2", "dlir + refine"]
     content, cells = run(tmp_path, "dlir-cine", *words, ",".join(methods))

@@ -16,7 +16,9 @@ def oblique(size, spacing, angle=0.4):
 
 @pytest.mark.parametrize("name", zoo.list_presets())
 def test_every_preset_can_be_parsed(name):
-    assert len(Preprocessing.parse(zoo.describe(name).preprocessing).size) == 2
+    preset = zoo.describe(name)
+    ndim = preset.architecture["config"].get("ndim", 2)
+    assert len(Preprocessing.parse(preset.preprocessing).size) == ndim
 
 
 def test_spacing_and_axes():
