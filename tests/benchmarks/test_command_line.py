@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +32,15 @@ def test_unusable_options_are_named(words, capsys, tmp_path):
 def test_a_command_that_fails_is_no_measurement(tmp_path):
     with pytest.raises(command_line.InputError, match=r"tfreg register.*failed.*no such file"):
         command_line._timed("register", tmp_path / "a.npy", tmp_path / "b.npy", "-o", tmp_path)
+
+
+def test_committed_results():
+    """A pair of pictures in 6 s from nothing, a volume in 10 s, and 20 pairs a second."""
+    path = Path(__file__).parents[2] / "benchmarks/results/command-line/table.json"
+    rows = json.loads(path.read_text())["rows"]
+    found = {(row["method"], row["metric"]): row["median"] for row in rows}
+    assert found["256x256 .nii by network", "cold"] < 6
+    assert found["256x256 .npy by network", "cold"] < 6
+    assert found["128x128x128 .nii fast", "cold"] < 10
+    for method in command_line.BATCHES:
+        assert found[method, "pairs per second"] > 20
