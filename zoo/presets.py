@@ -8,7 +8,7 @@ checked against the sha256 in the JSON whenever they are loaded.
 import hashlib
 import importlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,10 @@ def load(name: str) -> Any:
     model = build(preset)
     model.load_weights(path)
     try:
-        model.preprocessing = Preprocessing.parse(preset.preprocessing)
+        trained = Preprocessing.parse(preset.preprocessing)
+        if trained.spacing is None:
+            trained = replace(trained, proportions=model.voxel_size)
+        model.preprocessing = trained
     except InputError as error:
         raise InputError(f"{preset.path}: {error}") from error
     return model

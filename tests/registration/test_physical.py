@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -419,3 +420,24 @@ def test_a_flat_network_and_volumes(model):
         model.register(image(grids(3)[0]), image(grids(3)[1]))
     with pytest.raises(InputError, match="physical space only"):
         model.register(np.eye(28), np.eye(28), initial="mass")
+
+
+def test_images_beyond_what_a_network_looks_at_are_refused(flat):
+    fixed, moving = flat
+    network = SimpleNamespace(ndim=2, preprocessing=None, intensity_range=(-1000.0, 400.0))
+    prepare(fixed, moving, "geometry", model=network)
+    above = Image(moving.array + 1000, moving.geometry)
+    with pytest.raises(InputError, match="moving must have intensities between -1000 and 400"):
+        prepare(fixed, above, "geometry", model=network)
+
+
+def test_a_stack_of_slices_fills_the_grid_of_its_network(rng):
+    """Slices 10 mm apart: with cubic voxels the heart would be a dozen voxels wide."""
+    stack = Geometry((60, 50, 12), (3.0, 3.0, 10.0), (5.0, -7.0, 30.0), np.eye(3).tolist())
+    found = rng.random(stack.shape)
+    inner = prepare(
+        Image(found, stack), Image(found[::-1], stack), "geometry", model=zoo.load("dlir-cine")
+    ).inner
+    assert inner.fixed.shape == (16, 128, 128)
+    inside = inner.grid.to_index(stack.to_physical(np.array([[0, 0, 0], stack.shape]) - 0.5))
+    assert (np.ptp(inside, axis=0) > (12, 100, 120)).all()

@@ -96,3 +96,24 @@ def test_warnings(rng):
     assert "moving has voxels of 3 x 1 mm" in voxels and "60 x 30 mm" in view
     image[3, 4] = 1e3
     assert "little contrast" in known.warnings("fixed", image, grid)[0]
+
+
+def test_the_shape_of_the_voxels_is_kept_where_their_size_is_unknown():
+    stack = Geometry((110, 100, 12), (1.5, 1.5, 10.0), (0.0,) * 3, np.eye(3).tolist())
+    found = Preprocessing((16, 128, 128), proportions=(20 / 3, 1, 1)).grid(stack)
+    np.testing.assert_allclose(found.spacing, np.array([1, 1, 20 / 3]) * 165 / 128)
+    np.testing.assert_allclose(found.centre, stack.centre)
+    assert zoo.load("dlir-cine").preprocessing.grid(stack).matches(found)
+    with pytest.raises(InputError, match="proportions"):
+        Preprocessing((20, 30), proportions=(1, 0))
+
+
+def test_intensities_in_other_units_are_said(rng):
+    lung = Preprocessing(
+        (20, 30), (1.0, 1.0), intensity="clipped to [-1000, 400], which become [0, 1]"
+    )
+    assert lung.intensity_range == (-1000.0, 400.0)
+    grid, unit = oblique((30, 20), (1.0, 1.0)), rng.random((20, 30))
+    assert lung.warnings("fixed", 1400 * unit - 1000, grid) == ()
+    for image in (unit, 3000 * unit + 10, -1000 - 30 * unit):
+        assert "in other units" in lung.warnings("fixed", image, grid)[0]

@@ -266,11 +266,24 @@ def prepare(
         for name, image in (("fixed", fixed), ("moving", moving)):
             if preprocessing is not None:
                 said += preprocessing.warnings(name, image.array, image.geometry)
+            _check_contrast(name, image, model.intensity_range)
         inner = on_network_grid(preprocessing, fixed, moving, masks, initial)
     for name, mask in inner.masks.items():
         if not mask.any():
             raise InputError(f"{name} holds no voxel on the grid of the registration.")
     return Prepared(fixed, moving, inner, said, time.perf_counter() - begin)
+
+
+def _check_contrast(name: str, image: Image, intensity_range: Any) -> None:
+    """Refuses an image all of which is beyond the same end of what the network looks at."""
+    if intensity_range is None:
+        return
+    low, high = intensity_range
+    if image.array.max() <= low or image.array.min() >= high:
+        raise InputError(
+            f"{name} must have intensities between {low:g} and {high:g}, which the network looks "
+            f"at. Received: {float(image.array.min()):g} to {float(image.array.max()):g}"
+        )
 
 
 def register_physical(

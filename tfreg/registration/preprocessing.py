@@ -13,7 +13,7 @@ from tfreg.geometry import Geometry
 
 UNIT_RANGE = "each image to [0, 1]"  # which `RegistrationModel.register` does itself
 # Of a network with an ``intensity_range``, which also does it itself.
-_CLIPPED = re.compile(r"clipped to \[-?[\d.]+, -?[\d.]+\], which become \[0, 1\]")
+_CLIPPED = re.compile(r"clipped to \[(-?[\d.]+), (-?[\d.]+)\], which become \[0, 1\]")
 AS_STORED = "as stored"
 _KEYS = {"intensity", "size", "spacing", "axes"}
 _RATIO = 1.5  # of a field of view or a voxel to the trained one, from which it is worth a warning
@@ -27,6 +27,8 @@ class Preprocessing:
     Attributes:
         size: voxels per axis, array order.
         spacing: of the voxels in mm, array order; ``None`` where the training images stated none.
+        proportions: the sides of a voxel relative to each other, array order, which say its shape
+            where its spacing is unknown; ``None``: cubes.
         intensity: what happens to the intensities: ``"each image to [0, 1]"``, or
             ``"clipped to [-1000, 400], which become [0, 1]"``.
 
@@ -43,9 +45,10 @@ class Preprocessing:
     size: tuple[int, ...]
     spacing: tuple[float, ...] | None = None
     intensity: str = UNIT_RANGE
+    proportions: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        size, spacing = self.size, self.spacing
+        size = self.size
         if not _all(size, lambda n: isinstance(n, numbers.Integral) and n > 0):
             raise InputError(f"size must be 2 or 3 positive integers. Received: size={size}")
         object.__setattr__(self, "size", tuple(map(int, size)))
@@ -55,13 +58,15 @@ class Preprocessing:
                 f"intensity must be {UNIT_RANGE!r} or 'clipped to [a, b], which become [0, 1]'. "
                 f"Received: {self.intensity!r}"
             )
-        if spacing is None:
-            return
-        if not _all(spacing, _is_positive) or len(spacing) != len(self.size):
-            raise InputError(
-                f"spacing must be {len(self.size)} positive numbers. Received: spacing={spacing}"
-            )
-        object.__setattr__(self, "spacing", tuple(map(float, spacing)))
+        for name in ("spacing", "proportions"):
+            values = getattr(self, name)
+            if values is None:
+                continue
+            if not _all(values, _is_positive) or len(values) != len(self.size):
+                raise InputError(
+                    f"{name} must be {len(self.size)} positive numbers. Received: {name}={values}"
+                )
+            object.__setattr__(self, name, tuple(map(float, values)))
 
     @classmethod
     def parse(cls, content: Mapping[str, Any]) -> "Preprocessing":
@@ -83,11 +88,17 @@ class Preprocessing:
             raise InputError(f"axes must be {AS_STORED!r}, without spacing. Received: {content}")
         return cls(content["size"], content.get("spacing"), content["intensity"])
 
+    @property
+    def intensity_range(self) -> tuple[float, float] | None:
+        """The intensities that become 0 and 1; ``None``: those of each image."""
+        found = _CLIPPED.fullmatch(self.intensity)
+        return None if found is None else (float(found[1]), float(found[2]))
+
     def grid(self, geometry: Geometry, centre: np.ndarray | None = None) -> Geometry:
         """The grid of the network over a fixed image.
 
-        Voxels of the trained spacing; where that is unknown, cubic ones in which the image's field
-        of view just fits the trained size.
+        Voxels of the trained spacing; where that is unknown, of the trained shape, so large that
+        the image's field of view just fits the trained size.
 
         Args:
             geometry: of the fixed image.
@@ -102,8 +113,10 @@ class Preprocessing:
             )
         size = self.size[::-1]
         if self.spacing is None:
-            fits = max(e / n for e, n in zip(geometry.extent, size, strict=True))
-            spacing = (fits,) * len(size)
+            sides = (self.proportions or (1.0,) * len(size))[::-1]
+            voxels = zip(geometry.extent, size, sides, strict=True)
+            fits = max(extent / (n * side) for extent, n, side in voxels)
+            spacing = tuple(fits * side for side in sides)
         else:
             spacing = self.spacing[::-1]
         if centre is None and size == geometry.size and np.allclose(spacing, geometry.spacing):
@@ -146,6 +159,14 @@ class Preprocessing:
                     "lies beyond follows its border"
                 )
         low, high = (float(v) for v in np.percentile(image, (1, 99)))
+        if self.intensity_range is not None:
+            start, end = self.intensity_range
+            middle = (start + end) / 2
+            if low > middle or high < middle:
+                found.append(
+                    f"98 % of the voxels of {name} lie within {low:.4g} and {high:.4g}, the preset "
+                    f"was trained on {start:g} to {end:g}: are they in other units?"
+                )
         extent_of_values = float(image.max()) - float(image.min())
         if (
             self.intensity == UNIT_RANGE
