@@ -11,6 +11,7 @@ from tfreg import Geometry, Image, io
 from tfreg.cli import batch, main
 from tfreg.cli.pairs import read_pairs, shard_of
 from tfreg.cli.pipeline import run_all
+from tfreg.cli.registrar import Files
 from tfreg.data import phantoms
 from tfreg.errors import InputError
 
@@ -119,6 +120,18 @@ def test_what_is_there_is_not_registered_again(many, run):
     assert code == 0 and "3 done, 0 there before" in said
 
 
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+def test_voxels_in_a_file_of_their_own_are_looked_at(many, suffix):
+    files = Files(many / f"one{suffix}", many / "flat_moving.mha")
+    image = io.read(many / "flat_fixed.mha")
+    io.write(image, files.fixed)
+    first, header = files.sha256(), files.fixed.read_bytes()
+    io.write(Image(image.array[::-1], image.geometry), files.fixed)
+    second = files.sha256()
+    assert files.fixed.read_bytes() == header and first["moving"] == second["moving"]
+    assert first["fixed"] != second["fixed"]
+
+
 def test_shards_are_parts_of_the_whole(many, run):
     keep(many, *GOOD)
     found = []
@@ -193,6 +206,7 @@ def test_a_failure_that_nobody_expected(many, run, monkeypatch):
         (["-m", "dirnet-mnist-77"], "no preset of this name"),
         (["-m", MODEL, "--refine", "-1"], "refine"),
         (["-m", MODEL, "--shard", "3/2"], "--shard"),
+        (["-m", MODEL, "--stages", "2"], "does not take this option"),
         (["-m", MODEL, "--init", "none.tfm"], "none.tfm"),
         (["--transform", "wobble"], "wobble"),
     ],

@@ -105,7 +105,7 @@ class Registrar:
             from tfreg.registration.model import check_refine
 
             check_refine(self.settings.refine)
-            self.model.check_options(self.settings.network)
+            self.model.check_arguments(self.settings.network)
         else:
             from tfreg.registration.arguments import kinds_of
             from tfreg.registration.similarity import similarity_of
@@ -259,9 +259,11 @@ def _is_slice(image: Any) -> bool:
 
 
 def _sha256(path: Path) -> str:
-    """Hash of a file, or of the files of a folder."""
+    """Hash of a file with those that hold its voxels, or of the files of a folder."""
+    from tfreg.io.headers import files_of
+
     digest = hashlib.sha256()
-    for part in sorted(path.iterdir()) if path.is_dir() else [path]:
+    for part in sorted(path.iterdir()) if path.is_dir() else files_of(path):
         if part.is_file():
             with open(part, "rb") as file:
                 while block := file.read(1 << 20):

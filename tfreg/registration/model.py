@@ -177,7 +177,7 @@ class RegistrationModel(keras.Model):
         (28, 28, 2)
         """
         check_refine(refine)
-        self._check_options(options)
+        self.check_arguments(options)
         by_pyramid = isinstance(refine, (str, Pyramid))
         masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
         masks = {name: mask for name, mask in masks.items() if mask is not None}
@@ -284,7 +284,8 @@ class RegistrationModel(keras.Model):
         low, high = self.intensity_range
         return ((images - low) / (high - low)).astype("float32")
 
-    def _check_options(self, options: dict[str, Any]) -> None:
+    def check_arguments(self, options: dict[str, Any]) -> None:
+        """Raises ``InputError`` on options that the network does not take, or unusable values."""
         unknown = [name for name in options if name not in self.options]
         if unknown:
             known = f"its options are {', '.join(self.options)}" if self.options else "it has none"

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tfreg.io.headers.dicom import check_dicom, has_pixels, is_dicom
-from tfreg.io.headers.metaimage import check_metaimage
+from tfreg.io.headers.metaimage import check_metaimage, metaimage_data
 from tfreg.io.headers.nifti import check_nifti, nifti_voxels
-from tfreg.io.headers.nrrd import check_nrrd
+from tfreg.io.headers.nrrd import check_nrrd, nrrd_data
 from tfreg.io.headers.pictures import check_bmp, check_jpeg, check_png
 from tfreg.io.headers.tiff import check_tiff
 
@@ -26,4 +26,22 @@ CHECKS: dict[str, Callable[[Path], int | None]] = {
     "TIFFImageIO": check_tiff,
 }
 
-__all__ = ["CHECKS", "has_pixels", "is_dicom", "nifti_voxels"]
+_DATA = {
+    ".mha": metaimage_data,
+    ".mhd": metaimage_data,
+    ".nrrd": nrrd_data,
+    ".nhdr": nrrd_data,
+}
+
+
+def files_of(path: Path) -> list[Path]:
+    """An image's file, and the one that holds its voxels where that is another.
+
+    Raises:
+        InputError: if the header is broken, or names a file that is not there.
+    """
+    voxels = _DATA.get(path.suffix.lower(), lambda path: path)(path)
+    return [path] if voxels == path else [path, voxels]
+
+
+__all__ = ["CHECKS", "files_of", "has_pixels", "is_dicom", "nifti_voxels"]

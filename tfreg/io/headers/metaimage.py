@@ -60,9 +60,8 @@ def check_metaimage(path: Path) -> int:
     if values < 1:
         raise broken(path, f"it has no channels. Received: {fields['ElementNumberOfChannels']}")
     wanted = values * _bytes_per_value(path, fields)
-    local = fields["ElementDataFile"].upper() == "LOCAL"
-    data = path if local else data_file(path, fields["ElementDataFile"])
-    offset = end if local else 0
+    data = _data(path, fields)
+    offset = end if data is path else 0
     if "HeaderSize" in fields:
         skip = _whole(path, fields, "HeaderSize")
         if skip < -1:
@@ -78,6 +77,16 @@ def check_metaimage(path: Path) -> int:
     else:
         raise InputError(f"{path} must hold binary voxels. Received: BinaryData = False")
     return values
+
+
+def metaimage_data(path: Path) -> Path:
+    """The file of the voxels: the header's own, or the one that it names."""
+    return _data(path, _fields(path)[0])
+
+
+def _data(path: Path, fields: dict[str, str]) -> Path:
+    local = fields["ElementDataFile"].upper() == "LOCAL"
+    return path if local else data_file(path, fields["ElementDataFile"])
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:

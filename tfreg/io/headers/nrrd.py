@@ -46,9 +46,8 @@ def check_nrrd(path: Path) -> int:
     if kind not in _BYTES:
         raise broken(path, f"the type must be of whole or real numbers. Received: {kind[:40]!r}")
     wanted = math.prod(size) * _BYTES[kind]
-    name = fields.get("data file", fields.get("datafile"))
-    data = path if name is None else data_file(path, name)
-    offset = end if name is None else 0
+    data = _data(path, fields)
+    offset = end if data is path else 0
     if _whole(path, fields, "line skip", 0) or _whole(path, fields, "lineskip", 0):
         raise InputError(f"{path} must not skip lines. Received: line skip")
     skip = _whole(path, fields, "byte skip", 0) or _whole(path, fields, "byteskip", 0)
@@ -62,6 +61,16 @@ def check_nrrd(path: Path) -> int:
     else:
         raise InputError(f"{path} must be encoded as raw or gzip. Received: {encoding[:40]!r}")
     return math.prod(size)
+
+
+def nrrd_data(path: Path) -> Path:
+    """The file of the voxels: the header's own, or the one that it names."""
+    return _data(path, _fields(path)[0])
+
+
+def _data(path: Path, fields: dict[str, str]) -> Path:
+    name = fields.get("data file", fields.get("datafile"))
+    return path if name is None else data_file(path, name)
 
 
 def _check_axes(path: Path, fields: dict[str, str], ndim: int) -> None:
