@@ -192,6 +192,8 @@ def test_arrays_without_a_network_and_with_a_mask(run, tmp_path):
         (["fixed.nii.gz", "moving.npy", "-m", MODEL, "--fixed-mask", "none.mha"], "none.mha"),
         (["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--save-transform", "a/b.h5"], "a/b.h5"),
         (["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--save-transform", "b.xyz"], "b.xyz"),
+        (["fixed.nii.gz", "moving.nii.gz", "--save-transform", "moved.nii.gz"], "another name"),
+        (["fixed.nii.gz", "moving.nii.gz", "--save-transform", "a.mat"], "linear"),
         (["fixed.nii.gz", "moving.nii.gz", "--pairs", "p.csv"], "beside --pairs"),
     ],
 )

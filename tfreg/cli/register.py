@@ -79,6 +79,8 @@ def run(options: argparse.Namespace) -> int | None:
         raise InputError("Two images are needed, FIXED and MOVING, or --pairs.")
     if options.moving_points is not None and options.fixed_points is None:
         raise InputError("--moving-points are compared with --fixed-points, which are missing.")
+    for name in options.save_transform:
+        _check_name(name, f"moved{suffix_of(options.fixed)}")
     settings = Settings.of(options)
     files = Files(options.fixed, options.moving, options.fixed_mask, options.moving_mask)
     from tfreg.io.formats import existing
@@ -107,6 +109,24 @@ def _refuse(options: argparse.Namespace, names: tuple[str, ...], where: str) -> 
             raise InputError(
                 f"{word} has no effect {where}. Received: {word} {getattr(options, name)}"
             )
+
+
+def _check_name(name: str, moved: str) -> None:
+    """Refuses names that ``--save-transform`` cannot take, before any work."""
+    from tfreg import transforms
+
+    if Path(name).name != name:
+        raise InputError(f"--save-transform takes the name of a file. Received: {name}")
+    if name.lower() == moved:
+        raise InputError(
+            f"--save-transform needs another name: {moved} is the moved image. Received: {name}"
+        )
+    transforms.check_path(Path(name))
+    if name.lower().endswith(".mat"):
+        raise InputError(
+            f"A .mat file holds a linear transform, and a registration is a displacement on the "
+            f"fixed image's grid; .h5 and .nii.gz can hold it. Received: {name}"
+        )
 
 
 def _points(options: argparse.Namespace, job: Job) -> dict[str, Any]:
@@ -159,8 +179,6 @@ def _write(
         record |= {"tre_before": round(before, 4), "tre_after": round(after, 4)}
         said.append(f"landmarks {before:.3f} -> {after:.3f} mm")
     for name in options.save_transform:
-        if Path(name).name != name:
-            raise InputError(f"--save-transform takes the name of a file. Received: {name}")
         grid = answer.fixed.geometry
         others |= transforms.writers(answer.transform, options.out / name, grid)[0]
     if options.report:

@@ -170,6 +170,15 @@ def writers(
     return {path.name: lambda p: itk.write(transform, p)}, loss
 
 
+def check_path(path: Path, format: str | None = None) -> None:
+    """Raises ``InputError`` where no transform can be written to a file of this name.
+
+    Args:
+        path, format: as for :func:`save`.
+    """
+    _kind(path, format)
+
+
 def _kind(path: Path, format: str | None) -> str:
     """Of "itk", "elastix" and "image", which writes the file."""
     if format is not None and format not in FORMATS:
