@@ -155,3 +155,24 @@ def test_unusable_input_is_one_line(clinic, tfreg, words, message):
     answer = tfreg("evaluate", *words)
     assert answer.code == 2 and len(answer.err.splitlines()) == 1, answer.err
     assert message in answer.err and answer.out == ""
+
+
+def test_landmarks_of_a_flat_image_and_as_voxels(clinic, tfreg, tmp_path):
+    shift = transforms.Affine(np.eye(2), [3.0, -1.0])
+    points = np.array([[1.0, 2.0], [5.0, 3.0], [4.0, 7.5]])
+    for suffix in ("vtk", "csv"):
+        io.write_points(points, tmp_path / f"fixed.{suffix}")
+        io.write_points(points + np.array([3.0, 1.0]), tmp_path / f"moving.{suffix}")
+    transforms.save(shift, tmp_path / "flat.tfm")
+    for one, other in (("vtk", "vtk"), ("csv", "vtk"), ("vtk", "csv")):
+        words = ("--fixed-points", tmp_path / f"fixed.{one}")
+        words += ("--moving-points", tmp_path / f"moving.{other}", "--json")
+        found = of(tfreg("evaluate", "-t", tmp_path / "flat.tfm", *words))
+        assert found["landmarks"]["mean_mm"] == pytest.approx(2.0)
+        assert of(tfreg("evaluate", *words))["landmarks"]["mean_mm"] == pytest.approx(10**0.5)
+    io.write_points(clinic.points, tmp_path / "fixed.txt", clinic.fixed)
+    words = ("--fixed-points", tmp_path / "fixed.txt", "--moving-points", "moving.csv", "--json")
+    for more in (("--grid", "fixed.nii.gz"), ("-t", "whole.h5", "--grid", "fixed.nii.gz"), LABELS):
+        found = of(tfreg("evaluate", *words, *more))["landmarks"]
+        exact = 0.0 if "-t" in more else np.linalg.norm(clinic.points - clinic.ends, axis=1).mean()
+        assert found["mean_mm"] == pytest.approx(exact, abs=1e-4)

@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FIXED",
         help="the fixed image, on whose grid folding is counted; if absent that of the fixed "
-        "labels, or of the mask",
+        "labels, or of the mask. Landmarks as voxel indices need it or the fixed labels, and the "
+        "moving labels",
     )
     parser.add_argument(
         "--mask",
@@ -117,7 +118,9 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(
             "--mask has no effect without --transform: it is where folding is counted."
         )
-    if options.grid is not None and not (options.transform or options.l2r):
+    # Of landmarks the image says where voxels are, and how many axes the points in .vtk have.
+    told = options.fixed_points is not None and options.fixed_points.suffix.lower() != ".csv"
+    if options.grid is not None and not (options.transform or options.l2r or told):
         raise InputError("--grid has no effect without --transform or --l2r.")
     place = options.grid or options.fixed_labels or options.mask
     if place is None and options.transform and not options.fixed_points:
@@ -142,7 +145,7 @@ def _ours(options: argparse.Namespace, transform: Any, files: dict, grid: Any) -
         found["protocol"] = "tfreg: labels of the nearest voxel, label 0 left out, surfaces in mm"
         found |= {"labels": scores, "mean": measures.mean_of(scores)}
     if options.fixed_points is not None:
-        found["landmarks"] = measures.of_distances(_distances(options, transform))
+        found["landmarks"] = measures.of_distances(_distances(options, transform, files))
     if transform is not None and grid is not None:
         field = measures.voxel_displacement(transform, grid, grid)
         found["transform"] = measures.of_field(field, _mask(files, grid))
@@ -167,7 +170,7 @@ def _l2r(options: argparse.Namespace, transform: Any, files: dict, grid: Any) ->
         scores = measures.of_labels_l2r(fixed.array, moving.array, field, options.labels)
         found |= {"labels": scores, "mean": measures.mean_of(scores)}
     if options.fixed_points is not None:
-        fixed, moving = _points(options, 3)
+        fixed, moving = _points(options, transform, files)
         distances = l2r_compatible.target_registration_error(
             grid.to_index(fixed), moving_grid.to_index(moving), field, moving_grid.spacing[::-1]
         )
@@ -189,19 +192,30 @@ def _label_maps(files: dict) -> tuple[Any, Any]:
     return fixed, moving
 
 
-def _distances(options: argparse.Namespace, transform: Any) -> Any:
+def _distances(options: argparse.Namespace, transform: Any, files: dict) -> Any:
     import numpy as np
 
-    fixed, moving = _points(options, None if transform is None else transform.ndim)
+    fixed, moving = _points(options, transform, files)
     ends = fixed if transform is None else transform.apply_points(fixed)
     return np.linalg.norm(ends - moving, axis=1)
 
 
-def _points(options: argparse.Namespace, ndim: int | None) -> tuple[Any, Any]:
+def _points(options: argparse.Namespace, transform: Any, files: dict) -> tuple[Any, Any]:
     from tfreg import io
 
-    fixed, moving = (io.read_points(path) for path in (options.fixed_points, options.moving_points))
-    if fixed.shape != moving.shape or ndim not in (None, fixed.shape[1]):
+    paths = {"fixed": options.fixed_points, "moving": options.moving_points}
+    images = {name: files[f"{name}_labels"] for name in paths}
+    images["fixed"] = files["grid"] or images["fixed"]
+    known = [transform, *(image.geometry for image in files.values() if image is not None)]
+    ndim = next((one.ndim for one in known if one is not None), None)
+    found = {}
+    # Files of .vtk have three coordinates: where nothing else tells, the other file is asked.
+    for name in sorted(paths, key=lambda name: paths[name].suffix.lower() == ".vtk"):
+        geometry = None if images[name] is None else images[name].geometry
+        found[name] = io.read_points(paths[name], geometry, ndim)
+        ndim = ndim or found[name].shape[1]
+    fixed, moving = found["fixed"], found["moving"]
+    if fixed.shape != moving.shape:
         raise InputError(
             "The landmarks must be as many in both images, with as many axes. "
             f"Received: {fixed.shape} and {moving.shape}"

@@ -16,7 +16,9 @@ from tfreg.io.writing import write_together
 _SUFFIXES = (".csv", ".vtk", ".txt", ".pts")
 
 
-def read_points(path: str | os.PathLike, geometry: Geometry | None = None) -> np.ndarray:
+def read_points(
+    path: str | os.PathLike, geometry: Geometry | None = None, ndim: int | None = None
+) -> np.ndarray:
     """Reads points.
 
     Args:
@@ -24,18 +26,21 @@ def read_points(path: str | os.PathLike, geometry: Geometry | None = None) -> np
             files of ANTs); VTK legacy ASCII (``.vtk``); elastix' text (``.txt``, ``.pts``) with
             "point" or "index" in its first line, or an ``outputpoints.txt`` of transformix, whose
             OutputPoint is taken.
-        geometry: of the image that the points belong to: needed for files of indices, and for a
-            2-D image in ``.vtk``, which always has three coordinates.
+        geometry: of the image that the points belong to: needed for files of indices.
+        ndim: how many axes the points have, that of ``geometry`` if absent; one of both is needed
+            for points of a 2-D image in ``.vtk``, which always has three coordinates.
 
     Returns:
         ``(n, ndim)`` float64, LPS mm.
 
     Raises:
         InputError: if the file is missing, empty, truncated, or of another form, or holds numbers
-            that are not finite, or the dimension is not that of ``geometry``.
+            that are not finite, or the dimension is not ``ndim`` or that of ``geometry``.
     """
     path = existing(Path(path))
     kind = _kind(path)
+    if geometry is not None:
+        ndim = geometry.ndim if ndim is None else ndim
     if path.is_dir():
         raise InputError(f"A file of points is needed, not a folder. Received: {path}")
     try:
@@ -46,7 +51,7 @@ def read_points(path: str | os.PathLike, geometry: Geometry | None = None) -> np
         points = _parse_csv(text, path)
     elif kind == ".vtk":
         points = parse_vtk(text, path)
-        if geometry is not None and geometry.ndim == 2 and not points[:, 2].any():
+        if ndim == 2 and not points[:, 2].any():
             points = points[:, :2]
     else:
         points = parse_elastix(text, path, geometry)
@@ -55,10 +60,9 @@ def read_points(path: str | os.PathLike, geometry: Geometry | None = None) -> np
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points)).any(axis=1).sum())
         raise InputError(f"{path} holds points that are not finite. Received: {bad} of them")
-    if geometry is not None and points.shape[1] != geometry.ndim:
+    if ndim is not None and points.shape[1] != ndim:
         raise InputError(
-            f"{path} must hold {geometry.ndim}-D points, as the image is. "
-            f"Received: {points.shape[1]}-D"
+            f"{path} must hold {ndim}-D points, as the image is. Received: {points.shape[1]}-D"
         )
     return points
 
