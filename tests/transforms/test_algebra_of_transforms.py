@@ -263,3 +263,14 @@ def test_points_come_from_the_cases(rng):
     grid = geometry(rng, 2)
     assert points(rng, grid).shape == (50, 2)
     assert isinstance(Inverse(displacement(rng, grid, 0.01)), Inverse)
+
+
+def test_a_sequence_says_once_and_briefly_that_its_inverse_is_not_exact(rng):
+    folded = Displacement(3 * rng.normal(size=(6, 7, 8, 3)), Geometry.of_shape((6, 7, 8)))
+    with pytest.warns(InputWarning) as said:
+        inverse = compose(folded, affine(rng, geometry(rng, 3)), folded).inverse()
+    assert len(said) == 1 and "(Displacement, Affine, Displacement)" in str(said[0].message)
+    assert len(str(said[0].message)) < 200 and inverse.residual > 1e-3
+    with pytest.warns(InputWarning, match="inverse of this Displacement misses") as said:
+        folded.inverse()
+    assert len(said) == 1

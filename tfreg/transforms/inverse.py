@@ -51,8 +51,8 @@ class Inverse(Transform):
             self.residual = float(_distance(transform._map(self._solve(targets)), targets).max())
         if not self.residual <= TOLERANCE:
             warnings.warn(
-                f"The inverse of {transform!r} misses its target by up to {self.residual:.3g} mm "
-                "where it was measured: the map may fold.",
+                f"The inverse of this {type(transform).__name__} misses its target by up to "
+                f"{self.residual:.3g} mm where it was measured: the map may fold.",
                 InputWarning,
                 stacklevel=3,
             )

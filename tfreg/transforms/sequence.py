@@ -51,22 +51,23 @@ class Sequence(Transform):
         """
         if self._inverted is not None:
             return self._inverted
-        inverse = Sequence([transform.inverse() for transform in self.transforms[::-1]])
-        inverse._inverted = self
-        samples = self._samples()
-        if len(samples):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", InputWarning)
+        with warnings.catch_warnings():  # of the parts: the whole is measured
+            warnings.simplefilter("ignore", InputWarning)
+            inverse = Sequence([transform.inverse() for transform in self.transforms[::-1]])
+            inverse._inverted = self
+            samples = self._samples()
+            if len(samples):
                 targets = self._map(samples)
                 missed = np.linalg.norm(self._map(inverse._map(targets)) - targets, axis=1)
-            inverse.residual = float(missed.max())
-            if not inverse.residual <= TOLERANCE:
-                warnings.warn(
-                    f"The inverse of {self!r} misses its target by up to "
-                    f"{inverse.residual:.3g} mm where it was measured.",
-                    InputWarning,
-                    stacklevel=2,
-                )
+                inverse.residual = float(missed.max())
+        if not inverse.residual <= TOLERANCE:
+            kinds = ", ".join(type(transform).__name__ for transform in self.transforms)
+            warnings.warn(
+                f"The inverse of this sequence ({kinds}) misses its target by up to "
+                f"{inverse.residual:.3g} mm where it was measured: the map may fold.",
+                InputWarning,
+                stacklevel=2,
+            )
         return inverse
 
     def merged(self) -> Transform:
