@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +163,20 @@ def test_a_chain_that_was_moved_is_found(tmp_path, rng):
     where = points(rng, grid)
     found = load(tmp_path / "here" / "TransformParameters.2.txt").apply_points(where)
     np.testing.assert_allclose(found, transform.apply_points(where), atol=1e-5)
+
+
+def test_a_copy_of_a_folder_holds_what_belongs_to_it(tmp_path, rng):
+    """The files name each other in full: those at the old place may be of a later registration."""
+    grid = geometry(rng, 3)
+    first, later = (compose(displacement(rng, grid), affine(rng, grid)) for _ in range(2))
+    old, copy = tmp_path / "out", tmp_path / "kept"
+    first.save(old / "TransformParameters.txt", grid)
+    shutil.copytree(old, copy)
+    later.save(old / "TransformParameters.txt", grid)
+    where = points(rng, grid)
+    for folder, transform in ((old, later), (copy, first)):
+        found = load(folder / "TransformParameters.txt").apply_points(where)
+        np.testing.assert_allclose(found, transform.apply_points(where), atol=1e-4)
 
 
 def test_what_elastix_has_no_words_for(tmp_path, rng):

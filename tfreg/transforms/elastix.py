@@ -1,5 +1,6 @@
 """elastix's ``TransformParameters*.txt``, as transformix reads them."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ _SPLINES = ("BSplineTransform", "RecursiveBSplineTransform")
 _FILES = {"DeformationFieldTransform": "DeformationFieldFileName", "File": "TransformFileName"}
 _INITIAL = ("InitialTransformParameterFileName", "InitialTransformParametersFileName")
 _LONGEST = 100  # files in a chain
+_OWN = re.compile(r"\.(initial\d+\.txt|displacement\.mha)$")  # the names that `writers` gives
 
 
 def read(path: Path) -> Transform:
@@ -95,7 +97,8 @@ def writers(transform: Transform, path: Path, grid: Geometry) -> dict[str, Calla
     Args:
         transform: one of which :func:`chain_of` is not None.
         path: of the last file. elastix looks for the others from the folder it is started in, so
-            the path of each is written in full.
+            the path of each is written in full: a folder that was moved is still read here, and for
+            transformix has to be written again with ``tfreg convert``.
         grid: the fixed image's, on which transformix resamples.
     """
     if '"' in str(path.absolute()):
@@ -226,7 +229,10 @@ def _set_grid(text: Parameters, grid: Geometry) -> None:
 def _beside(path: Path, name: str) -> Path:
     """The file that ``path`` calls ``name``."""
     named = Path(name)
-    tried = [path.parent / named, named, path.parent / named.name.replace("\\", "/").split("/")[-1]]
+    moved = path.parent / named.name.replace("\\", "/").split("/")[-1]
+    tried = [path.parent / named, named, moved]
+    if _OWN.search(moved.name):  # written together: a copy of the folder holds what belongs to it
+        tried.insert(0, moved)
     for candidate in tried:
         try:
             if candidate.is_file():
