@@ -189,3 +189,15 @@ def test_text_is_itks_unless_the_name_or_the_format_says_elastix(tmp_path, rng):
         path = save(Affine.identity(2), tmp_path / name, grid, kind).paths[-1]
         assert path.read_text().startswith(start)
         np.testing.assert_array_equal(load(path).matrix, np.eye(2))
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mha", ".nrrd"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_displacements_that_are_not_finite(tmp_path, suffix, value):
+    """ITK's reader of NIfTI puts zeros in their place."""
+    field = np.ones((4, 5, 6, 3), "float32")
+    field[1, 2, 3, 1] = value
+    path = tmp_path / f"a{suffix}"
+    sitk.WriteImage(sitk.GetImageFromArray(field, isVector=True), str(path))
+    with pytest.raises(InputError, match="finite"):
+        load(path)

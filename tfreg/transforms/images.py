@@ -33,11 +33,11 @@ def read(path: Path) -> Displacement:
     import SimpleITK as sitk
 
     from tfreg.io.formats import format_of
-    from tfreg.io.headers import CHECKS
+    from tfreg.io.headers import CHECKS, check_finite_nifti
     from tfreg.io.silence import quiet
 
     kind = format_of(path)
-    CHECKS[kind](path)
+    (check_finite_nifti if kind == "NiftiImageIO" else CHECKS[kind])(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(kind)
     try:

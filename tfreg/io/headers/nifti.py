@@ -75,20 +75,35 @@ def nifti_voxels(path: Path) -> np.ndarray:
         raise InputError(
             f"{path} must hold one grey value per voxel. Received: {header.size[4]} channels"
         )
-    wanted = header.values * header.dtype.itemsize
-    if _compressed(path):
-        content = bytearray()
-        check_deflated(path, path, 0, header.offset + wanted, content)
-        array = np.frombuffer(content, header.dtype, header.values, header.offset)
-    else:
-        check_raw(path, path, header.offset, wanted)
-        array = np.fromfile(path, header.dtype, header.values, offset=header.offset)
-    array = array.reshape(header.size[3::-1])
+    array = _values(path, header).reshape(header.size[3::-1])
     scales = math.isfinite(header.slope) and math.isfinite(header.intercept) and header.slope != 0
     if scales and (header.slope, header.intercept) != (1, 0):
         kind = "float64" if header.dtype.itemsize == 8 else "float32"
         return array.astype(kind) * np.array(header.slope, kind) + np.array(header.intercept, kind)
     return array.astype(header.dtype.newbyteorder("="), copy=False)
+
+
+def check_finite_nifti(path: Path) -> None:
+    """Refuses values, of any number of channels, that ITK's reader would take for zeros.
+
+    Raises:
+        InputError: where there are NaN or infinite values, or header and file do not fit together.
+    """
+    values = _values(path, _parse(path))
+    bad = values.size - int(np.isfinite(values).sum())
+    if bad:
+        raise InputError(f"{path} must hold finite values. Received: {bad} NaN or infinite values")
+
+
+def _values(path: Path, header: _Header) -> np.ndarray:
+    """All values in the order and the dtype of the file."""
+    wanted = header.values * header.dtype.itemsize
+    if _compressed(path):
+        content = bytearray()
+        check_deflated(path, path, 0, header.offset + wanted, content)
+        return np.frombuffer(content, header.dtype, header.values, header.offset)
+    check_raw(path, path, header.offset, wanted)
+    return np.fromfile(path, header.dtype, header.values, offset=header.offset)
 
 
 def _parse(path: Path) -> _Header:
