@@ -1,5 +1,6 @@
 import csv
 import json
+import warnings
 from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,13 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import zoo
 from tfreg import Geometry, Image, io
 from tfreg.cli import batch, main
 from tfreg.cli.pairs import read_pairs, shard_of
 from tfreg.cli.pipeline import run_all
 from tfreg.cli.registrar import Files
 from tfreg.data import phantoms
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 
 MODEL = "dirnet-phantom"
 GOOD = ("a", "b", "c", "flat", "wide")
@@ -102,6 +104,24 @@ def test_the_answers_are_those_of_single_registrations(many, run):
     )
     difference = sitk.GetArrayFromImage(theirs) - io.read(folder / "moved.mha").array
     assert np.abs(difference).max() < 0.1
+
+
+def test_a_network_in_stages(many, run):
+    keep(many, "a", "b", "flat", "wide")
+    assert run("-m", "dlir-mnist", "--stages", "2", "--memory-gib", "4")[0] == 0
+    model = zoo.load("dlir-mnist")
+    rows, found = summary(many / "out"), {}
+    for name in ("a", "flat", "wide"):
+        read, end = (np.load, "npy") if name == "a" else (io.read, "mha")
+        pair = [read(many / f"{name}_{side}.{end}") for side in ("fixed", "moving")]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)
+            for stages in (2, 3):
+                found[stages] = model.register(*pair, stages=stages).similarity_after
+        assert float(rows[name]["after"]) == pytest.approx(found[2], abs=1e-3)
+        assert abs(found[3] - found[2]) > 2e-3
+    code, said, _ = run("-m", "dlir-mnist", "--stages", "3", "--memory-gib", "4")
+    assert code == 0 and "4 done, 0 there before" in said
 
 
 def test_what_is_there_is_not_registered_again(many, run):

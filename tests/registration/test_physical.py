@@ -441,3 +441,56 @@ def test_a_stack_of_slices_fills_the_grid_of_its_network(rng):
     assert inner.fixed.shape == (16, 128, 128)
     inside = inner.grid.to_index(stack.to_physical(np.array([[0, 0, 0], stack.shape]) - 0.5))
     assert (np.ptp(inside, axis=0) > (12, 100, 120)).all()
+
+
+# A network in stages, of volumes
+
+
+@pytest.fixture(scope="module")
+def volumes():
+    """A preset of volumes on a small grid, and a pair on two oblique grids."""
+    network = zoo.load("dlir-hippocampus")
+    network.preprocessing = Preprocessing((12, 20, 16), (4.0, 3.0, 3.5))
+    fixed, moving = grids(3)
+    return network, image(fixed), image(moving, np.array([1.0, -2.0, 2.0]), scale=30)
+
+
+@pytest.mark.filterwarnings("ignore::tfreg.errors.InputWarning")
+@pytest.mark.parametrize("options", [{}, {"stages": 1}, {"stages": 2, "memory_gib": 4.0}])
+def test_volumes_on_the_grid_of_a_network_in_stages(volumes, options):
+    network, fixed, moving = volumes
+    answer = network.register(fixed, moving, **options)
+    inner = answer.inner
+    assert inner.fixed.shape == (12, 20, 16) and answer.moved.geometry == fixed.geometry
+    alone = network.register(inner.fixed, inner.moving, **options)
+    np.testing.assert_array_equal(alone.displacement, inner.displacement)
+    whole = network.register(inner.fixed, inner.moving)
+    assert options == {} or np.abs(whole.displacement - alone.displacement).max() > 0.05
+    grid = network.preprocessing.grid(fixed.geometry)
+    index = np.array([[5, 12, 3], [7, 8, 10]])
+    there = grid.to_physical(index + inner.displacement[tuple(index.T)])
+    np.testing.assert_allclose(answer.warp_points(grid.to_physical(index)), there, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::tfreg.errors.InputWarning")
+def test_masks_of_volumes_reach_the_refinement(volumes):
+    network, fixed, moving = volumes
+    masks = {
+        "fixed_mask": Image(fixed.array > 20, fixed.geometry),
+        "moving_mask": Image(moving.array > 600, moving.geometry),
+    }
+    answer = network.register(fixed, moving, refine=QUICK, stages=1, **masks)
+    plain = network.register(fixed, moving, refine=QUICK, stages=1, fixed_mask=masks["fixed_mask"])
+    assert answer.similarity_after > answer.similarity_before
+    assert np.abs(answer.inner.displacement - plain.inner.displacement).max() > 1e-3
+    centre = np.array([[0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(answer.warp_points(centre), [[1.0, -2.0, 2.0]], atol=1.0)
+
+
+def test_a_small_moving_mask_is_no_little_overlap(flat):
+    fixed, moving = flat
+    mask = np.zeros(moving.array.shape, "uint8")
+    mask[tuple(n // 2 for n in mask.shape)] = 1
+    mask = Image(mask, moving.geometry)
+    said = prepare(fixed, moving, "centre", moving_mask=mask).warnings
+    assert not any("start inside" in line for line in said)

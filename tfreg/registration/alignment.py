@@ -161,11 +161,14 @@ def check_overlap(
         initial.apply_points(fixed.geometry.to_physical(places.astype("float64")))
     )
     there = inside(moving.geometry, index)
+    share = float(there.mean())
     if moving_mask is not None:
         nearest = np.rint(index[there]).astype(int)
         nearest = np.clip(nearest, 0, np.array(moving.array.shape) - 1)
         there[there] = moving_mask.array[tuple(nearest.T)] > 0
-    share = float(there.mean())
+        # A mask of an organ is little of a whole image, which is nothing to be warned of.
+        if fixed_mask is not None or not there.any():
+            share = float(there.mean())
     what = "mask of the fixed image" if fixed_mask is not None else "fixed image"
     target = "mask of the moving image" if moving_mask is not None else "moving image"
     if share == 0:
@@ -174,6 +177,8 @@ def check_overlap(
             f" aligns their centres of mass. Received: no voxel of the {what} inside the {target}"
         )
     if share < _LITTLE:
+        if fixed_mask is None:
+            target = "moving image"
         return (f"only {100 * share:.2g} % of the {what} start inside the {target}",)
     return ()
 
