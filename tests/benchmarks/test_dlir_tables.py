@@ -209,12 +209,25 @@ def test_chest_on_phantoms(tmp_path, monkeypatch, presets):
     monkeypatch.setattr(volumes, "SPACING", (10.0, 9.0, 9.0))
     presets("dlir-chest-ct", 3)
     words = ["--data", "phantom", "--pairs", "1", "--methods"]
-    _, cells = run(tmp_path, "dlir-chest-ct", *words, "none,dlir affine,tfreg fast")
+    content, cells = run(tmp_path, "dlir-chest-ct", *words, "none,dlir affine,tfreg fast")
+    assert "this very patient" not in content["protocol"]
     for metric in ("error", "error p95", "error voxels", "error p95 voxels", "folding"):
         assert cells["none", metric]["n"] == 1
     assert cells["tfreg fast", "error"]["mean"] < 0.8 * cells["none", "error"]["mean"]
     for name in ("pareto.png", "coronal.png"):
         assert (tmp_path / name).stat().st_size > 5000
+
+
+def test_a_patient_that_was_trained_on_is_said(tmp_path, monkeypatch):
+    def chests(data, seed, limit):
+        (pair,) = pairs.chest("phantom")
+        return [pair]
+
+    monkeypatch.setattr(volumes, "chests", chests)
+    words = ["--data", "deformed", "--methods", "none"]
+    content, _ = run(tmp_path, "dlir-chest-ct", *words)
+    assert "other breaths of this very patient" in content["protocol"]
+    assert "`dlir + refine` is on local NCC" in content["protocol"]
 
 
 def test_the_papers_cases_stand_in_their_rows():
