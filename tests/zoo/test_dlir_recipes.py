@@ -1,5 +1,7 @@
+import argparse
 import functools
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -209,6 +211,20 @@ def test_a_command_reaches_its_recipe(name, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(["train", name, "--help"])
     assert exit_.value.code == 0 and "--bending-weight" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_fidelity_sheet_names_the_stages_of_a_recipe(name):
+    sheet = Path(stages.__file__).with_name("README.md").read_text(encoding="utf-8")
+    (row,) = (line for line in sheet.splitlines() if line.startswith(f"| `{name}` |"))
+    parser = argparse.ArgumentParser()
+    RECIPES[name].add_arguments(parser)
+    options = parser.parse_args([])
+    assert row.endswith(f"| {options.iterations:,} | {options.batch} |")
+    affine, *deformable = RECIPES[name].STAGES
+    assert affine["kind"] == "affine" and " affine; " in row
+    spacings = ["×".join(map(str, stage["spacing"])) for stage in deformable]
+    assert f" affine; {'; '.join(spacings)} " in row
 
 
 @pytest.mark.parametrize(
