@@ -46,7 +46,7 @@ def confine(fixed: Any, moving: Any, fixed_mask: Any, moving_mask: Any, rim: int
     >>> image, mask = np.arange(20.0).reshape(4, 5), np.zeros((4, 5))
     >>> mask[1:3, 1:3] = 1
     >>> confine(image, image, mask, mask, rim=1).fixed[:, 2].tolist()
-    [8.0, 7.0, 12.0, 8.0]
+    [9.0, 7.0, 12.0, 9.0]
     """
     sides = {"fixed": (fixed, fixed_mask), "moving": (moving, moving_mask)}
     images, masks = {}, {}
