@@ -40,11 +40,28 @@ class Network:
         preset: name of the preset.
         refine: as in ``RegistrationModel.register``.
         stages: how many of its stages run, of a network that has such; ``None``: all.
+        similarity: of a named refinement, as :func:`tfreg.registration.register` takes it; of one
+            in steps and of the network alone it is NCC.
+
+    Raises:
+        ValueError: on another similarity where there is no named refinement.
     """
 
-    def __init__(self, preset: str, refine: int | str = 0, stages: int | None = None) -> None:
+    def __init__(
+        self,
+        preset: str,
+        refine: int | str = 0,
+        stages: int | None = None,
+        similarity: str = "ncc",
+    ) -> None:
+        if similarity != "ncc" and not isinstance(refine, str):
+            raise ValueError(
+                "similarity is of a named refinement. "
+                f"Received: similarity={similarity}, refine={refine}"
+            )
         self.preset = preset
         self.refine = refine
+        self.similarity = similarity
         self.options = {} if stages is None else {"stages": stages}
         model = zoo.load(preset)
         self._weights = model.get_weights()
@@ -78,9 +95,11 @@ class Network:
         """
         shape, by_pyramid = pair.fixed.shape, isinstance(self.refine, str)
         grid = self._grid(pair)
-        if pair.start is None and pair.fixed_mask is None and grid is None:
+        plain = pair.start is None and pair.fixed_mask is None and grid is None
+        if plain and self.similarity == "ncc":
             return self(pair.fixed, pair.moving)
-        # Whole voxels, so that nothing is interpolated twice; the network finds the rest.
+        # Whole voxels, so that nothing is interpolated twice; the network finds the rest, from half
+        # a voxel further off than others at most.
         shift = np.rint(np.zeros(len(shape)) if pair.start is None else pair.start).astype(int)
 
         def once(model: Any) -> tuple[np.ndarray, float]:
@@ -104,6 +123,7 @@ class Network:
             better = register(
                 *(shown.fixed, shown.moving),
                 spacing=pair.spacing,
+                similarity=self.similarity,
                 pyramid=refinement(self.refine, shape, pair.spacing),
                 start=displacement,
                 fixed_mask=shown.fixed_mask,
@@ -126,7 +146,7 @@ class Network:
         if _loaded.get(self._kind) != self.preset:
             model.set_weights(self._weights)
             _loaded[self._kind] = self.preset
-        key = (self._kind, *shapes, str(self.refine), *self.options.items())
+        key = (self._kind, *shapes, str(self.refine), self.similarity, *self.options.items())
         if key not in _warm:
             once(model)
             _warm.add(key)

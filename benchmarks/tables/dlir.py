@@ -36,8 +36,15 @@ OURS = {
 }
 
 
-def stages(deformable: int) -> dict[str, tuple[int | str, int]]:
-    """Refinement and number of stages, by the name of the row.
+SIMILARITIES = {"ncc": "NCC", "lncc": "LNCC"}
+
+
+def stages(deformable: int, similarity: str = "ncc") -> dict[str, tuple[int | str, int, str]]:
+    """Refinement, number of stages and similarity of the refinement, by the name of the row.
+
+    Args:
+        deformable: number of deformable stages; an affine one is the first.
+        similarity: of the refinement.
 
     Example:
 
@@ -45,9 +52,9 @@ def stages(deformable: int) -> dict[str, tuple[int | str, int]]:
     >>> list(dlir.stages(2))
     ['dlir affine', 'dlir + stage 1', 'dlir + stage 2', 'dlir + refine']
     """
-    rows = {"dlir affine": (0, 1)}
-    rows |= {f"dlir + stage {k}": (0, k + 1) for k in range(1, deformable + 1)}
-    return {**rows, "dlir + refine": (REFINE, deformable + 1)}
+    rows = {"dlir affine": (0, 1, "ncc")}
+    rows |= {f"dlir + stage {k}": (0, k + 1, "ncc") for k in range(1, deformable + 1)}
+    return {**rows, "dlir + refine": (REFINE, deformable + 1, similarity)}
 
 
 def add_arguments(
@@ -97,12 +104,15 @@ def preset_for(name: str, data: str) -> str:
     return own if data == "phantom" and own in zoo.list_presets() else name
 
 
-def settings(options: argparse.Namespace, pairs: list[Pair], elastix: str) -> dict[str, Any]:
-    """What decides the numbers, for the last lines of a table."""
+def settings(
+    options: argparse.Namespace, pairs: list[Pair], elastix: str, similarity: str = "ncc"
+) -> dict[str, Any]:
+    """What decides the numbers, for the last lines of a table; ``similarity`` as in `stages`."""
     return {
         "pairs": len(pairs),
         "seed": options.seed,
-        "refine": f"{REFINE} B-spline, NCC and bending energy, from the network's answer",
+        "refine": f"{REFINE} B-spline, {SIMILARITIES[similarity]} and bending energy, from the "
+        "network's answer",
         "elastix": f"affine, then B-spline, NCC, {elastix} new random samples per iteration, "
         f"{THREADS} threads, RandomSeed 1, its time that of the registration alone, ITK loaded "
         "before; `default`: its own maps",
@@ -115,7 +125,7 @@ def run(
     measurement: Measurement,
     known: Sequence[str],
     preset: str,
-    rows: dict[str, tuple[int | str, int]],
+    rows: dict[str, tuple[int | str, int, str]],
 ) -> dict[str, list[np.ndarray]]:
     """Measures every method that can run; answers the displacements of each.
 
@@ -152,7 +162,7 @@ def run_on_labels(
     measurement: Measurement,
     known: Sequence[str],
     preset: str,
-    rows: dict[str, tuple[int | str, int]],
+    rows: dict[str, tuple[int | str, int, str]],
     outlined: Sequence[int],
 ) -> Table:
     """:func:`run`, with a figure of outlines; answers the table.

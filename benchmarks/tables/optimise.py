@@ -61,8 +61,8 @@ class Measurement:
         pairs: what every method registers.
         elastix: settings of elastix by the name of the method.
         ours: options of ``register`` by the name of the method.
-        networks: preset, refinement and, of a network that has such, the number of stages, by the
-            name of the method.
+        networks: arguments of :class:`benchmarks.methods.networks.Network` by the name of the
+            method: preset, refinement, and of DLIR the number of stages and the similarity.
         labels, surfaces: as :func:`benchmarks.judge.judge` takes them.
         batch: pairs per batch of ours; 0: one at a time only.
         affine: whether the tools that have no settings here begin with an affine registration.

@@ -138,6 +138,22 @@ def test_a_network_starts_where_the_pair_says(presets, centred, refine):
         )
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_refinement_looks_at_the_similarity_that_it_is_given(presets, centred, plain):
+    presets("dlir-chest-ct", 1, shift=(0.0, 1.0, 0.0))
+    if plain:  # nothing but two images of one size
+        centred = pairs.Pair("plain", centred.fixed, centred.fixed, centred.spacing)
+    found = {}
+    for similarity in ("ncc", "lncc"):
+        network = networks.Network("dlir-chest-ct", "fast", 1, similarity)
+        found[similarity], _ = network.pair(centred)
+        truth = (0, 0, 0) if plain else (3, 0, 0)
+        assert np.abs(found[similarity] - truth)[4:12, 4:16, 4:20].mean() < 0.25
+    assert np.abs(found["lncc"] - found["ncc"]).max() > 0.05
+    with pytest.raises(ValueError, match="similarity"):
+        networks.Network("dlir-chest-ct", 10, 1, "lncc")
+
+
 def test_a_network_sees_voxels_of_its_own_size(presets, centred):
     presets("dlir-chest-ct", 1, shift=(1.0, 1.0, -0.5), spacing=[2.0, 2.0, 1.05])
     displacement, _ = networks.Network("dlir-chest-ct", 0, 1).pair(centred)
@@ -193,12 +209,25 @@ def test_chest_on_phantoms(tmp_path, monkeypatch, presets):
     monkeypatch.setattr(volumes, "SPACING", (10.0, 9.0, 9.0))
     presets("dlir-chest-ct", 3)
     words = ["--data", "phantom", "--pairs", "1", "--methods"]
-    _, cells = run(tmp_path, "dlir-chest-ct", *words, "none,dlir affine,tfreg fast")
+    content, cells = run(tmp_path, "dlir-chest-ct", *words, "none,dlir affine,tfreg fast")
+    assert "this very patient" not in content["protocol"]
     for metric in ("error", "error p95", "error voxels", "error p95 voxels", "folding"):
         assert cells["none", metric]["n"] == 1
     assert cells["tfreg fast", "error"]["mean"] < 0.8 * cells["none", "error"]["mean"]
     for name in ("pareto.png", "coronal.png"):
         assert (tmp_path / name).stat().st_size > 5000
+
+
+def test_a_patient_that_was_trained_on_is_said(tmp_path, monkeypatch):
+    def chests(data, seed, limit):
+        (pair,) = pairs.chest("phantom")
+        return [pair]
+
+    monkeypatch.setattr(volumes, "chests", chests)
+    words = ["--data", "deformed", "--methods", "none"]
+    content, _ = run(tmp_path, "dlir-chest-ct", *words)
+    assert "other breaths of this very patient" in content["protocol"]
+    assert "`dlir + refine` is on local NCC" in content["protocol"]
 
 
 def test_the_papers_cases_stand_in_their_rows():
@@ -268,6 +297,9 @@ def test_every_method_has_settings():
     for module in (dlir_hippocampus, dlir_chest_ct):
         assert {*module.ELASTIX, *module.ROWS} < set(module.METHODS)
     assert dlir_chest_ct.LAST == "dlir + stage 3"
+    similarities = [row[-1] for name, row in dlir_chest_ct.ROWS.items() if "refine" in name]
+    assert similarities == ["lncc", "ncc"]
+    assert {row[-1] for row in dlir_hippocampus.ROWS.values()} == {"ncc"}
 
 
 def test_pairs_of_hippocampi_are_of_two_volumes_and_seeded():

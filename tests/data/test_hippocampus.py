@@ -55,6 +55,9 @@ def test_an_unknown_split_is_named():
 
 def test_phantoms_differ_in_place_but_hold_both_parts_in_order():
     train, test = (hippocampus.subjects(split, "phantom") for split in ("train", "test"))
+    # As the real ones, and as a network sees any image when it registers.
+    assert set(train.images.min(axis=(1, 2, 3))) == {0}
+    assert set(train.images.max(axis=(1, 2, 3))) == {255}
     assert len(train.images) == 40 and not np.array_equal(train.images[:10], test.images)
     overlaps = []
     for one, other in zip(test.labels, test.labels[1:], strict=False):

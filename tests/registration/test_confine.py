@@ -43,6 +43,7 @@ def test_what_is_beyond_the_organ_no_longer_says_anything():
         ({"fixed_mask": np.zeros((4, 5))}, "fixed_mask must mark a voxel"),
         ({"moving_mask": np.ones((4, 4))}, r"moving_mask must have the shape.*\(4, 4\)"),
         ({"rim": 0}, "rim=0"),
+        ({"rim": float("nan")}, "rim=nan"),
     ],
 )
 def test_unusable_input_is_named(change, message):

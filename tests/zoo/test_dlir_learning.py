@@ -237,3 +237,20 @@ def test_stages_that_are_not_there(count):
 def test_images_of_one_voxel_are_refused():
     with pytest.raises(InputError, match="at least 2 voxels"):
         DLIR(2, [FLAT]).register(np.zeros((1, 9)), np.zeros((1, 9)))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"intensity_range": (400.0, -1000.0)},
+        {"intensity_range": (0.0, float("inf"))},
+        {"intensity_range": (0.0, 1.0, 2.0)},
+        {"intensity_range": "ab"},
+        {"voxel_size": (2.5, 2.5)},
+        {"voxel_size": (2.5, 0.0, 2.5)},
+        {"voxel_size": (2.5, float("nan"), 2.5)},
+    ],
+)
+def test_ranges_and_sizes_that_no_network_can_have_are_refused(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        DLIR(3, [{"kind": "affine"}], **option)

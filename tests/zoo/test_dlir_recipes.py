@@ -1,5 +1,7 @@
+import argparse
 import functools
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -21,6 +23,7 @@ RECIPES = {
     "dlir-hippocampus": train_hippocampus,
     "dlir-mnist": train_mnist,
 }
+STAGES = {name: recipe.STAGES for name, recipe in RECIPES.items()}  # smaller ones in tests
 SETTINGS = {
     **{"data": "phantom", "bending_weight": 0.05, "accumulate": "compose", "joint": False},
     **{"iterations": 4, "batch": 2, "learning_rate": 0.01, "schedule": "cosine", "seed": 0},
@@ -182,12 +185,12 @@ def test_a_finer_stage_starts_from_the_convolutions_of_the_coarser_one():
     for one, other in zip(own, model.networks[2].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     stages.inherit(model, 2)
-    taken = []
-    for old, new in zip(*(n.convolutions for n in model.networks[1:]), strict=False):
-        pairs = list(zip(old.get_weights(), new.get_weights(), strict=True))
-        taken.append(all(a.shape == b.shape and (a == b).all() for a, b in pairs))
+    before, after = ({c.name: c for c in n.convolutions} for n in model.networks[1:])
     # 8 px: three 3x3 with pooling, two without, two 1x1; 4 px: one fewer with pooling.
-    assert taken == [True, True, True, True, False, True]
+    assert [*after] == ["conv_1", "conv_2", "conv_3", "conv_4", "conv1_1", "conv1_2"]
+    for name, convolution in after.items():
+        for one, other in zip(before[name].get_weights(), convolution.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(model.networks[2].outputs.get_weights()[0], 0)
 
 
@@ -209,6 +212,20 @@ def test_a_command_reaches_its_recipe(name, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(["train", name, "--help"])
     assert exit_.value.code == 0 and "--bending-weight" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_fidelity_sheet_names_the_stages_of_a_recipe(name):
+    sheet = Path(stages.__file__).with_name("README.md").read_text(encoding="utf-8")
+    (row,) = (line for line in sheet.splitlines() if line.startswith(f"| `{name}` |"))
+    parser = argparse.ArgumentParser()
+    RECIPES[name].add_arguments(parser)
+    options = parser.parse_args([])
+    assert row.endswith(f"| {options.iterations:,} | {options.batch} |")
+    affine, *deformable = STAGES[name]
+    assert affine["kind"] == "affine" and " affine; " in row
+    spacings = ["×".join(map(str, stage["spacing"])) for stage in deformable]
+    assert f" affine; {'; '.join(spacings)} " in row
 
 
 @pytest.mark.parametrize(

@@ -118,4 +118,6 @@ def _phantom(rng: np.random.Generator, grid: np.ndarray, waves: tuple) -> tuple:
     around = sum(np.sin(x @ k + turn) for k, turn in zip(*waves, strict=True)) / len(waves[1])
     image = 0.45 + 0.5 * around
     image = image + (0.62 + 0.1 * around - image) * inside + rng.normal(0, 0.02, labels.shape)
-    return np.rint(255 * np.clip(image, 0, 1)).astype("uint8"), labels
+    # From 0 to 255 as the real ones: a network trained on less would be shown other intensities.
+    image = (image - image.min()) / (image.max() - image.min())
+    return np.rint(255 * image).astype("uint8"), labels

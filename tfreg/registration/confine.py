@@ -59,7 +59,7 @@ def confine(fixed: Any, moving: Any, fixed_mask: Any, moving_mask: Any, rim: int
             )
         if not masks[name].any():
             raise InputError(f"{name}_mask must mark a voxel. Received: an empty mask")
-    if isinstance(rim, bool) or int(rim) != rim or rim < 1:
+    if isinstance(rim, bool) or not isinstance(rim, (int, np.integer)) or rim < 1:
         raise InputError(f"rim must be 1 or more voxels. Received: rim={rim}")
     grown = ndimage.binary_dilation(masks["fixed"], iterations=int(rim))
     about = images["fixed"][grown & ~masks["fixed"]]

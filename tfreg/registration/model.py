@@ -67,13 +67,15 @@ class RegistrationModel(keras.Model):
         self.ndim = ndim
         self.refine_learning_rate = refine_learning_rate
         self.refine_folding_weight = refine_folding_weight
-        self.voxel_size = None if voxel_size is None else tuple(map(float, voxel_size))
-        if intensity_range is not None and not intensity_range[0] < intensity_range[1]:
+        self.voxel_size = _numbers("voxel_size", voxel_size, ndim)
+        if self.voxel_size is not None and not min(self.voxel_size) > 0:
+            raise ValueError(f"voxel_size must be positive. Received: voxel_size={voxel_size}")
+        self.intensity_range = _numbers("intensity_range", intensity_range, 2)
+        if self.intensity_range is not None and not np.diff(self.intensity_range)[0] > 0:
             raise ValueError(
                 "intensity_range must be two numbers, the lower one first. "
                 f"Received: intensity_range={intensity_range}"
             )
-        self.intensity_range = None if intensity_range is None else tuple(intensity_range)
         self._similarity = losses.NCC()
         self._functions: dict[Any, Any] = {}
         # What the network was trained on; `zoo.load` knows.
@@ -326,6 +328,16 @@ class RegistrationModel(keras.Model):
                 "refine": lambda: minimiser(objective),
             }[name]()
         return self._functions[key]
+
+
+def _numbers(name: str, values: Any, count: int) -> tuple[float, ...] | None:
+    """As many finite numbers, or ``None``."""
+    if values is None:
+        return None
+    found = np.asarray(values)
+    if found.shape != (count,) or found.dtype.kind not in "iuf" or not np.isfinite(found).all():
+        raise ValueError(f"{name} must be {count} finite numbers. Received: {name}={values}")
+    return tuple(map(float, found))
 
 
 def _centred(fixed: Any, moving: Any) -> Any:

@@ -81,13 +81,15 @@ def inherit(model: DLIR, index: int) -> None:
     """Starts a deformable stage from the convolutions of the deformable stage before it.
 
     They have learned to see what two images differ in; the output starts at zero all the same.
-    Only convolutions of one shape are taken: those of the same place in both networks.
+    A convolution takes the weights of its namesake, where that has its shape: the first of the 1x1
+    convolutions those of the first, however many poolings come before.
     """
     before, network = (model.networks[k] if k >= 0 else None for k in (index - 1, index))
     if not isinstance(before, DeformableConvNet) or not isinstance(network, DeformableConvNet):
         return
-    for old, new in zip(before.convolutions, network.convolutions, strict=False):
-        weights = old.get_weights()
+    known = {old.name: old.get_weights() for old in before.convolutions}
+    for new in network.convolutions:
+        weights = known.get(new.name, [])
         if [w.shape for w in weights] == [w.shape for w in new.get_weights()]:
             new.set_weights(weights)
 
