@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import zoo
-from tfreg import Geometry, Image, io
+from tfreg import Geometry, Image, io, transforms
 from tfreg.cli import batch, main
 from tfreg.cli.pairs import read_pairs, shard_of
 from tfreg.cli.pipeline import run_all
@@ -150,6 +150,17 @@ def test_voxels_in_a_file_of_their_own_are_looked_at(many, suffix):
     second = files.sha256()
     assert files.fixed.read_bytes() == header and first["moving"] == second["moving"]
     assert first["fixed"] != second["fixed"]
+
+
+def test_all_files_of_the_initial_transform_are_looked_at(many, run):
+    keep(many, "flat")
+    grid = io.read(many / "flat_fixed.mha").geometry
+    bend = transforms.BSpline(np.zeros((8, 8, 2)), grid.resampled(size=(8, 8)))
+    path = many / "TransformParameters.txt"
+    for shift, said in ((0.5, "1 done"), (0.5, "1 there before"), (1.5, "1 done")):
+        first = transforms.Affine(np.eye(2), [shift, 0.0])  # in a file of its own
+        transforms.save(transforms.compose(first, bend), path, grid)
+        assert said in run("-m", MODEL, "--init", str(path))[1]
 
 
 def test_shards_are_parts_of_the_whole(many, run):

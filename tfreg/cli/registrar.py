@@ -95,6 +95,12 @@ class Registrar:
 
         return transforms.load(path)
 
+    @cached_property
+    def _initial_sha256(self) -> str:
+        from tfreg import transforms
+
+        return _digest(transforms.files_of(self.settings.initial))
+
     def check(self) -> None:
         """Loads what is needed for any pair.
 
@@ -122,7 +128,7 @@ class Registrar:
         if self.preset is not None:
             found["weights_sha256"] = self.preset.sha256
         if not isinstance(self.initial, str):
-            found["initial_sha256"] = _sha256(Path(self.settings.initial))
+            found["initial_sha256"] = self._initial_sha256
         return {**found, "sha256": files.sha256()}
 
     def read(self, files: Files) -> Job:
@@ -262,8 +268,12 @@ def _sha256(path: Path) -> str:
     """Hash of a file with those that hold its voxels, or of the files of a folder."""
     from tfreg.io.headers import files_of
 
+    return _digest(sorted(path.iterdir()) if path.is_dir() else files_of(path))
+
+
+def _digest(parts: Sequence[Path]) -> str:
     digest = hashlib.sha256()
-    for part in sorted(path.iterdir()) if path.is_dir() else files_of(path):
+    for part in parts:
         if part.is_file():
             with open(part, "rb") as file:
                 while block := file.read(1 << 20):

@@ -5,7 +5,7 @@ from tfreg.transforms.base import Transform
 from tfreg.transforms.bspline import BSpline
 from tfreg.transforms.displacement import Displacement
 from tfreg.transforms.inverse import Inverse
-from tfreg.transforms.io import FORMATS, Saved, check_path, load, save, writers
+from tfreg.transforms.io import FORMATS, Saved, check_path, files_of, load, save, writers
 from tfreg.transforms.sequence import Sequence, Sum, compose
 from tfreg.transforms.thin_plate import ThinPlate
 from tfreg.transforms.velocity import Velocity
@@ -24,6 +24,7 @@ __all__ = [
     "Velocity",
     "check_path",
     "compose",
+    "files_of",
     "load",
     "save",
     "writers",

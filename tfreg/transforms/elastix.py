@@ -44,18 +44,7 @@ def read(path: Path) -> Transform:
     Raises:
         InputError: if a file is damaged or missing, or holds a transform of another kind.
     """
-    chain: list[tuple[Path, Parameters]] = []
-    following: Path | None = path
-    while following is not None:
-        if any(following.resolve() == known.resolve() for known, _ in chain):
-            raise InputError(f"{path} builds on itself: {following} is named again.")
-        if len(chain) == _LONGEST:
-            raise InputError(f"{path} builds on more than {_LONGEST} files.")
-        parameters = Parameters.read(following)
-        chain.append((following, parameters))
-        names = [parameters.word(key, None) for key in _INITIAL]
-        name = next((n for n in names if n not in (None, "NoInitialTransform", "")), None)
-        following = None if name is None else _beside(following, name)
+    chain = _chain(path)
     total: Transform | None = None
     for file, parameters in chain[::-1]:
         try:
@@ -70,6 +59,43 @@ def read(path: Path) -> Transform:
             message = str(error)
             raise InputError(message if str(file) in message else f"{file}: {message}") from error
     return total
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file and all that it builds on.
+
+    Args:
+        path: as for :func:`read`.
+
+    Raises:
+        InputError: as there.
+    """
+    found = []
+    for file, parameters in _chain(path):
+        found.append(file)
+        key = _FILES.get(parameters.word("Transform"))
+        if key is not None:
+            found.append(_beside(file, parameters.word(key)))
+        elif parameters.word("UseBinaryFormatForTransformationParameters", "false") == "true":
+            found.append(_beside(file, parameters.word("TransformParameters")))
+    return found
+
+
+def _chain(path: Path) -> list[tuple[Path, Parameters]]:
+    """The files of a chain, the last one first."""
+    chain: list[tuple[Path, Parameters]] = []
+    following: Path | None = path
+    while following is not None:
+        if any(following.resolve() == known.resolve() for known, _ in chain):
+            raise InputError(f"{path} builds on itself: {following} is named again.")
+        if len(chain) == _LONGEST:
+            raise InputError(f"{path} builds on more than {_LONGEST} files.")
+        parameters = Parameters.read(following)
+        chain.append((following, parameters))
+        names = [parameters.word(key, None) for key in _INITIAL]
+        name = next((n for n in names if n not in (None, "NoInitialTransform", "")), None)
+        following = None if name is None else _beside(following, name)
+    return chain
 
 
 def chain_of(transform: Transform) -> list[tuple[str, Transform]] | None:

@@ -170,6 +170,23 @@ def writers(
     return {path.name: lambda p: itk.write(transform, p)}, loss
 
 
+def files_of(path: str | os.PathLike) -> list[Path]:
+    """The file of a transform and, where it is elastix's, all that it builds on.
+
+    Args:
+        path: as for :func:`load`.
+
+    Raises:
+        InputError: if one of them is missing.
+    """
+    path = _existing(Path(path))
+    if path.suffix.lower() == ".txt":
+        with open(path, "rb") as file:
+            if not is_text(file.read(1000)):
+                return elastix.files_of(path)
+    return [path]
+
+
 def check_path(path: Path, format: str | None = None) -> None:
     """Raises ``InputError`` where no transform can be written to a file of this name.
 
