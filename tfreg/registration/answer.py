@@ -39,6 +39,9 @@ class LevelReport:
         )
 
 
+_WORSE = 1e-3  # of a similarity, from which a loss is worth looking at
+
+
 @dataclass(frozen=True)
 class Check:
     """Is a registration plausible? Every figure is the worst of a batch.
@@ -73,6 +76,8 @@ class Check:
             found.append(f"volume grows up to {self.jacobian_max:.3g} times")
         if self.outside > 25:
             found.append(f"{self.outside:.3g} % of the voxels map outside the moving image")
+        if self.similarity_after < self.similarity_before - _WORSE:
+            found.append("the similarity got worse")
         if not self.accepted:
             found.append("a transform with which the similarity got worse is left out")
         return tuple(found)
