@@ -134,7 +134,8 @@ def test_interrupted_as_a_user_does():
 def test_tensorflow_loads_without_a_word():
     code = (
         "import os, sys; from tfreg.cli.quiet import hush_tensorflow; hush_tensorflow()\n"
-        "import tensorflow; os.write(2, b'heard'); print(tensorflow.__version__)\n"
+        "import tensorflow; os.write(2, b'heard'); tensorflow.get_logger().warning('advice')\n"
+        "print(tensorflow.__version__)\n"
         "print(sum(type(f).__name__ == '_Finder' for f in sys.meta_path))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -6,6 +6,7 @@ says ("oneDNN custom operations are on ..."). A command says one line, or none.
 
 import contextlib
 import importlib.util
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from typing import Any
 def hush_tensorflow() -> None:
     """From now on TensorFlow loads without a word; errors are raised as ever."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Its logger advises programmers, on the tracing of tiles of several sizes for one.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if "tensorflow" not in sys.modules and not any(isinstance(f, _Finder) for f in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
