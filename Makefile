@@ -11,7 +11,8 @@ demo: .venv/.demo
 	$(BIN)/python -m benchmarks run dirnet-mnist --pairs 3 --out demo
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not timed"
+	$(BIN)/python -m pytest -m timed
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

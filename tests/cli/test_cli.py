@@ -249,6 +249,7 @@ def test_unusable_commands_exit_with_2(words, capsys, tmp_path, monkeypatch):
     assert code == 2 and capsys.readouterr().err
 
 
+@pytest.mark.timed
 def test_start_up_is_quick():
     """`import tfreg` under 0.2 s, `tfreg --help` under 0.5 s, beyond the interpreter's start."""
 
