@@ -32,6 +32,7 @@ class About:
         paper, data, licence: where it comes from, and the licence of the weights.
         command: the name of the recipe, as ``tfreg train`` takes it.
         preprocessing: what happens to the images, and the size trained on.
+        sample: what the score is the mean of: pairs, or patches of them.
     """
 
     name: str
@@ -41,6 +42,7 @@ class About:
     licence: str
     command: str
     preprocessing: dict[str, Any]
+    sample: str = "pairs"
 
 
 def train(
@@ -167,7 +169,7 @@ def write(
         score={
             "metric": "ncc",
             "value": round(float(np.mean(values)), 4),
-            "data": f"{len(values)} random pairs of the validation split"
+            "data": f"{len(values)} random {about.sample} of the validation split"
             + (", within the mask" if mask is not None else ""),
         },
         sha256=sha256_of(weights),

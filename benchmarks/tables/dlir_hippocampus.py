@@ -11,11 +11,13 @@ from tfreg.data import hippocampus
 from zoo.dlir.train_hippocampus import STAGES
 
 PRESET = "dlir-hippocampus"
-PAIRS = 40
+PAIRS = 24
 ROWS = dlir.stages(len(STAGES) - 1)
 ELASTIX = {
-    f"elastix {spacing} mm x500": Settings(500, spacing, levels=3, samples=4096, affine=True)
-    for spacing in (8, 4)
+    f"elastix {spacing} mm x{iterations}": Settings(
+        iterations, spacing, levels=3, samples=4096, affine=True
+    )
+    for spacing, iterations in ((8, 500), (4, 500), (4, 2000))
 } | dlir.DEFAULT
 METHODS = ("none", *ELASTIX, *TOOLS, *ROWS, *dlir.OURS)
 COLUMNS = {

@@ -298,7 +298,7 @@ def test_every_method_has_settings():
         assert {*module.ELASTIX, *module.ROWS} < set(module.METHODS)
     assert dlir_chest_ct.LAST == "dlir + stage 3"
     similarities = [row[-1] for name, row in dlir_chest_ct.ROWS.items() if "refine" in name]
-    assert similarities == ["lncc", "ncc"]
+    assert similarities == ["lncc", "lncc", "ncc"]
     assert {row[-1] for row in dlir_hippocampus.ROWS.values()} == {"ncc"}
 
 

@@ -221,6 +221,7 @@ def test_every_option_survives_the_config():
         ({"accumulate": "sum"}, "accumulate=sum"),
         ({"bending_weight": -1}, "bending_weight=-1"),
         ({"bending_weight": np.nan}, "bending_weight=nan"),
+        ({"bending_weight": np.inf}, "bending_weight=inf"),
     ],
 )
 def test_bad_options(options, message):

@@ -132,7 +132,7 @@ class DIRNet(RegistrationModel):
             raise ValueError(
                 f"A thin-plate spline has no boundary rule. Received: boundary={boundary}"
             )
-        if not bending_weight >= 0 or (bending_weight and spline == "thin-plate"):
+        if not 0 <= bending_weight < float("inf") or (bending_weight and spline == "thin-plate"):
             raise ValueError(
                 "bending_weight must be 0 or more, and 0 for a thin-plate spline. "
                 f"Received: bending_weight={bending_weight}, spline={spline}"

@@ -96,7 +96,7 @@ class DLIR(RegistrationModel):
             raise ValueError(
                 f"accumulate must be one of {ACCUMULATIONS}. Received: accumulate={accumulate}"
             )
-        if not bending_weight >= 0:
+        if not 0 <= bending_weight < float("inf"):
             raise ValueError(
                 f"bending_weight must be 0 or more. Received: bending_weight={bending_weight}"
             )

@@ -117,7 +117,7 @@ def add_arguments(
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """The options that identify a training, checked."""
-    if not options.bending_weight >= 0:
+    if not 0 <= options.bending_weight < float("inf"):
         raise InputError(f"--bending-weight must be 0 or more. Received: {options.bending_weight}")
     return recipes.settings_of(options, ("data", "bending_weight", "accumulate", "joint"))
 
@@ -130,8 +130,14 @@ def run(options: argparse.Namespace, name: str, train: Callable) -> None:
 
 
 def about(
-    name: str, summary: str, data: str, licence: str, command: str, preprocessing: dict[str, Any]
+    name: str,
+    summary: str,
+    data: str,
+    licence: str,
+    command: str,
+    preprocessing: dict[str, Any],
+    sample: str = "pairs",
 ) -> recipes.About:
     """What a preset of DLIR says of itself."""
     intensity = {"intensity": "each image to [0, 1]", **preprocessing}
-    return recipes.About(name, summary, PAPER, data, licence, command, intensity)
+    return recipes.About(name, summary, PAPER, data, licence, command, intensity, sample)

@@ -79,6 +79,7 @@ def train(
             "size": list(SHAPE),
             "spacing": list(SPACING),
         },
+        sample="patches",
     )
     return stages.train(
         *(name, folder, settings, STAGES, pairs, held_out, about, SPACING, callbacks, verbose),
