@@ -13,6 +13,7 @@ BEFORE_AND_AFTER = {
     "01_dirnet_mnist": r"on the strokes: ([\d.]+) px before, ([\d.]+) px after",
     "02_register_any_pair": r"landmarks: ([\d.]+) mm before, ([\d.]+) mm after",
     "03_beating_heart": r"on the wall: ([\d.]+) px before, ([\d.]+) px after",
+    "04_breathing_lungs": r"in the lungs: ([\d.]+) mm before, ([\d.]+) mm after",
 }
 
 

@@ -204,6 +204,16 @@ def test_what_cannot_be_done_is_one_line(run, tmp_path, words, message):
     assert not (tmp_path / "out").exists()
 
 
+def test_where_nothing_can_be_written_is_found_before_registering(run, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("a file")
+    monkeypatch.setattr("tfreg.cli.registrar.Registrar.read", lambda *_: pytest.fail("it began"))
+    code, _, error = run("fixed.npy", "moving.npy", "-m", MODEL, out=tmp_path / "file" / "out")
+    assert code == 2 and f"{tmp_path / 'file'} is a file" in error
+    monkeypatch.setattr("os.access", lambda *_: False)
+    code, _, error = run("fixed.npy", "moving.npy", "-m", MODEL)
+    assert code == 2 and f"{tmp_path} must not be written to" in error
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_cannot_be_written_to(run, tmp_path):
     tmp_path.chmod(0o500)

@@ -84,9 +84,11 @@ def run(options: argparse.Namespace) -> int | None:
     settings = Settings.of(options)
     files = Files(options.fixed, options.moving, options.fixed_mask, options.moving_mask)
     from tfreg.io.formats import existing
+    from tfreg.io.writing import check_folder
 
     for path in files.named.values():
         existing(path)
+    check_folder(options.out)
     registrar = Registrar(settings)
     registrar.check()
     job = registrar.read(files)

@@ -119,6 +119,23 @@ def write_png(path: Path, image: np.ndarray, low: float, high: float) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(grey), str(path))
 
 
+def check_folder(folder: str | os.PathLike) -> None:
+    """Finds out, before any work, whether files can be written into a folder that may be absent.
+
+    Args:
+        folder: where they are to go; nothing is made.
+
+    Raises:
+        InputError: if it, or the nearest folder above it, is a file or must not be written to.
+    """
+    folder = Path(folder).absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir():
+        raise InputError(f"{folder} cannot be written to: {there} is a file.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{folder} cannot be written to: {there} must not be written to.")
+
+
 def write_together(folder: str | os.PathLike, writers: dict[str, Callable[[Path], Any]]) -> None:
     """Writes several files into a folder, all of them or none.
 
