@@ -140,7 +140,8 @@ def _has(pair: Pair, metric: str) -> bool:
 
 
 def _shown(method: str) -> bool:
-    return method in ("none", "elastix 10 mm x2000", "tfreg default") or method in ROWS
+    others = ("none", "elastix 10 mm x2000", "tfreg default confined")
+    return method in others or (method in ROWS and "refine " not in method)
 
 
 def add_paper(table: Table) -> None:

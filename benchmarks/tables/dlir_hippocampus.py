@@ -11,7 +11,7 @@ from tfreg.data import hippocampus
 from zoo.dlir.train_hippocampus import STAGES
 
 PRESET = "dlir-hippocampus"
-PAIRS = 24
+PAIRS = 16
 ROWS = dlir.stages(len(STAGES) - 1)
 ELASTIX = {
     f"elastix {spacing} mm x{iterations}": Settings(

@@ -161,7 +161,7 @@ class Measurement:
     def _theirs(self, method: str, call: Callable) -> list[np.ndarray]:
         from tqdm import tqdm
 
-        fields, seconds = [], []
+        fields, seconds, failures = [], [], []
         with contextlib.suppress(WorkerError):
             call(_small(self.pairs[0]))  # warm: the libraries are loaded
         seen = self._seen(method)
@@ -169,13 +169,18 @@ class Measurement:
             try:
                 displacement, taken, _ = call(seen[index])
             except WorkerError as reason:
-                self.table.notes.append(f"{method} failed on {pair.name}: {reason}")
+                failures.append(f"{method} failed on {pair.name}: {reason}")
                 displacement, taken = _start(pair), None
             self._judge(method, pair, displacement, fields)
             if taken is not None:
                 seconds.append(taken)
-        times = {"seconds": seconds} if seconds else {}
-        self._write(method, times)
+        if not seconds:  # what it was judged by is the start, which `none` shows
+            self.table.rows = [row for row in self.table.rows if row.method != method]
+            self.values.pop(method, None)
+            self.table.notes.append(f"{method}: left out, it failed on every pair. {failures[0]}")
+            return []
+        self.table.notes += failures
+        self._write(method, {"seconds": seconds})
         return fields
 
     def _seen(self, method: str) -> list[Pair]:

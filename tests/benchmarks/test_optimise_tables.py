@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import evaluate, pairs, readme
 from benchmarks.__main__ import main
+from benchmarks.harness import Table
 from benchmarks.judge import judge
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.instance import Instance
@@ -97,16 +98,32 @@ def test_other_tools_agree_too(blob, name, affine):
 
 
 def test_a_method_that_fails_counts_as_its_start_and_is_noted(blob):
-    table = pytest.importorskip("benchmarks.harness").Table("t", "d", "p", {})
-    measurement = Measurement(table, [blob], {})
+    table = Table("t", "d", "p", {"seconds": "median"})
+    measurement = Measurement(table, [blob, replace(blob, name="other")], {})
+    rest = np.zeros((*blob.fixed.shape, 3), "float32")
+
+    def fails(pair):
+        if pair.name != "other":
+            raise WorkerError("too many samples")
+        return rest, 2.0, 0.0
+
+    first, second = measurement._theirs("broken", fails)
+    np.testing.assert_array_equal(first[0, 0, 0], blob.start)
+    np.testing.assert_array_equal(second, rest)
+    assert table.notes == ["broken failed on blob: too many samples"]
+    assert [row.n for row in table.rows if row.metric == "seconds"] == [1]
+
+
+def test_a_method_that_always_fails_has_no_row(blob):
+    table = Table("t", "d", "p", {"seconds": "median"})
+    measurement = Measurement(table, [blob, replace(blob, name="other")], {})
 
     def fails(pair):
         raise WorkerError("too many samples")
 
-    (field,) = measurement._theirs("broken", fails)
-    np.testing.assert_array_equal(field[0, 0, 0], blob.start)
-    assert "broken failed on blob: too many samples" in table.notes
-    assert "seconds" not in {row.metric for row in table.rows}
+    assert measurement._theirs("broken", fails) == [] and not table.rows
+    (note,) = table.notes
+    assert note.startswith("broken: left out, it failed on every pair.") and "blob" in note
 
 
 def test_folding_under_a_mask_counts_the_voxels_of_the_mask():

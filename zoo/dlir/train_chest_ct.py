@@ -112,7 +112,7 @@ def sampler(
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of ``tfreg train dlir-chest-ct``."""
-    stages.add_arguments(parser, iterations=1000, batch=2, sources=tuple(_DATA))
+    stages.add_arguments(parser, iterations=2000, batch=2, sources=tuple(_DATA))
 
 
 def run(options: argparse.Namespace) -> None:
