@@ -56,6 +56,8 @@ def test_resample_is_that_of_sitk_inside(ndim, interpolation):
     for _ in range(20):
         image = random_image(rng, ndim, "float64")
         grid = near(rng, image)
+        if interpolation == "cubic" and 2 in image.geometry.shape:
+            continue  # ITK reads other memory there, see the next test
         reference = sitk.Image(list(grid.size), sitk.sitkFloat64)
         reference.SetSpacing(grid.spacing)
         reference.SetOrigin(grid.origin)
@@ -67,6 +69,27 @@ def test_resample_is_that_of_sitk_inside(ndim, interpolation):
         np.testing.assert_array_equal(found.array, sitk.GetArrayFromImage(expected))
         differ += (found.array != -7).sum()
     assert differ > 200
+
+
+@pytest.mark.parametrize("shape", [(2, 7), (6, 2), (2, 2), (2, 5, 6), (5, 2, 2), (6, 5, 2)])
+def test_a_spline_of_two_voxels_is_that_of_scipy(shape):
+    rng = np.random.default_rng(5)
+    inner = 0
+    for _ in range(20):
+        image = random_image(rng, len(shape), "float64")
+        old = image.geometry
+        grid = Geometry(shape[::-1], old.spacing, old.origin, old.direction)
+        image = Image(100 * rng.normal(size=shape), grid)
+        other = near(rng, image)
+        index = np.moveaxis(np.indices(other.shape, "float64"), 0, -1).reshape(-1, len(shape))
+        points = grid.to_index(other.to_physical(index)).T
+        last = np.array(shape)[:, None] - 1
+        inside = ((points > -0.5) & (points < last + 0.5)).all(axis=0)
+        expected = ndimage.map_coordinates(image.array, points, order=3, mode="mirror")
+        found = image.resample(other, "cubic", fill=-7).array.reshape(-1)
+        np.testing.assert_allclose(found, np.where(inside, expected, -7), atol=1e-6)
+        inner += inside.sum()
+    assert inner > 20
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

@@ -40,7 +40,7 @@ def test_hippocampi():
 
 def test_hearts():
     found = Found("dlir-cine")
-    assert found.rows["none", "dice"]["n"] >= 20 and len(found.elastix) == 5
+    assert found.rows["none", "dice"]["n"] >= 20 and len(found.elastix) >= 4
     best = max(found.mean(method, "dice") for method in found.elastix)
     stages = ["none", *list(dlir_cine.ROWS)[:-1]]
     values = [found.mean(stage, "dice") for stage in stages]
