@@ -1,20 +1,15 @@
 """What the pages say of the tables of DLIR, on the same pairs in one run each."""
 
-import json
-from pathlib import Path
+from test_optimise_tables import RESULTS, cells
 
-from benchmarks import readme
 from benchmarks.tables import dlir_chest_ct, dlir_cine, dlir_hippocampus
-
-RESULTS = Path(readme.ROOT, "benchmarks", "results")
 
 
 class Found:
     """The numbers of a committed table, over all pairs."""
 
     def __init__(self, name):
-        rows = json.loads((RESULTS / name / "table.json").read_text())["rows"]
-        self.rows = {(r["method"], r["metric"]): r for r in rows if r["group"] == "all"}
+        self.rows = cells(RESULTS / name)
         self.elastix = [m for m, metric in self.rows if metric == "seconds" and "elastix" in m]
 
     def mean(self, method, metric):
@@ -54,9 +49,7 @@ def test_lungs():
     values = [found.mean(stage, "tre") for stage in list(dlir_chest_ct.ROWS)[:4]]
     # The network alone was to be below 3.0; the page says that it is not.
     assert values == sorted(values, reverse=True) and values[-1] < 4
-    assert found.mean("dlir + refine NCC", "tre") < found.mean("elastix 10 mm x2000", "tre")
-    ours = "tfreg default confined"
-    for other in found.elastix:
-        assert found.mean(ours, "tre") < found.mean(other, "tre")
-    assert found.seconds("elastix 10 mm x2000") > 10 * found.seconds(ours)
+    # `tfreg default` was tuned on other data; the rows that do best here were not chosen before.
+    assert found.mean("tfreg default", "tre") < found.mean("elastix 10 mm x2000", "tre")
+    assert found.seconds("elastix 10 mm x2000") > 10 * found.seconds("tfreg default")
     assert all(found.mean(row, "folding") < 0.1 for row in dlir_chest_ct.ROWS)
