@@ -53,3 +53,12 @@ def test_lungs():
     assert found.mean("tfreg default", "tre") < found.mean("elastix 10 mm x2000", "tre")
     assert found.seconds("elastix 10 mm x2000") > 10 * found.seconds("tfreg default")
     assert all(found.mean(row, "folding") < 0.1 for row in dlir_chest_ct.ROWS)
+
+
+def test_phantoms():
+    found = Found("dlir-chest-ct-phantom")
+    assert found.rows["none", "error"]["n"] >= 5
+    values = [found.mean(stage, "error") for stage in ["none", *list(dlir_chest_ct.ROWS)[:4]]]
+    assert values == sorted(values, reverse=True)
+    assert found.mean("dlir + refine", "error p95 voxels") < 1
+    assert all(found.mean(row, "folding") < 0.1 for row in dlir_chest_ct.ROWS)

@@ -101,3 +101,13 @@ def test_a_refinement_is_the_finest_level_with_more_weight_on_smoothness():
     assert fine.levels[0].shrink == (1, 1) and fine.levels[0].grid_spacing == 4
     with pytest.raises(InputError, match="slow"):
         refinement("slow", (128, 128))
+
+
+def test_the_refinement_of_a_volume_starts_a_level_further_up_and_spares_the_finest():
+    small, large = (48, 64, 48), (112, 128, 128)
+    for name, steps, finest in (("fast", 30, 30), ("default", 60, 20), ("accurate", 120, 60)):
+        assert [level.steps for level in refinement(name, small).levels] == [steps] * 2
+        levels = refinement(name, large).levels
+        assert [level.steps for level in levels] == [steps, finest]
+        # As in the pyramid from nothing, "fast" leaves the finest level of a large volume out.
+        assert levels[-1].shrink == ((2, 2, 2) if name == "fast" else (1, 1, 1))

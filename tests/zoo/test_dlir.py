@@ -73,6 +73,16 @@ def test_each_axis_is_pooled_to_its_own_spacing(rng, spacing, pools):
     assert tuple(network.displacement(points, shape).shape) == (1, *shape, len(spacing))
 
 
+def test_each_convolution_has_its_own_number_of_kernels_and_further_ones_that_of_the_last(rng):
+    network = DeformableConvNet((4, 4, 4), kernels=(2, 3, 5), wider=1)
+    network.build()
+    shapes = [tuple(c.convolution.kernel.shape) for c in network.convolutions]
+    assert [shape[:3] for shape in shapes] == [(3, 3, 3)] * 3 + [(1, 1, 1)] * 2
+    assert [shape[3:] for shape in shapes] == [(2, 2), (2, 3), (3, 5), (5, 5), (5, 5)]
+    image = smooth(rng, (8, 9, 10), 1)
+    assert tuple(network(image, image).shape) == (1, 2, 3, 3, 3)
+
+
 @pytest.mark.parametrize("shape", [(20, 26), (7, 20, 26)])
 def test_the_matrix_takes_centre_to_centre(rng, numpy, shape):
     """Without translation, whatever else there is, and with sizes that differ."""

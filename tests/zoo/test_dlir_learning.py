@@ -213,6 +213,8 @@ def test_every_option_survives_the_config():
         ({"stages": [{**FLAT, "spacing": [2.5, 4]}]}, "powers of two"),
         ({"stages": [{**FLAT, "spacing": [4]}]}, "two or three powers"),
         ({"stages": [{**FLAT, "kernels": 0}]}, "kernels=0"),
+        ({"stages": [{**FLAT, "kernels": []}]}, r"kernels=\[\]"),
+        ({"stages": [{**FLAT, "kernels": [4, 0]}]}, r"kernels=\[4, 0\]"),
         ({"stages": [{**FLAT, "wider": -1}]}, "wider=-1"),
         ({"stages": [{**AFFINE, "nodes": 0}]}, "nodes=0"),
         ({"stages": [{**AFFINE, "convolutions": 0}]}, "convolutions=0"),

@@ -29,7 +29,8 @@ class DeformableConvNet(keras.layers.Layer):
 
     Args:
         spacing: voxels between control points per axis, powers of two; they may differ.
-        kernels: kernels per convolution.
+        kernels: kernels per convolution: one number, or one for each, of which the last one is
+            that of all further ones. Behind a pooling they cost an eighth.
         wider: number of convolutions after the last pooling.
 
     Input shape:
@@ -53,7 +54,11 @@ class DeformableConvNet(keras.layers.Layer):
     """
 
     def __init__(
-        self, spacing: Sequence[int], kernels: int = 16, wider: int = 2, **kwargs: Any
+        self,
+        spacing: Sequence[int],
+        kernels: int | Sequence[int] = 16,
+        wider: int = 2,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.spacing = tuple(int(s) for s in spacing)
@@ -62,7 +67,8 @@ class DeformableConvNet(keras.layers.Layer):
             raise ValueError(
                 f"spacing must be two or three powers of two. Received: spacing={tuple(spacing)}"
             )
-        if kernels < 1 or wider < 0:
+        counts = [kernels] if isinstance(kernels, int) else list(kernels)
+        if min(counts, default=0) < 1 or wider < 0:
             raise ValueError(
                 "kernels must be positive and wider not negative. "
                 f"Received: kernels={kernels}, wider={wider}"
@@ -71,11 +77,12 @@ class DeformableConvNet(keras.layers.Layer):
         self.kernels = kernels
         self.wider = wider
         poolings = max(self.spacing).bit_length() - 1
+        counts += counts[-1:] * (poolings + wider + 2)
         self.convolutions = [
             # An axis with closer control points leaves the later poolings out.
             Convolution(
                 ndim,
-                kernels,
+                counts[k],
                 3,
                 [2 if s >> (k + 1) else 1 for s in self.spacing],
                 name=f"conv_{k + 1}",
@@ -83,10 +90,12 @@ class DeformableConvNet(keras.layers.Layer):
             for k in range(poolings)
         ]
         self.convolutions += [
-            Convolution(ndim, kernels, 3, name=f"conv_{poolings + k + 1}") for k in range(wider)
+            Convolution(ndim, counts[k], 3, name=f"conv_{k + 1}")
+            for k in range(poolings, poolings + wider)
         ]
         self.convolutions += [
-            Convolution(ndim, kernels, 1, name=f"conv1_{k + 1}") for k in range(2)
+            Convolution(ndim, counts[poolings + wider + k], 1, name=f"conv1_{k + 1}")
+            for k in range(2)
         ]
         layer = keras.layers.Conv2D if ndim == 2 else keras.layers.Conv3D
         self.outputs = layer(ndim, 1, kernel_initializer="zeros", name="control_points")
