@@ -42,7 +42,7 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run dlir-cine
 	$(BIN)/python -m benchmarks run dlir-hippocampus
 	$(BIN)/python -m benchmarks run dlir-chest-ct
-	$(BIN)/python -m benchmarks run dlir-chest-ct --data phantom --methods $(ON_PHANTOMS) \
+	$(BIN)/python -m benchmarks run dlir-chest-ct --data phantom --pairs 3 --methods $(ON_PHANTOMS) \
 		--out benchmarks/results/dlir-chest-ct-phantom
 	$(BIN)/python -m benchmarks run dlir-cost
 	$(BIN)/python -m benchmarks run command-line

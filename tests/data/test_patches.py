@@ -156,20 +156,3 @@ def test_symmetries_of_stacks_keep_the_slices(rng):
         kinds.add(kind)
     assert kinds == set(range(16))
     np.testing.assert_array_equal(batch["fixed"], batch["moving"])
-
-
-def test_intensities_vary_with_the_step_alone():
-    def vary(rng, fixed, moving):
-        return fixed * 0 + rng.random(), moving + 1
-
-    patches, plain = sampler(vary=vary), sampler()
-    one, same, other = (patches.batch(step) for step in (5, 5, 6))
-    for name in ("fixed", "moving"):
-        np.testing.assert_array_equal(one[name], same[name])
-    values = np.unique(np.concatenate([one["fixed"], other["fixed"]]))
-    assert len(values) == 2 * 40  # each patch has its own
-    # The places are those of a sampler that leaves intensities alone, exchanged ones as well.
-    np.testing.assert_array_equal(one["moving"], plain.batch(5)["moving"] + 1)
-    turned = sampler(vary=vary, exchange=True).batch(5)
-    assert (np.ptp(turned["moving"], axis=(1, 2, 3, 4)) == 0).any()
-    assert (np.ptp(turned["fixed"], axis=(1, 2, 3, 4)) == 0).any()

@@ -1,13 +1,11 @@
 """Random patches of pairs of volumes, as NumPy arrays or as a ``tf.data`` pipeline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tfreg.data.batches import Batches
-
-Vary = Callable[[np.random.Generator, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Place(NamedTuple):
@@ -49,8 +47,6 @@ class PatchSampler(Batches):
         exchange: whether fixed and moving change places half of the time.
         translation: largest random shift in voxels between the two boxes, for all axes or for each;
             what an affine stage learns to undo.
-        vary: called with a random number generator and the two patches, scaled; answers them with
-            other intensities, as of another scanner. The same numbers for the same ``step``.
 
     Raises:
         ValueError: on sizes that do not fit, or an option that cannot have its effect.
@@ -79,7 +75,6 @@ class PatchSampler(Batches):
         symmetries: Sequence[int] = (),
         exchange: bool = False,
         translation: int | Sequence[int] = 0,
-        vary: Vary | None = None,
     ) -> None:
         self.patch = tuple(int(n) for n in patch)
         names = ("fixed", "moving") if fixed_masks is None else ("fixed", "moving", "mask")
@@ -112,7 +107,7 @@ class PatchSampler(Batches):
             )
         if moving_masks is not None and not exchange:
             raise ValueError("moving_masks are for exchange. Received: exchange=False")
-        self.scale, self.exchange, self.vary = np.float32(scale), bool(exchange), vary
+        self.scale, self.exchange = np.float32(scale), bool(exchange)
         self._masks = self._checked(0, fixed_masks), self._checked(1, moving_masks)
         # Centres as flat indices: a lung has a million voxels, and there are many lungs.
         self._centres = [np.flatnonzero(mask) for mask in self._checked(0, within)]
@@ -127,7 +122,6 @@ class PatchSampler(Batches):
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """Batch ``step``: ``{"fixed", "moving"[, "mask"]}``, float32 ``(batch, *patch, 1)``."""
         batch = {name: np.empty((self.batch_size, *self.shape), "float32") for name in self.names}
-        rng = np.random.default_rng([self.seed, step, 1])
         for item, place in enumerate(self.places(step)):
             flip = tuple(slice(None, None, -1 if turned else 1) for turned in place.flipped)
             boxes = [
@@ -138,8 +132,6 @@ class PatchSampler(Batches):
                 image[box][flip].astype("float32") * self.scale
                 for image, box in zip(self.images[place.pair], boxes, strict=True)
             ]
-            if self.vary is not None:
-                sides = self.vary(rng, *sides)
             order = (1, 0) if place.exchanged else (0, 1)
             batch["fixed"][item, ..., 0], batch["moving"][item, ..., 0] = (sides[k] for k in order)
             if "mask" in batch:

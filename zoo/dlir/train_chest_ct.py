@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from scipy import ndimage
 
 from tfreg.data import PatchSampler, breathing
@@ -108,27 +107,7 @@ def sampler(
         symmetries=(2,) if augmented else (),
         exchange=augmented,
         translation=SHIFT if augmented else 0,
-        vary=scanners if augmented else None,
     )
-
-
-def scanners(
-    rng: np.random.Generator, fixed: np.ndarray, moving: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both images as of a patient of other densities, each from a scanner of its own.
-
-    One real patient is all there is. Without this the network knows that patient's densities, and
-    the affine stage, which reads them off the whole image, is lost on another.
-    """
-    density = rng.normal(0, 0.25)
-    sides = []
-    for image in (fixed, moving):
-        image = np.clip(image, 0, 1) ** np.float32(np.exp(density + rng.normal(0, 0.05)))
-        if rng.integers(2):
-            image = ndimage.gaussian_filter(image, rng.uniform(0.3, 0.8), truncate=2.5)
-        noise = rng.standard_normal(image.shape, "float32")
-        sides.append(image + np.float32(rng.uniform(0, 0.02)) * noise)
-    return sides[0], sides[1]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
