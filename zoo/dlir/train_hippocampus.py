@@ -11,7 +11,7 @@ from tfreg.data import PairSampler, hippocampus
 from zoo.dlir import stages
 from zoo.presets import Preset
 
-# More kernels where they are cheap: the networks are to match 182 shapes with each other.
+# More kernels where they are cheap: shapes of different people differ more than those of one.
 KERNELS = (16, 32, 64)
 STAGES = (
     {"kind": "affine"},
