@@ -7,6 +7,7 @@ from dlir_cases import AFFINE, FINE, FLAT, SOLID, inputs, randomised
 
 from tfreg.errors import InputError
 from zoo.dlir import tiles
+from zoo.dlir.affine import AffineConvNet
 from zoo.dlir.deformable import DeformableConvNet
 from zoo.dlir.model import DLIR
 
@@ -67,7 +68,11 @@ def test_a_control_point_sees_nothing_beyond_its_halo(rng, numpy, spacing, halo)
 
 @pytest.mark.parametrize(
     ("stages", "shape", "moving_shape"),
-    [([AFFINE, FLAT], (61, 90), (70, 85)), ([AFFINE, SOLID], (9, 40, 51), None)],
+    [
+        ([AFFINE, FLAT], (61, 90), (70, 85)),
+        ([AFFINE, SOLID], (9, 40, 51), None),
+        ([AFFINE, {**SOLID, "kernels": (2, 3, 5)}], (9, 40, 51), None),
+    ],
 )
 def test_a_budget_gives_tiles_and_the_same_answer(rng, stages, shape, moving_shape):
     model = randomised(DLIR(len(shape), stages), outputs=0.03)
@@ -154,3 +159,17 @@ def test_bad_options(options, message):
     image = np.zeros((16, 16))
     with pytest.raises(InputError, match=message):
         DLIR(2, [AFFINE, FLAT]).register(image, image, **options)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "kernels", "expected"),
+    [
+        ((4, 4, 4), 3, 3),
+        ((4, 4, 4), (2, 3, 40), 2),
+        ((1, 4, 4), (2, 3, 40), 2.5),
+        ((1, 1, 1), (2, 3, 5), 5),
+    ],
+)
+def test_features_behind_a_pooling_count_for_the_voxels_that_are_left(spacing, kernels, expected):
+    assert tiles.features(DeformableConvNet(spacing, kernels=kernels)) == expected
+    assert tiles.features(AffineConvNet(3, kernels=7)) == 7

@@ -40,8 +40,7 @@ def tile_size(
     batch, sizes = shape[0], (shape[1:-1], moving_shape[1:-1])
     largest = max(math.prod(size) for size in sizes)
     kept = 4.0 * _VALUES_PER_VOXEL * batch * largest
-    kernels = max(network.kernels for network in model.networks)
-    per_voxel = 4.0 * batch * (kernels + 2) * _FEATURE_MAPS
+    per_voxel = 4.0 * batch * (max(map(features, model.networks)) + 2) * _FEATURE_MAPS
     unit = max(network.step for network in model.networks)
     halo = np.max([network.halo for network in model.networks], axis=0).tolist()
 
@@ -63,6 +62,16 @@ def tile_size(
             f"Received: memory_gib={memory_gib}"
         )
     return None if fitting[-1] >= longest else fitting[-1]
+
+
+def features(network: Any) -> float:
+    """Most features of a ConvNet at one time, per voxel of the image."""
+    most, shrunk = 0.0, 1
+    for layer in network.convolutions:
+        most = max(most, layer.convolution.filters / shrunk)
+        if layer.pooling is not None:
+            shrunk *= math.prod(layer.pooling.pool_size)
+    return most
 
 
 def parameters(model: Any, fixed: Any, moving: Any, count: int, tile: int) -> Any:
