@@ -19,7 +19,7 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-# Without the methods that take minutes for a pair.
+# Without ANTs, which takes five minutes for a pair, and some settings of elastix.
 ON_PHANTOMS := "none,elastix 10 mm x500,elastix 10 mm x2000,greedy,dlir affine,dlir + stage 1,$\
 dlir + stage 2,dlir + stage 3,dlir + refine,dlir + refine fast,dlir + refine NCC,tfreg default,$\
 tfreg default LNCC,tfreg default LNCC confined"

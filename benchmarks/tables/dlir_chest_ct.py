@@ -140,7 +140,7 @@ def _has(pair: Pair, metric: str) -> bool:
 
 
 def _shown(method: str) -> bool:
-    others = ("none", "elastix 10 mm x2000", "tfreg default confined")
+    others = ("none", "elastix 10 mm x2000", "tfreg default")
     return method in others or (method in ROWS and "refine " not in method)
 
 

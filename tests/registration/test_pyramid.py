@@ -111,3 +111,5 @@ def test_the_refinement_of_a_volume_starts_a_level_further_up_and_spares_the_fin
         assert [level.steps for level in levels] == [steps, finest]
         # As in the pyramid from nothing, "fast" leaves the finest level of a large volume out.
         assert levels[-1].shrink == ((2, 2, 2) if name == "fast" else (1, 1, 1))
+        # A large image has this one level, which is not cut short.
+        assert refinement(name, (1200, 1000)).levels[-1].steps == steps

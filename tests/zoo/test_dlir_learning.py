@@ -213,6 +213,7 @@ def test_every_option_survives_the_config():
         ({"stages": [{**FLAT, "spacing": [2.5, 4]}]}, "powers of two"),
         ({"stages": [{**FLAT, "spacing": [4]}]}, "two or three powers"),
         ({"stages": [{**FLAT, "kernels": 0}]}, "kernels=0"),
+        ({"stages": [{**FLAT, "kernels": [4] * 9}]}, "at most, one per convolution"),
         ({"stages": [{**FLAT, "kernels": []}]}, r"kernels=\[\]"),
         ({"stages": [{**FLAT, "kernels": [4, 0]}]}, r"kernels=\[4, 0\]"),
         ({"stages": [{**FLAT, "wider": -1}]}, "wider=-1"),

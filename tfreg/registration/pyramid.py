@@ -215,7 +215,7 @@ def refinement(
     # A coarser level takes an eighth of the time in a volume, and spares the finest large steps.
     kept = levels[-2:] if len(shape) == 3 else levels[-1:]
     refined = [replace(level, **changes) for level in kept]
-    if math.prod(shape) > _MANY and setting in _FINEST:
+    if len(shape) == 3 and math.prod(shape) > _MANY and setting in _FINEST:
         refined[-1] = replace(refined[-1], steps=_FINEST[setting])
     return Pyramid(tuple(refined))
 

@@ -30,7 +30,7 @@ class DeformableConvNet(keras.layers.Layer):
     Args:
         spacing: voxels between control points per axis, powers of two; they may differ.
         kernels: kernels per convolution: one number, or one for each, of which the last one is
-            that of all further ones. Behind a pooling they cost an eighth.
+            that of all further ones. Behind a pooling they cost a fraction.
         wider: number of convolutions after the last pooling.
 
     Input shape:
@@ -40,8 +40,8 @@ class DeformableConvNet(keras.layers.Layer):
         ``(batch, *grid, ndim)`` in voxels, ``grid = ceil(spatial / spacing)``.
 
     Raises:
-        ValueError: on a spacing that is no power of two, on other than two or three of them, or on
-            a number that is not positive.
+        ValueError: on a spacing that is no power of two, on other than two or three of them, on a
+            number that is not positive, or on more numbers of kernels than convolutions.
 
     Example:
 
@@ -77,7 +77,13 @@ class DeformableConvNet(keras.layers.Layer):
         self.kernels = kernels
         self.wider = wider
         poolings = max(self.spacing).bit_length() - 1
-        counts += counts[-1:] * (poolings + wider + 2)
+        number = poolings + wider + 2
+        if len(counts) > number:
+            raise ValueError(
+                f"kernels must be {number} numbers at most, one per convolution. "
+                f"Received: kernels={kernels}"
+            )
+        counts += counts[-1:] * (number - len(counts))
         self.convolutions = [
             # An axis with closer control points leaves the later poolings out.
             Convolution(
