@@ -107,6 +107,18 @@ def test_cubic_overshoot_does_not_wrap_round(tfreg, tmp_path):
     assert (moved[:, :6] < 20).all() and (moved[:, 9:15] > 235).all()
 
 
+def test_values_beyond_the_stored_type_are_counted(clinic, tfreg, tmp_path):
+    io.write(Image(clinic.image.array.astype("uint16"), clinic.moving), tmp_path / "a.mha")
+    transforms.save(transforms.Affine(np.eye(3), [500.0, 0.0, 0.0]), tmp_path / "far.tfm")
+    words = ("warp", tmp_path / "a.mha", "-t", tmp_path / "far.tfm", "--grid", "fixed.nii.gz")
+    answer = tfreg(*words, "--fill", -1024, "-o", tmp_path / "b.mha")
+    assert answer.code == 0 and answer.err == (
+        "tfreg warp: warning: 3840 of 3840 voxels are beyond uint16 and take its ends, 0 and 65535."
+        " Received: -1024 to -1024\n"
+    )
+    assert not io.read(tmp_path / "b.mha").array.any()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -95,7 +95,7 @@ def _warp_image(options: argparse.Namespace) -> None:
     if fill is None:
         fill = 0 if interpolation in ("nearest", "label") else float(image.array.min())
     moved = transform.apply(image, grid, interpolation, fill)
-    io.write(_in_dtype(moved, image.array.dtype), options.out)
+    io.write(moved.as_stored(image.array.dtype), options.out)
     size = " x ".join(map(str, grid.size))
     print(f"{size} voxels, {interpolation} interpolation, written to {options.out}")
 
@@ -109,16 +109,3 @@ def _grid(options: argparse.Namespace, transform: Any) -> Any:
     if isinstance(first, transforms.Displacement):
         return first.geometry
     raise InputError("--grid IMAGE is needed: the transform does not say on which grid to sample.")
-
-
-def _in_dtype(image: Any, dtype: Any) -> Any:
-    """The image in the dtype of the file that it came from: rounded, and kept within its range."""
-    import numpy as np
-
-    from tfreg import Image
-
-    if dtype.kind not in "iu" or image.array.dtype == dtype:
-        return image
-    limits = np.iinfo(dtype)
-    array = np.rint(np.clip(image.array.astype("float64"), limits.min, limits.max))
-    return Image(array.astype(dtype), image.geometry)
