@@ -5,6 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from tfreg import Image, io, transforms
+from tfreg.io.points import SUFFIXES
 
 
 def resampled_by_itk(clinic, path, interpolator, fill):
@@ -51,7 +52,7 @@ def test_several_transforms_in_the_order_of_points(clinic, tfreg, tmp_path):
         np.testing.assert_allclose(io.read_points(tmp_path / f"{name}.csv"), clinic.ends, atol=1e-6)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".vtk", ".txt", ".pts"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_points_of_every_format(clinic, tfreg, tmp_path, suffix):
     io.write_points(clinic.points, tmp_path / f"in{suffix}")
     out = tmp_path / f"out{suffix}"
