@@ -68,10 +68,27 @@ def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
             # Arrays become tensors, as the island would make them.
             return function(*(keras.ops.convert_to_tensor(arg) for arg in args))
 
-        return functools.wraps(function)(run)
+        run = functools.wraps(function)(run)
+        run.trace = island.get_concrete_function
+        return run
     if backend == "jax":
         return _jit(function, variables)
     return function
+
+
+def trace(function: Callable, *args: Any) -> None:
+    """Traces what :func:`compiled` made for arguments of these shapes, without compiling it.
+
+    TensorFlow numbers what it traces, and the numbers decide whether an executable that was kept
+    between processes is found again: functions that will be compiled in threads are traced in a
+    fixed order before. JAX has no such numbers.
+
+    Args:
+        function: what :func:`compiled` returned.
+        args: arguments with the shapes and dtypes of a later call.
+    """
+    if keras.config.backend() == "tensorflow":
+        function.trace(*args)
 
 
 class _Traced:
