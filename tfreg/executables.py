@@ -20,6 +20,12 @@ from tfreg.errors import InputError, InputWarning
 
 LIMIT = 512 * 2**20  # bytes; beyond, what was not used for longest goes
 _FLAG = "--tf_xla_persistent_cache_directory"
+_folder: Path | None = None
+
+
+def folder() -> Path | None:
+    """Where this process keeps its executables; ``None``: nowhere."""
+    return _folder
 
 
 def keep(root: Path | None = None) -> Path | None:
@@ -46,6 +52,7 @@ def keep(root: Path | None = None) -> Path | None:
     if setting and not Path(setting).is_absolute():
         raise InputError(f"TFREG_CACHE must be off or an absolute path. Received: {setting}")
     root = root or (Path(setting) if setting else _users_cache())
+    global _folder
     folder = root / "executables" / _key()
     try:
         reason = _made_private(root, folder)
@@ -67,7 +74,15 @@ def keep(root: Path | None = None) -> Path | None:
     # JAX would keep only what took long to compile; here it is many small functions that add up.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    _folder = folder
     return folder
+
+
+def clear() -> None:
+    """Deletes what this process's folder holds."""
+    for path in () if _folder is None else _folder.iterdir():
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _users_cache() -> Path:

@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from tfreg.ops.kept import KeptFunction
+
 _PLAIN = contextvars.ContextVar("plain", default=False)
 
 
@@ -38,7 +40,9 @@ def is_compiling() -> bool:
     return keras.config.backend() == "jax" or not _PLAIN.get()
 
 
-def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
+def compiled(
+    function: Callable, variables: Sequence[Any] = (), identity: str | None = None
+) -> Callable:
     """Compiles ``function`` as a whole: an XLA island on TensorFlow, ``jit`` on JAX.
 
     Inside a TensorFlow graph the island is compiled on its own while its surroundings
@@ -49,6 +53,9 @@ def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     Args:
         function: function of tensors, written with ``keras.ops``.
         variables: the Keras variables that the function reads, so that it follows their changes.
+        identity: what the function computes, in words that change when that does. With it
+            TensorFlow need not trace the function again in another process, where executables are
+            kept (``tfreg.executables``).
 
     Returns:
         A function of the same arguments and results.
@@ -61,34 +68,19 @@ def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
         # Nothing in keras.ops needs AutoGraph, which rewrites every function that it meets.
         options = {"jit_compile": True, "reduce_retracing": False, "autograph": False}
         island = tf.function(_Island(function), **options)
+        # Within a graph an island is part of what is traced.
+        kept = None if identity is None else KeptFunction(_Island(function), identity, island)
 
         def run(*args: Any) -> Any:
-            if not _PLAIN.get():
-                return island(*args)
-            # Arrays become tensors, as the island would make them.
-            return function(*(keras.ops.convert_to_tensor(arg) for arg in args))
+            if _PLAIN.get():
+                # Arrays become tensors, as the island would make them.
+                return function(*(keras.ops.convert_to_tensor(arg) for arg in args))
+            return (kept if kept and tf.executing_eagerly() else island)(*args)
 
-        run = functools.wraps(function)(run)
-        run.trace = island.get_concrete_function
-        return run
+        return functools.wraps(function)(run)
     if backend == "jax":
         return _jit(function, variables)
     return function
-
-
-def trace(function: Callable, *args: Any) -> None:
-    """Traces what :func:`compiled` made for arguments of these shapes, without compiling it.
-
-    TensorFlow numbers what it traces, and the numbers decide whether an executable that was kept
-    between processes is found again: functions that will be compiled in threads are traced in a
-    fixed order before. JAX has no such numbers.
-
-    Args:
-        function: what :func:`compiled` returned.
-        args: arguments with the shapes and dtypes of a later call.
-    """
-    if keras.config.backend() == "tensorflow":
-        function.trace(*args)
 
 
 class _Traced:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops as keras_ops
 
-from tfreg.ops.backend import is_compiling, trace
+from tfreg.ops.backend import is_compiling
 from tfreg.registration import level as levels
 from tfreg.registration.answer import LevelReport
 from tfreg.registration.level import Problem
@@ -245,8 +245,6 @@ class Clock:
                 missing.append((known, shapes, function, arguments))
         if not missing:
             return
-        for _, _, function, arguments in missing:
-            trace(function, *arguments)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             runs = [pool.submit(function, *arguments) for _, _, function, arguments in missing]
             for run, (known, shapes, _, _) in zip(runs, missing, strict=True):
