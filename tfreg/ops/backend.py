@@ -9,7 +9,8 @@ from typing import Any
 
 import keras
 
-from tfreg.errors import InputError
+            _start()
+from tfreg.ops.kept import KeptFunction
 
 _PLAIN = contextvars.ContextVar("plain", default=False)
 _PROCESS = {"started": False, "forked": False}  # whether compiled functions ran here, or before
@@ -65,7 +66,9 @@ def is_compiling() -> bool:
     return keras.config.backend() == "jax" or not _PLAIN.get()
 
 
-def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
+def compiled(
+    function: Callable, variables: Sequence[Any] = (), identity: str | None = None
+) -> Callable:
     """Compiles ``function`` as a whole: an XLA island on TensorFlow, ``jit`` on JAX.
 
     Inside a TensorFlow graph the island is compiled on its own while its surroundings
@@ -75,6 +78,9 @@ def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     Args:
         function: function of tensors, written with ``keras.ops``.
         variables: the Keras variables that the function reads, so that it follows their changes.
+        identity: what the function computes, in words that change when that does. With it
+            TensorFlow need not trace the function again in another process, where executables are
+            kept (``tfreg.executables``).
 
     Returns:
         A function of the same arguments and results.
@@ -86,13 +92,15 @@ def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
         # Nothing in keras.ops needs AutoGraph, which rewrites every function that it meets.
         options = {"jit_compile": True, "reduce_retracing": False, "autograph": False}
         island = tf.function(_Island(function), **options)
+        # Within a graph an island is part of what is traced.
+        kept = None if identity is None else KeptFunction(_Island(function), identity, island)
 
         def run(*args: Any) -> Any:
             _start()
-            if not _PLAIN.get():
-                return island(*args)
-            # Arrays become tensors, as the island would make them.
-            return function(*(keras.ops.convert_to_tensor(arg) for arg in args))
+            if _PLAIN.get():
+                # Arrays become tensors, as the island would make them.
+                return function(*(keras.ops.convert_to_tensor(arg) for arg in args))
+            return (kept if kept and tf.executing_eagerly() else island)(*args)
 
         return functools.wraps(function)(run)
     return _jit(function, variables)

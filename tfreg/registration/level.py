@@ -117,7 +117,7 @@ def shrink(factors: tuple[int, ...], smoothing: float) -> Callable:
             found[:2] = [ops.smooth(image, (smoothing,) * len(factors)) for image in found[:2]]
         return tuple(found)
 
-    return ops.compiled(run)
+    return ops.compiled(run, identity=f"shrink {factors} {smoothing}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -128,7 +128,7 @@ def shrink_displacement(factors: tuple[int, ...]) -> Callable:
         small = ops.downsample(displacement, factors)
         return small / keras_ops.convert_to_tensor(factors, small.dtype)
 
-    return ops.compiled(run)
+    return ops.compiled(run, identity=f"shrink displacement {factors}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -148,13 +148,16 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
             return value
         return value + weight * problem.transform.roughness(problem.regulariser, parameters)
 
-    return minimiser(objective)
+    return minimiser(objective, identity=f"descent {problem} {names}")
 
 
 @functools.lru_cache(maxsize=64)
 def refinement(coarser: Any, finer: Any) -> Callable:
     """Compiled: parameters of one level to those of the next."""
-    return ops.compiled(lambda parameters: finer.from_coarser(coarser, parameters))
+    def run(parameters: Any) -> Any:
+        return finer.from_coarser(coarser, parameters)
+
+    return ops.compiled(run, identity=f"refinement {coarser} {finer}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -199,7 +202,7 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
         after = keras_ops.where(better, after, before)
         return displacement, before, after, accepted, keras_ops.where(chosen, moved, unmoved)
 
-    return ops.compiled(run)
+    return ops.compiled(run, identity=f"conclusion {problem} {full} {names}")
 
 
 def forget() -> None:
