@@ -2,8 +2,8 @@
 
 Some versions of TensorFlow print notices to stderr while they load, whatever
 ``TF_CPP_MIN_LOG_LEVEL`` says ("oneDNN custom operations are on ..."). A command says one line, or
-none. TensorFlow loads JAX, where it is installed, for a converter, and Keras pyplot for a gallery of
-images: together more than a fourth of the time that both take to load.
+none. TensorFlow loads JAX, where it is installed, for a converter, and Keras pyplot for a gallery
+of images: together more than a fourth of the time that both take to load.
 """
 
 import contextlib

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-            _start()
+from tfreg.errors import InputError
 from tfreg.ops.kept import KeptFunction
 
 _PLAIN = contextvars.ContextVar("plain", default=False)

@@ -154,6 +154,7 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
 @functools.lru_cache(maxsize=64)
 def refinement(coarser: Any, finer: Any) -> Callable:
     """Compiled: parameters of one level to those of the next."""
+
     def run(parameters: Any) -> Any:
         return finer.from_coarser(coarser, parameters)
 
