@@ -11,7 +11,13 @@ from .draws import Draft
 from .judge import Verdict, judge
 from .meaning import Truth
 
-FORMATS = {"nifti": "nifti"}  # of the writer, and the oracle that reads what it writes
+FORMATS = {  # the module that writes, and that of the oracle which reads what it writes
+    "nifti": "nifti",
+    "nrrd": "nrrd",
+    "metaimage": "metaimage",
+    "series": "dicom",
+    "frames": "dicom",
+}
 
 
 @dataclass(frozen=True)

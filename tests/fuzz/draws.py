@@ -35,12 +35,16 @@ class Alteration:
 def alter(
     header: Any, alterations: Sequence[Alteration], rng: np.random.Generator
 ) -> tuple[str, tuple[str, ...]]:
-    """Applies none, one or two alterations; the kind of the worst, and what was done."""
+    """Applies none, one or two alterations, in the order of the list.
+
+    Returns:
+        The kind of the worst, and what was done.
+    """
     kind, notes = 0, []
     among = rng.choice(KINDS, p=(0.35, 0.45, 0.2))
     pool = [item for item in alterations if KINDS.index(item.kind) <= KINDS.index(among)]
-    count = 0 if among == "ordinary" else rng.choice([1, 2], p=(0.75, 0.25))
-    for index in rng.choice(len(pool), min(count, len(pool)), replace=False):
+    count = rng.choice([0, 1]) if among == "ordinary" else rng.choice([1, 2], p=(0.75, 0.25))
+    for index in sorted(rng.choice(len(pool), min(count, len(pool)), replace=False)):
         said = pool[index].change(header, rng)
         kind = max(kind, KINDS.index(pool[index].kind))
         notes.append(pool[index].name if said is None else f"{pool[index].name} {said}")

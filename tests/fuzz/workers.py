@@ -7,6 +7,7 @@ import os
 import resource
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
@@ -104,7 +105,11 @@ def _serve(work: Callable[[Any], Any], pipe: Connection) -> None:
                 job = pipe.recv()
             except EOFError:
                 return
-            answer = work(job)
+            try:
+                answer = work(job)
+            except Exception:
+                pipe.send((None, f"failed: {traceback.format_exc()}"))
+                continue
             heard.seek(0)
             noise = heard.read().decode(errors="replace").strip()
             heard.truncate(0)
