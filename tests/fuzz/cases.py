@@ -17,6 +17,8 @@ FORMATS = {  # the module that writes, and that of the oracle which reads what i
     "metaimage": "metaimage",
     "series": "dicom",
     "frames": "dicom",
+    "tiff": "tiff",
+    "png": "png",
 }
 
 

@@ -18,6 +18,10 @@ _MEMORY = 2 << 30
 _PERTURB = "glibc.malloc.perturb=165"  # memory that nobody wrote does not happen to be zero
 
 
+_START = 60.0
+_READY = "ready"
+
+
 class Worker:
     """A process that answers one job after the other."""
 
@@ -29,10 +33,10 @@ class Worker:
             self.process.start()
         theirs.close()
         self.job: Any = None
-        self.since = 0.0
+        self.since = time.monotonic() + _START
 
     def give(self, job: Any) -> None:
-        self.job, self.since = job, time.monotonic()
+        self.job, self.since = job, max(self.since, time.monotonic())
         self.pipe.send(job)
 
     def end(self) -> int | None:
@@ -54,7 +58,7 @@ def run(
         work: a function of a module, called with each job in a process of its own.
         jobs: to do.
         processes: how many.
-        seconds: that a job may take, with the start of its process.
+        seconds: that a job may take; the start of a process has a minute more.
     """
     left = list(jobs)[::-1]
     workers = [Worker(work) for _ in range(min(processes, len(left)))]
@@ -71,6 +75,9 @@ def run(
                     except (EOFError, OSError):
                         worker.process.join(5)
                         answer, failed = None, f"died, exit code {worker.process.exitcode}"
+                    if failed == _READY:
+                        worker.since = time.monotonic()
+                        continue
                 elif time.monotonic() - worker.since > seconds:
                     answer, failed = None, f"hung for {seconds:.0f} s"
                 else:
@@ -100,6 +107,7 @@ def _serve(work: Callable[[Any], Any], pipe: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + _MEMORY,) * 2)
     with tempfile.TemporaryFile() as heard:
         os.dup2(heard.fileno(), 2)
+        pipe.send((None, _READY))
         while True:
             try:
                 job = pipe.recv()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..draws import Alteration, Draft, affine, alter, chance, damage, pick, voxels
+from ..draws import Alteration, Draft, affine, alter, damage, pick, voxels
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4"}
 _TYPES |= {1024: "i8", 1280: "u8"}
@@ -148,7 +148,7 @@ def quaternion(linear: np.ndarray) -> tuple[list[float], float, float, float, fl
 
 
 def _form(m: np.ndarray) -> np.ndarray:
-    """The symmetric matrix whose first eigenvector is the quaternion of a rotation (Bar-Itzhack)."""
+    """The symmetric matrix whose first eigenvector is a rotation's quaternion (Bar-Itzhack)."""
     return np.array(
         [
             [m.trace(), m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],

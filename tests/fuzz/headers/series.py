@@ -325,9 +325,7 @@ def _numbers(series: Series, rng: np.random.Generator) -> str:
     value = pick(rng, ["0", "-1", "1e30", "0.5", "", "1e-30"])
     for data in series.slices:
         text = data.get(key)
-        if text is None:
-            setattr(data, key, value or None)
-        elif isinstance(text, str) or not hasattr(text, "__len__"):
+        if text is None or isinstance(text, str) or not hasattr(text, "__len__"):
             setattr(data, key, value or None)
         else:
             found = [str(word) for word in text]

@@ -116,7 +116,7 @@ def _stored(data: Any) -> np.ndarray:
         raise ValueError("bits")
     if int(data.HighBit) >= allocated:
         raise ValueError("bits")
-    implicit, little = data.original_encoding
+    _, little = data.original_encoding
     kind = np.dtype(f"u{allocated // 8}").newbyteorder("<" if little else ">")
     shape = (int(data.get("NumberOfFrames") or 1), int(data.Rows), int(data.Columns))
     if min(shape) < 1:

@@ -1,0 +1,192 @@
+"""TIFF, written with tifffile."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from ..draws import Alteration, Draft, alter, chance, damage, pick, voxels
+
+_TYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "f4")
+
+
+class Pages:
+    """The pages of a file, and how they are to be written."""
+
+    def __init__(self, rng: np.random.Generator):
+        self.pages = pick(rng, [1, 1, 1, 2, 4])
+        self.size = [int(n) for n in rng.integers(2, 40, 2)]
+        self.dtype = pick(rng, _TYPES)
+        self.values = voxels(rng, (self.pages, *self.size), self.dtype)
+        self.options: dict[str, Any] = {"photometric": "minisblack", "metadata": None}
+        self.byteorder, self.bigtiff, self.damaged = pick(rng, "<<>"), False, False
+        self.imagej, self.ome, self.tags = False, False, []
+        if chance(rng, 0.3):
+            self.options["compression"] = "zlib"
+        if chance(rng, 0.3):
+            self.options["rowsperstrip"] = int(rng.integers(1, 9))
+        if chance(rng, 0.4):
+            dots = (float(pick(rng, [10, 100, 254])), float(pick(rng, [10, 50])))
+            self.options |= {
+                "resolution": dots,
+                "resolutionunit": pick(rng, ["CENTIMETER", "INCH"]),
+            }
+        if chance(rng, 0.3):
+            self.options["description"] = pick(rng, ["a section", "ImageJ", "x=1\ny=2"])
+
+    def write(self, path: Path) -> None:
+        values = self.values[0] if len(self.values) == 1 else self.values
+        order = {"byteorder": self.byteorder, "bigtiff": self.bigtiff}
+        with tifffile.TiffWriter(path, imagej=self.imagej, ome=self.ome, **order) as writer:
+            writer.write(values, extratags=self.tags, **self.options)
+
+
+def make(rng: np.random.Generator, folder: Path) -> Draft:
+    """Writes a file."""
+    pages = Pages(rng)
+    kind, notes = alter(pages, _ALTERATIONS, rng)
+    path = folder / pick(rng, ["image.tif", "image.tiff"])
+    pages.write(path)
+    if pages.damaged:
+        path.write_bytes(damage(path.read_bytes(), rng))
+    return Draft(path, kind, notes)
+
+
+# Alterations
+
+
+def _more_tags(pages: Pages, rng: np.random.Generator) -> None:
+    pages.options["software"] = "made at random"
+    pages.options["datetime"] = "2020:01:01 00:00:00"
+
+
+def _tiled(pages: Pages, rng: np.random.Generator) -> None:
+    pages.options.pop("rowsperstrip", None)
+    pages.options["tile"] = (16, pick(rng, [16, 32]))
+
+
+def _other_type(pages: Pages, rng: np.random.Generator) -> str:
+    pages.dtype = pick(rng, ["f2", "f8", "i8", "u8", "bool", "c8"])
+    kind = {"bool": "u1", "c8": "f4"}.get(pages.dtype, pages.dtype)
+    values = voxels(rng, pages.values.shape, kind)
+    pages.values = values > 0 if pages.dtype == "bool" else values.astype(pages.dtype)
+    if pages.dtype == "bool":
+        pages.options.pop("compression", None)
+    return pages.dtype
+
+
+def _orientation(pages: Pages, rng: np.random.Generator) -> str:
+    turned = int(rng.integers(1, 9))
+    pages.tags.append((274, "H", 1, turned, True))
+    return str(turned)
+
+
+def _white(pages: Pages, rng: np.random.Generator) -> None:
+    pages.options["photometric"] = "miniswhite"
+
+
+def _colour(pages: Pages, rng: np.random.Generator) -> str:
+    count = pick(rng, [3, 4])
+    planar = pick(rng, ["contig", "contig", "separate"])
+    shape = (*pages.size, count) if planar == "contig" else (count, *pages.size)
+    pages.values = rng.integers(0, 255, (1, *shape), pick(rng, ["u1", "u1", "u2"]))
+    pages.options |= {"photometric": "rgb", "planarconfig": planar}
+    if count == 4:
+        pages.options["extrasamples"] = pick(rng, [["unassalpha"], ["unspecified"]])
+    return f"{count}, {planar}"
+
+
+def _samples(pages: Pages, rng: np.random.Generator) -> str:
+    """Grey values of several channels in one page."""
+    count = pick(rng, [2, 3, 5])
+    planar = pick(rng, ["contig", "separate"])
+    shape = (*pages.size, count) if planar == "contig" else (count, *pages.size)
+    pages.values = voxels(rng, (1, *shape), pages.dtype)
+    pages.options["planarconfig"] = planar
+    pages.options |= {"photometric": "minisblack", "extrasamples": ["unspecified"] * (count - 1)}
+    return f"{count}, {planar}"
+
+
+def _palette(pages: Pages, rng: np.random.Generator) -> None:
+    pages.values = rng.integers(0, 255, pages.values.shape, "u1")
+    pages.options |= {"photometric": "palette", "colormap": rng.integers(0, 65535, (3, 256), "u2")}
+
+
+def _imagej(pages: Pages, rng: np.random.Generator) -> str:
+    """A stack whose axes ImageJ names: channels, times or slices."""
+    axes, shape = pick(
+        rng, [("ZYX", (3,)), ("TYX", (3,)), ("CYX", (2,)), ("TZYX", (2, 3)), ("ZCYX", (3, 2))]
+    )
+    pages.imagej, pages.byteorder = True, ">"
+    pages.values = voxels(rng, (1, *shape, *pages.size), pick(rng, ["u1", "u2", "f4"]))
+    pages.options = {"metadata": {"axes": axes, "spacing": 2.5, "unit": pick(rng, ["um", "mm"])}}
+    if chance(rng, 0.5):
+        pages.options["resolution"] = (4.0, 4.0)
+    return axes
+
+
+def _ome(pages: Pages, rng: np.random.Generator) -> str:
+    axes, shape = pick(rng, [("ZYX", (3,)), ("TYX", (3,)), ("CYX", (2,)), ("TZYX", (2, 3))])
+    pages.ome = True
+    pages.values = voxels(rng, (1, *shape, *pages.size), pick(rng, ["u1", "u2", "f4"]))
+    size = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": 2.0}
+    pages.options = {"metadata": {"axes": axes, **size}, "photometric": "minisblack"}
+    return axes
+
+
+def _shaped(pages: Pages, rng: np.random.Generator) -> None:
+    """Axes named in tifffile's own words."""
+    pages.options["metadata"] = {"axes": "TYX" if len(pages.values) > 1 else "YX"}
+    pages.options.pop("description", None)
+
+
+def _resolution(pages: Pages, rng: np.random.Generator) -> str:
+    dots = pick(rng, [((0, 1), (0, 1)), (1e-6, 1e-6), (3e6, 3e6), (72.0, 72.0)])
+    unit = pick(rng, ["NONE", "INCH", "CENTIMETER", "NONE", 4, 5])
+    pages.options |= {"resolution": dots, "resolutionunit": unit}
+    return f"{dots} per {unit}"
+
+
+def _big(pages: Pages, rng: np.random.Generator) -> None:
+    pages.bigtiff = True
+
+
+def _thumbnail(pages: Pages, rng: np.random.Generator) -> None:
+    pages.options["subfiletype"] = pick(rng, [1, 4, 2])
+
+
+def _not_finite(pages: Pages, rng: np.random.Generator) -> None:
+    if pages.values.dtype.kind == "f":
+        pages.values.reshape(-1)[rng.integers(pages.values.size)] = pick(rng, [np.nan, np.inf])
+
+
+def _tag(pages: Pages, rng: np.random.Generator) -> str:
+    tag, value = pick(rng, [(266, 2), (280, 5), (292, 1), (339, 9), (284, 2), (32996, 2), (286, 7)])
+    pages.tags.append((tag, "H", 1, value, True))
+    return f"{tag} is {value}"
+
+
+def _cut(pages: Pages, rng: np.random.Generator) -> None:
+    pages.damaged = True
+
+
+_ALTERATIONS = [
+    Alteration("ordinary", "more tags", _more_tags),
+    Alteration("ordinary", "tiled", _tiled),
+    Alteration("odd", "another type", _other_type),
+    Alteration("odd", "orientation", _orientation),
+    Alteration("odd", "white is low", _white),
+    Alteration("odd", "BigTIFF", _big),
+    Alteration("odd", "resolution", _resolution),
+    Alteration("odd", "subfile", _thumbnail),
+    Alteration("odd", "not finite", _not_finite),
+    Alteration("odd", "axes", _shaped),
+    Alteration("odd", "a tag", _tag),
+    Alteration("odd", "colour", _colour),
+    Alteration("odd", "palette", _palette),
+    Alteration("odd", "samples", _samples),
+    Alteration("odd", "ImageJ", _imagej),
+    Alteration("odd", "OME", _ome),
+    Alteration("damaged", "bytes", _cut),
+]
