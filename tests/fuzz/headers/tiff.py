@@ -109,7 +109,9 @@ def _samples(pages: Pages, rng: np.random.Generator) -> str:
 
 
 def _palette(pages: Pages, rng: np.random.Generator) -> None:
-    pages.values = rng.integers(0, 255, pages.values.shape, "u1")
+    pages.values = rng.integers(0, 255, (pages.pages, *pages.size), "u1")
+    for key in ("planarconfig", "extrasamples"):
+        pages.options.pop(key, None)
     pages.options |= {"photometric": "palette", "colormap": rng.integers(0, 65535, (3, 256), "u2")}
 
 
@@ -137,6 +139,8 @@ def _ome(pages: Pages, rng: np.random.Generator) -> str:
 
 def _shaped(pages: Pages, rng: np.random.Generator) -> None:
     """Axes named in tifffile's own words."""
+    if pages.values.ndim > 3:  # colour, or channels
+        return
     pages.options["metadata"] = {"axes": "TYX" if len(pages.values) > 1 else "YX"}
     pages.options.pop("description", None)
 
@@ -181,11 +185,11 @@ _ALTERATIONS = [
     Alteration("odd", "resolution", _resolution),
     Alteration("odd", "subfile", _thumbnail),
     Alteration("odd", "not finite", _not_finite),
-    Alteration("odd", "axes", _shaped),
     Alteration("odd", "a tag", _tag),
     Alteration("odd", "colour", _colour),
     Alteration("odd", "palette", _palette),
     Alteration("odd", "samples", _samples),
+    Alteration("odd", "axes", _shaped),
     Alteration("odd", "ImageJ", _imagej),
     Alteration("odd", "OME", _ome),
     Alteration("damaged", "bytes", _cut),
