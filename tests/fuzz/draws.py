@@ -40,15 +40,17 @@ def alter(
     Returns:
         The kind of the worst, and what was done.
     """
-    kind, notes = 0, []
-    among = rng.choice(KINDS, p=(0.35, 0.45, 0.2))
-    pool = [item for item in alterations if KINDS.index(item.kind) <= KINDS.index(among)]
-    count = rng.choice([0, 1]) if among == "ordinary" else rng.choice([1, 2], p=(0.75, 0.25))
-    for index in sorted(rng.choice(len(pool), min(count, len(pool)), replace=False)):
-        said = pool[index].change(header, rng)
-        kind = max(kind, KINDS.index(pool[index].kind))
-        notes.append(pool[index].name if said is None else f"{pool[index].name} {said}")
-    return KINDS[kind], tuple(notes)
+    among = str(rng.choice(KINDS, p=(0.35, 0.4, 0.25)))
+    of_it = [k for k, item in enumerate(alterations) if item.kind == among]
+    others = [k for k, item in enumerate(alterations) if KINDS.index(item.kind) < 2]
+    chosen = [pick(rng, of_it)] if of_it and (among != "ordinary" or chance(rng, 0.5)) else []
+    if among != "ordinary" and chance(rng, 0.25):
+        chosen.append(pick(rng, others))
+    notes = []
+    for item in (alterations[k] for k in sorted(set(chosen))):
+        said = item.change(header, rng)
+        notes.append(item.name if said is None else f"{item.name} {said}")
+    return among if chosen else "ordinary", tuple(notes)
 
 
 def chance(rng: np.random.Generator, share: float) -> bool:

@@ -1,5 +1,6 @@
 """TIFF, written with tifffile."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class Pages:
         self.options: dict[str, Any] = {"photometric": "minisblack", "metadata": None}
         self.byteorder, self.bigtiff, self.damaged = pick(rng, "<<>"), False, False
         self.imagej, self.ome, self.tags = False, False, []
+        self.overwritten: dict[int, int] = {}
         if chance(rng, 0.3):
             self.options["compression"] = "zlib"
         if chance(rng, 0.3):
@@ -48,9 +50,24 @@ def make(rng: np.random.Generator, folder: Path) -> Draft:
     kind, notes = alter(pages, _ALTERATIONS, rng)
     path = folder / pick(rng, ["image.tif", "image.tiff"])
     pages.write(path)
+    if pages.overwritten and not pages.bigtiff:
+        path.write_bytes(_overwritten(path.read_bytes(), pages.overwritten))
     if pages.damaged:
         path.write_bytes(damage(path.read_bytes(), rng))
     return Draft(path, kind, notes)
+
+
+def _overwritten(content: bytes, values: dict[int, int]) -> bytes:
+    """The content with other short numbers in the fields of its first page."""
+    order = "<" if content[:2] == b"II" else ">"
+    altered = bytearray(content)
+    (page,) = struct.unpack_from(f"{order}I", content, 4)
+    (count,) = struct.unpack_from(f"{order}H", content, page)
+    for field in range(page + 2, page + 2 + 12 * count, 12):
+        tag, kind, number = struct.unpack_from(f"{order}HHI", content, field)
+        if tag in values and (kind, number) == (3, 1):
+            struct.pack_into(f"{order}H", altered, field + 8, values[tag])
+    return bytes(altered)
 
 
 # Alterations
@@ -71,9 +88,10 @@ def _other_type(pages: Pages, rng: np.random.Generator) -> str:
     kind = {"bool": "u1", "c8": "f4"}.get(pages.dtype, pages.dtype)
     values = voxels(rng, pages.values.shape, kind)
     pages.values = values > 0 if pages.dtype == "bool" else values.astype(pages.dtype)
-    if pages.dtype == "bool":
+    if kind != pages.dtype:
         pages.options.pop("compression", None)
-    return pages.dtype
+    name, pages.dtype = pages.dtype, kind
+    return name
 
 
 def _orientation(pages: Pages, rng: np.random.Generator) -> str:
@@ -157,7 +175,7 @@ def _big(pages: Pages, rng: np.random.Generator) -> None:
 
 
 def _thumbnail(pages: Pages, rng: np.random.Generator) -> None:
-    pages.options["subfiletype"] = pick(rng, [1, 4, 2])
+    pages.options["subfiletype"] = pick(rng, [1, 2])
 
 
 def _not_finite(pages: Pages, rng: np.random.Generator) -> None:
@@ -166,8 +184,18 @@ def _not_finite(pages: Pages, rng: np.random.Generator) -> None:
 
 
 def _tag(pages: Pages, rng: np.random.Generator) -> str:
-    tag, value = pick(rng, [(266, 2), (280, 5), (292, 1), (339, 9), (284, 2), (32996, 2), (286, 7)])
-    pages.tags.append((tag, "H", 1, value, True))
+    tags = {
+        258: [1, 12, 32],
+        259: [5, 7, 32773],
+        262: [0, 2, 5, 6],
+        266: [2],
+        277: [0, 2, 3],
+        278: [0, 1],
+        284: [2],
+        339: [2, 3, 4, 6],
+    }
+    tag = pick(rng, list(tags))
+    pages.overwritten[tag] = value = pick(rng, tags[tag])
     return f"{tag} is {value}"
 
 
@@ -185,12 +213,12 @@ _ALTERATIONS = [
     Alteration("odd", "resolution", _resolution),
     Alteration("odd", "subfile", _thumbnail),
     Alteration("odd", "not finite", _not_finite),
-    Alteration("odd", "a tag", _tag),
     Alteration("odd", "colour", _colour),
     Alteration("odd", "palette", _palette),
     Alteration("odd", "samples", _samples),
     Alteration("odd", "axes", _shaped),
     Alteration("odd", "ImageJ", _imagej),
     Alteration("odd", "OME", _ome),
+    Alteration("damaged", "a tag", _tag),
     Alteration("damaged", "bytes", _cut),
 ]
