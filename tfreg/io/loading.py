@@ -9,7 +9,8 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.image import Image
 from tfreg.io.formats import PICTURES, format_of
-from tfreg.io.headers import CHECKS, nifti_voxels
+from tfreg.io.headers import CHECKS, STATED, nifti_place, nifti_voxels
+from tfreg.io.placing import as_stated, placed, say, stated
 from tfreg.io.silence import quiet
 
 _LUMINANCE = (0.299, 0.587, 0.114)
@@ -19,24 +20,21 @@ _MOST_RATIO_OF_ANY = 4096
 LIBRARY_ERRORS = (RuntimeError, UnicodeError)  # the latter where a message quotes the file
 
 
-def load(path: Path) -> Any:
-    """A file as a ``SimpleITK.Image`` of one real channel, with 2 to 4 axes."""
-    import SimpleITK as sitk
+def load(path: Path, nifti_space: str | None = None) -> Any:
+    """A file as a ``SimpleITK.Image`` of one real channel, with 2 to 4 axes, in mm.
 
+    A fourth axis is time, and time is always the fourth. What a header says twice, or leaves open,
+    is an ``InputWarning``.
+
+    Args:
+        path: of the file.
+        nifti_space: as for ``read``.
+    """
     kind = format_of(path)
     try:
-        voxels = nifti_voxels(path) if kind == "NiftiImageIO" else None
-        promised = CHECKS[kind](path) if kind in CHECKS and voxels is None else None
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(path))
-        reader.SetImageIO(kind)
-        with quiet():
-            reader.ReadImageInformation()
-            if voxels is None:
-                check_information(path, reader, promised)
-                image = reader.Execute()
-            else:
-                image = _placed(voxels, reader, path)
+        if kind == "NiftiImageIO":
+            return _nifti(path, nifti_space)
+        image = _by_itk(path, kind)
     except LIBRARY_ERRORS as error:
         raise InputError(f"{path} is not an image that can be read: {reason(error)}") from error
     except OSError as error:
@@ -50,7 +48,28 @@ def load(path: Path) -> Any:
         raise InputError(
             f"{path} must hold one grey value per voxel. Received: {channels} channels"
         )
-    return image
+    return as_stated(image, stated(path, kind)) if kind in STATED else image
+
+
+def _by_itk(path: Path, kind: str) -> Any:
+    import SimpleITK as sitk
+
+    promised = CHECKS[kind](path) if kind in CHECKS else None
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO(kind)
+    with quiet():
+        reader.ReadImageInformation()
+        check_information(path, reader, promised)
+        return reader.Execute()
+
+
+def _nifti(path: Path, space: str | None) -> Any:
+    """ITK is not asked: it chooses between two places without a word, and knows no sheared axes."""
+    voxels = nifti_voxels(path)
+    place = nifti_place(path, space)
+    say(place.warnings)
+    return placed(voxels, place.affine)
 
 
 def checked(image: Image, path: Path) -> Image:
@@ -91,20 +110,6 @@ def check_information(path: Path, reader: Any, promised: int | None) -> None:
             f"{path} has a broken header: it asks for {size} voxels. "
             f"Received: a file of {length} bytes"
         )
-
-
-def _placed(voxels: np.ndarray, reader: Any, path: Path) -> Any:
-    """Voxels with the geometry that the reader has found, which may drop a last axis of one."""
-    import SimpleITK as sitk
-
-    size = reader.GetSize()
-    if math.prod(size) != voxels.size:
-        raise InputError(f"{path} has a broken header: it asks for {size} voxels.")
-    image = sitk.GetImageFromArray(voxels.reshape(size[::-1]), isVector=False)
-    image.SetSpacing(reader.GetSpacing())
-    image.SetOrigin(reader.GetOrigin())
-    image.SetDirection(reader.GetDirection())
-    return image
 
 
 def load_array(path: Path) -> np.ndarray:

@@ -92,7 +92,7 @@ def pyramids_of(
         for level in stage.levels:
             factors = level.shrink_of(len(shape))
             small = [-(-n // f) for n, f in zip(shape, factors, strict=True)]
-            if min(small) < 4:
+            if any(few < min(4, n) for few, n in zip(small, shape, strict=True)):
                 raise InputError(
                     "A level must have 4 voxels or more along each axis. "
                     f"Received: images {shape}, shrink={level.shrink}"

@@ -4,6 +4,7 @@ import math
 import os
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,30 @@ import numpy as np
 from tfreg.errors import InputError
 
 MOST_BYTES_OF_A_HEADER = 1 << 20
+_MILLIMETRES = {
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 1.0),
+    **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "micrometer", "micrometers"), 1e-3),
+    **dict.fromkeys(("nm", "nanometer", "nanometers"), 1e-6),
+    **dict.fromkeys(("cm", "centimeter", "centimeters"), 10.0),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1e3),
+}
 _DEFLATE_RATIO = 1032  # the most that a byte of deflate can stand for
 _CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a header says of the place that ITK passes over.
+
+    Attributes:
+        scale: for x, y and z of ITK's points, what makes them LPS mm.
+        time: whether the last axis is time.
+        warnings: what it says twice, or leaves open.
+    """
+
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    time: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def broken(path: Path, why: str) -> InputError:
@@ -124,6 +147,19 @@ def data_file(path: Path, name: str) -> Path:
     if os.path.samefile(data, path):
         raise broken(path, "it names itself as the file of voxels.")
     return data
+
+
+def millimetres(path: Path, unit: str) -> float:
+    """How many a unit of length has.
+
+    Raises:
+        InputError: if it is unknown.
+    """
+    if unit.strip().lower() not in _MILLIMETRES:
+        raise InputError(
+            f"{path} must state its lengths in m, cm, mm, um or nm. Received: {unit[:40]!r}"
+        )
+    return _MILLIMETRES[unit.strip().lower()]
 
 
 def numbers(path: Path, key: str, text: str, kind: type = float) -> list:
