@@ -25,6 +25,7 @@ NAN2 = np.full((5, 6, 2), np.nan)
         (lambda: metrics.dice([1, 2], [1, 2, 3]), "moved_labels.shape"),
         (lambda: metrics.dice([1.5, 2], [1, 2]), "fixed_labels.dtype=float64"),
         (lambda: metrics.dice([1, 2], [1, np.nan]), "moved_labels.dtype"),
+        (lambda: metrics.dice([1, 2], [1, 2.0**60]), r"moved_labels.max\(\)=1.15292e\+18"),
         (lambda: metrics.dice([1, 2], [1, 2], labels=[1.0]), r"labels=\[1.0\]"),
         (lambda: metrics.hausdorff95(LABEL3[0] * 3, LABEL3[0]), r"fixed_mask.max\(\)=3"),
         (lambda: metrics.hausdorff95(LABEL3[0], LABEL3[1, :3]), "moved_mask.shape"),

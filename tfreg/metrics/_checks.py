@@ -72,12 +72,19 @@ def as_labels(labels: ArrayLike, name: str, shape: tuple[int, ...] | None = None
         raise ValueError(
             f"{name} must have the shape {shape}. Received: {name}.shape={array.shape}"
         )
+    if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo("int64").max:
+        return array.astype("uint64")
     if array.dtype.kind in "biu":
         return array.astype("int64")
     if array.dtype.kind != "f" or not np.all(array == np.rint(array)) or np.isinf(array).any():
         raise ValueError(
             f"{name} must hold integers: sample label maps with the nearest neighbour. "
             f"Received: {name}.dtype={array.dtype}"
+        )
+    if array.size and np.abs(array).max() > 2**53:
+        raise ValueError(
+            f"{name} must hold integers up to 2^53 as floating-point numbers, which round larger "
+            f"ones. Received: {name}.max()={array.max():g}, {name}.min()={array.min():g}"
         )
     return array.astype("int64")
 

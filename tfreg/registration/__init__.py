@@ -1,5 +1,6 @@
 """Registering images: with a network, or by optimising a transform on the pair at hand."""
 
+import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.registration.answer import Check, LevelReport, Registration
 from tfreg.registration.confine import Confined, confine
 from tfreg.registration.instance import register
