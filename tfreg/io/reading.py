@@ -8,8 +8,8 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 from tfreg.image import Image
-from tfreg.io.dicom import read_folder
-from tfreg.io.formats import existing, format_of
+from tfreg.io.dicom import read_dicom
+from tfreg.io.formats import existing, format_of, is_dicom_source
 from tfreg.io.loading import checked, load, load_array
 
 
@@ -30,10 +30,10 @@ def read(path: str | os.PathLike, series: str | None = None) -> Image:
             format, in colour, complex, a series in time, or holds NaN or infinite voxels.
     """
     path = existing(Path(path))
-    if path.is_dir():
-        return checked(Image.from_sitk(read_folder(path, series)), path)
-    if series is not None:
+    if series is not None and not path.is_dir():
         raise InputError(f"Only a folder of DICOM has series. Received: {path}, series={series!r}")
+    if is_dicom_source(path):
+        return checked(read_dicom(path, series), path)
     if format_of(path) == "npy":
         array = load_array(path)
         _check_axes(path, array.shape)
@@ -64,8 +64,8 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     import SimpleITK as sitk
 
     path = existing(Path(path))
-    if path.is_dir():
-        return sitk.GetArrayFromImage(read_folder(path))
+    if is_dicom_source(path):
+        return read_dicom(path).array
     if format_of(path) == "npy":
         return load_array(path)
     return sitk.GetArrayFromImage(load(path))

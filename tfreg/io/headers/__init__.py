@@ -17,7 +17,6 @@ from tfreg.io.headers.tiff import check_tiff
 
 CHECKS: dict[str, Callable[[Path], int | None]] = {
     "BMPImageIO": check_bmp,
-    "GDCMImageIO": check_dicom,
     "MetaImageIO": check_metaimage,
     "NiftiImageIO": check_nifti,
     "NrrdImageIO": check_nrrd,
@@ -44,4 +43,12 @@ def files_of(path: Path) -> list[Path]:
     return [path] if voxels == path else [path, voxels]
 
 
-__all__ = ["CHECKS", "check_finite_nifti", "files_of", "has_pixels", "is_dicom", "nifti_voxels"]
+__all__ = [
+    "CHECKS",
+    "check_dicom",
+    "check_finite_nifti",
+    "files_of",
+    "has_pixels",
+    "is_dicom",
+    "nifti_voxels",
+]
