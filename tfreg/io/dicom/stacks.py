@@ -1,5 +1,6 @@
 """Pictures put in order: every volume of a series, slice by slice."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def stacks_of(source: Path, slices: Sequence[Slice]) -> tuple[list[Stack], list[
         ranks.setdefault(kinds.values_of(item, keywords), len(ranks))
     for place in places:
         place.sort(key=lambda item: (ranks[kinds.values_of(item, keywords)], item.times))
-        for one, other in zip(place, place[1:], strict=False):
+        for one, other in itertools.pairwise(place):
             if one.times == other.times and one.kind == other.kind:
                 raise InputError(
                     f"{source} holds two pictures of one place and time; keep one. "

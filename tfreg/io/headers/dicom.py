@@ -55,7 +55,8 @@ def has_pixels(path: Path) -> bool:
     """
     if not is_dicom(path):
         raise InputError(
-            f"{path} is not an image that can be read: it begins as no DICOM does, with a preamble or without."
+            f"{path} is not an image that can be read: it begins as no DICOM does, "
+            "with a preamble or without."
         )
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         walk = _Walk(path, data)
