@@ -79,7 +79,8 @@ def test_bits_above_those_stored_mean_nothing(tmp_path, rng, write_dicom, dtype,
 
 
 def test_a_table_of_values_is_applied(tmp_path, rng, write_dicom):
-    stored = rng.integers(90, 140, (5, 6)).astype("uint16")  # below the table and beyond it too
+    stored = rng.integers(90, 150, (5, 6)).astype("uint16")
+    stored[0, :2] = 90, 150  # below the table and beyond it
     table = {
         "LUTDescriptor": [40, 100, 16],
         "ModalityLUTType": "US",
@@ -178,9 +179,20 @@ def test_pictures_without_a_clear_meaning_are_refused(tmp_path, stored, write_di
 
 
 def test_frames_that_the_file_cannot_hold_are_refused(tmp_path, stored, write_dicom):
+    for count in (40, 2000000000):
+        path = write_dicom(tmp_path / "a.dcm", stored[0], NumberOfFrames=count)
+        with pytest.raises(InputError, match=rf"asks for {count} frames of 5 x 6"):
+            io.read_frames(path)
     path = write_dicom(tmp_path / "a.dcm", stored[0], NumberOfFrames=2)
     with pytest.raises(InputError, match=r"2 frames of 5 x 6 take 120 bytes. Received: 60 bytes"):
         io.read_frames(path)
+
+
+def test_what_stands_behind_the_values_is_said(tmp_path, stored, write_dicom):
+    path = write_dicom(tmp_path / "a.dcm", stored[0], Rows=4)
+    with pytest.warns(InputWarning, match=r"12 bytes beyond its 1 frames of 4 x 6"):
+        found = io.read(path)
+    np.testing.assert_array_equal(found.array[0], stored[0, :4])
 
 
 def test_values_shown_inversely_stay_and_are_said(tmp_path, stored, write_dicom):

@@ -20,6 +20,8 @@ def read(path: str | os.PathLike, series: str | None = None) -> Image:
         path: NIfTI (``.nii``, ``.nii.gz``), MetaImage (``.mha``, ``.mhd``), NRRD (``.nrrd``,
             ``.nhdr``), PNG, TIFF, JPEG, BMP, one DICOM file, ``.npy``, or a folder of DICOM. Colour
             in PNG, TIFF, JPEG and BMP becomes luminance (Rec. 601); ``.npy`` has voxels of 1 mm.
+            Slices of DICOM are put in order of place, each with the scaling of its own; they may
+            be a tenth of the smallest spacing from even places.
         series: which series of a DICOM folder, by its UID; needed where there are several.
 
     Returns:

@@ -2,13 +2,15 @@
 
 import math
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.io.dicom.parsing import Tags, parsed
+from tfreg.io.headers.common import broken
 from tfreg.io.loading import LIBRARY_ERRORS, reason
 from tfreg.io.silence import quiet
 
@@ -45,20 +47,47 @@ _MOST_OF_ANY = 16 << 20  # values that a compressed file may ask for, whatever i
 _MOST_RATIO = 4096
 
 
+def compression_of(dataset: Any) -> Any | None:
+    """The transfer syntax of compressed values; None where they stand as they are."""
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    return None if syntax in (None, *_NATIVE.values()) else syntax
+
+
+def frames_of(path: Path, dataset: Any) -> int:
+    """How many frames a file has.
+
+    Raises:
+        InputError: if it could not hold so many, whatever they are.
+    """
+    tags = Tags(path, dataset)
+    count = int(tags.number("NumberOfFrames") or 1)
+    size = [tags.number(keyword) or 0 for keyword in ("Rows", "Columns", "BitsAllocated")]
+    if min(size) < 1:
+        raise broken(path, f"it states no size. Received: rows, columns and bits {size}")
+    least = 1 if compression_of(dataset) else math.prod(size) // 8
+    held = path.stat().st_size
+    if count < 1 or count * least > held:
+        raise InputError(
+            f"{path} is truncated or its header is wrong: it asks for {count} frames of "
+            f"{size[0]:.0f} x {size[1]:.0f}. Received: a file of {held} bytes"
+        )
+    return count
+
+
 def stored_values(path: Path) -> np.ndarray:
     """``(frames, rows, columns)`` of a DICOM file, as it stores them.
 
     Raises:
-        InputError: if there are fewer or more values than the header says, or they are compressed
-            in a way that cannot be read; the message names it.
+        InputError: if there are fewer values than the header says, or whole frames more, or they
+            are compressed in a way that cannot be read; the message names it.
+
+    Warns:
+        InputWarning: if something stands behind the values.
     """
     with parsed(path, pixels=True) as dataset:
-        tags = Tags(path, dataset)
-        frames = int(tags.number("NumberOfFrames") or 1)
-        shape = (frames, int(dataset.Rows), int(dataset.Columns))
-        syntax = dataset.file_meta.get("TransferSyntaxUID")
-        known = syntax is not None and syntax not in _NATIVE.values()
-        if not known:
+        shape = (frames_of(path, dataset), int(dataset.Rows), int(dataset.Columns))
+        syntax = compression_of(dataset)
+        if syntax is None:
             return _native(path, dataset, shape)
         if syntax not in _DECODED:
             raise InputError(
@@ -76,6 +105,13 @@ def _native(path: Path, dataset: Any, shape: tuple[int, ...]) -> np.ndarray:
         raise InputError(
             f"{path} is truncated or its header is wrong: {shape[0]} frames of "
             f"{shape[1]} x {shape[2]} take {wanted} bytes. Received: {held} bytes"
+        )
+    if held > wanted + wanted % 2:
+        warnings.warn(
+            f"{path} holds {held - wanted} bytes beyond its {shape[0]} frames of "
+            f"{shape[1]} x {shape[2]}; they are left out.",
+            InputWarning,
+            stacklevel=2,
         )
     dataset.file_meta.TransferSyntaxUID = _NATIVE[dataset.original_encoding]
     return dataset.pixel_array.reshape(shape)

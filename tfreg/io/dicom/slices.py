@@ -10,6 +10,7 @@ from tfreg.errors import InputError
 from tfreg.io.dicom.increments import place_of, times_of
 from tfreg.io.dicom.kinds import kinds_of
 from tfreg.io.dicom.parsing import Tags, parsed
+from tfreg.io.dicom.pixels import frames_of
 from tfreg.io.dicom.scaling import Scaling, scaling_of
 from tfreg.io.headers.common import broken
 
@@ -82,12 +83,10 @@ def slices_of(path: Path) -> list[Slice]:
     """
     with parsed(path) as dataset:
         _check_grey(path, Tags(path, dataset))
-        count = int(Tags(path, dataset).number("NumberOfFrames") or 1)
+        count = frames_of(path, dataset)
         groups = dataset.get("PerFrameFunctionalGroupsSequence")
-        if count < 1 or (groups and len(groups) != count):
-            raise broken(
-                path, f"{len(groups or [])} frames are described. Received: {count} frames"
-            )
+        if groups and len(groups) != count:
+            raise broken(path, f"{len(groups)} frames are described. Received: {count} frames")
         return [_slice(path, dataset, index) for index in range(count)]
 
 
@@ -108,9 +107,6 @@ def _check_grey(path: Path, tags: Tags) -> None:
 
 def _slice(path: Path, dataset: Any, index: int) -> Slice:
     tags = Tags(path, dataset, index)
-    size = tags.number("Rows"), tags.number("Columns")
-    if None in size or min(size) < 1:
-        raise broken(path, f"it states no size. Received: rows and columns {size}")
     orientation = _orientation(path, tags)
     return Slice(
         path=path,
@@ -118,7 +114,7 @@ def _slice(path: Path, dataset: Any, index: int) -> Slice:
         instance=(tags.text("SOPInstanceUID") or str(path), index),
         series=tags.text("SeriesInstanceUID"),
         space=tags.text("FrameOfReferenceUID"),
-        size=(int(size[0]), int(size[1])),
+        size=(int(dataset.Rows), int(dataset.Columns)),
         spacing=_spacing(path, tags),
         thickness=_thickness(tags),
         position=place_of(tags, dataset, index, orientation),
