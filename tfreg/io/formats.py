@@ -50,6 +50,11 @@ def format_of(path: Path, writing: bool = False) -> str:
     return found
 
 
+def is_dicom_source(path: Path) -> bool:
+    """Whether an existing path is a DICOM file or a folder, which can only hold DICOM."""
+    return path.is_dir() or format_of(path) == "GDCMImageIO"
+
+
 def existing(path: Path) -> Path:
     """Refuses a path that is neither a file with content nor a folder."""
     try:

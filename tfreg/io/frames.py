@@ -9,8 +9,8 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 from tfreg.image import Image, geometry_of
-from tfreg.io.dicom import read_folder_frames
-from tfreg.io.formats import existing, format_of
+from tfreg.io.dicom import read_dicom_frames
+from tfreg.io.formats import existing, format_of, is_dicom_source
 from tfreg.io.headers import check_space
 from tfreg.io.loading import checked, load, load_array
 
@@ -34,11 +34,10 @@ def read_frames(
     """
     check_space(nifti_space)
     path = existing(Path(path))
-    if path.is_dir():
-        frames = [Image.from_sitk(image) for image in read_folder_frames(path, series)]
-        return [checked(_flat_if_single(frame), path) for frame in frames]
-    if series is not None:
+    if series is not None and not path.is_dir():
         raise InputError(f"Only a folder of DICOM has series. Received: {path}, series={series!r}")
+    if is_dicom_source(path):
+        return [checked(_flat_if_single(frame), path) for frame in read_dicom_frames(path, series)]
     if format_of(path) == "npy":
         array = load_array(path)
         if array.ndim not in (3, 4):

@@ -25,7 +25,6 @@ from tfreg.io.headers.tiff import check_tiff
 
 CHECKS: dict[str, Callable[[Path], int | None]] = {
     "BMPImageIO": check_bmp,
-    "GDCMImageIO": check_dicom,
     "MetaImageIO": check_metaimage,
     "NiftiImageIO": check_nifti,
     "NrrdImageIO": check_nrrd,
@@ -63,6 +62,7 @@ __all__ = [
     "SPACES",
     "STATED",
     "Stated",
+    "check_dicom",
     "check_space",
     "check_vectors_nrrd",
     "files_of",
