@@ -225,7 +225,7 @@ def _on_top(frames: Frames, rng: np.random.Generator) -> None:
         "ImagePositionPatient": ["1", "2", "3"],
         "ImageOrientationPatient": ["0", "1", "0", "0", "0", "1"],
     }
-    if chance(rng, 0.5):
+    if frames.scaled and chance(rng, 0.5):
         frames.more |= {"RescaleSlope": "7", "RescaleIntercept": "7"}
 
 

@@ -31,6 +31,7 @@ class Header:
         self.voxels = voxels(rng, self.size[::-1], self.dtype)
         self.detached, self.packed = chance(rng, 0.3), chance(rng, 0.4)
         self.order, self.damaged, self.before = pick(rng, "<<>"), False, b""
+        self.again: tuple[str, str] | None = None
         self.equals, self.newline = pick(rng, [" = ", " = ", "="]), "\n"
         self.map = affine(rng)
         if ndim == 2:
@@ -49,7 +50,7 @@ class Header:
             pick(rng, ["Offset", "Offset", "Position", "Origin"]),
         )
         if ndim == 3 and chance(rng, 0.6):
-            self.fields["AnatomicalOrientation"] = pick(rng, ["RAI", "RAI", "LPS", "???"])
+            self.fields["AnatomicalOrientation"] = pick(rng, [_letters(self.map[:3, :3]), "???"])
         if chance(rng, 0.5):
             self.fields["CenterOfRotation"] = " ".join(["0"] * ndim)
         if chance(rng, 0.2):
@@ -79,8 +80,19 @@ class Header:
         self.fields.setdefault("ElementDataFile", "image.raw" if self.detached else "LOCAL")
         last = self.fields.pop("ElementDataFile")
         lines = [f"{key}{self.equals}{value}" for key, value in self.fields.items()]
+        if self.again:
+            lines.append(f"{self.again[0]}{self.equals}{self.again[1]}")
         lines.append(f"ElementDataFile{self.equals}{last}")
         return "".join(line + self.newline for line in lines).encode(), self.before + body
+
+
+def _letters(linear: np.ndarray) -> str:
+    """Where each axis comes from; "???" where that is not plain."""
+    turned = linear / np.linalg.norm(linear, axis=0)
+    nearest = np.abs(turned).argmax(axis=0)
+    if np.abs(turned).max(axis=0).min() < 0.85:
+        return "???"
+    return "".join(("RL", "AP", "IS")[a][int(turned[a, k] < 0)] for k, a in enumerate(nearest))
 
 
 def _words(values) -> str:
@@ -232,6 +244,25 @@ def _rotated_about(header: Header, rng: np.random.Generator) -> None:
     header.fields["CenterOfRotation"] = _words([7.0] * len(header.size))
 
 
+def _letters_differ(header: Header, rng: np.random.Generator) -> None:
+    if "AnatomicalOrientation" in header.fields:
+        header.fields["AnatomicalOrientation"] = pick(rng, ["RAI", "LPS", "ASL", "XYZ", ""])
+
+
+def _twice(header: Header, rng: np.random.Generator) -> str:
+    """A field is there once more, and says something else."""
+    others = {
+        "ElementSpacing": _words([9.5] * len(header.size)),
+        "DimSize": _words([2] * len(header.size)),
+        "ElementType": "MET_SHORT",
+        "Offset": _words([1.5] * len(header.size)),
+        "CompressedData": "True",
+    }
+    key = pick(rng, [key for key in others if key in header.fields])
+    header.again = (key, others[key])
+    return key
+
+
 def _data_file(header: Header, rng: np.random.Generator) -> str:
     header.fields["ElementDataFile"] = name = pick(
         rng, ["LIST", "slice%02d.raw 1 4 1", "gone.raw", "local", "Local", ".", "/dev/zero", ""]
@@ -294,6 +325,8 @@ _ALTERATIONS = [
     Alteration("odd", "written otherwise", _sloppy),
     Alteration("odd", "two byte orders", _two_orders),
     Alteration("odd", "a centre of rotation", _rotated_about),
+    Alteration("odd", "letters of another orientation", _letters_differ),
+    Alteration("damaged", "a field twice", _twice),
     Alteration("damaged", "data file", _data_file),
     Alteration("damaged", "text", _text),
     Alteration("damaged", "type", _type),

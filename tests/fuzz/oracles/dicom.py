@@ -64,7 +64,9 @@ def _planes(data: Any) -> list[_Plane]:
     groups = list(data.get("PerFrameFunctionalGroupsSequence") or [])
     shared = [*(data.get("SharedFunctionalGroupsSequence") or []), None][0]
     if data.SOPClassUID in _ENHANCED and len(groups) != count:
-        raise ValueError("groups")
+        if count > 1 or groups:
+            raise ValueError("groups")
+        groups = [{}]
     planes = []
     for k in range(count):
         where = [groups[k], shared] if groups else None
@@ -111,10 +113,9 @@ def _get(data: Any, groups: list[Any] | None, key: str, count: int) -> np.ndarra
 def _stored(data: Any) -> np.ndarray:
     """The stored values ``(frames, rows, columns)``, without what lies in bits not used."""
     allocated, stored = int(data.BitsAllocated), int(data.BitsStored)
-    shift = int(data.HighBit) + 1 - stored
-    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated or shift < 0:
+    if allocated not in (8, 16, 32) or not 1 <= stored <= allocated:
         raise ValueError("bits")
-    if int(data.HighBit) >= allocated:
+    if int(data.HighBit) != stored - 1:
         raise ValueError("bits")
     _, little = data.original_encoding
     kind = np.dtype(f"u{allocated // 8}").newbyteorder("<" if little else ">")
@@ -125,7 +126,7 @@ def _stored(data: Any) -> np.ndarray:
     if not 0 <= len(data.PixelData) - count * kind.itemsize <= 1:
         raise ValueError("length")
     values = np.frombuffer(data.PixelData, kind, count).reshape(shape).astype("int64")
-    values = (values >> shift) & ((1 << stored) - 1)
+    values = values & ((1 << stored) - 1)
     if int(data.PixelRepresentation):
         values = np.where(values >> (stored - 1), values - (1 << stored), values)
     return values
@@ -140,7 +141,7 @@ def _scaled(data: Any, values: np.ndarray, slope: Any, intercept: Any) -> np.nda
         return values * float(data.DoseGridScaling)
     slope = 1.0 if slope is None else slope[0]
     intercept = 0.0 if intercept is None else intercept[0]
-    if slope == 0 or abs(slope) > 1e20 or abs(intercept) > 1e20:
+    if slope == 0:
         raise ValueError("scale")
     return values if (slope, intercept) == (1, 0) else values * slope + intercept
 
@@ -194,7 +195,8 @@ def _without_place(planes: list[_Plane]) -> list[Meaning]:
         affine = np.diag([steps[1], steps[0], 1.0, 1.0])
     if len(planes) > 1 and any(plane.position is not None for plane in planes):
         return []
-    return [Meaning(tuple(plane.values for plane in planes), affine, framed=False)]
+    frames = sorted(planes, key=lambda plane: plane.time)
+    return [Meaning(tuple(plane.values for plane in frames), affine, framed=False)]
 
 
 def _stacks(planes: list[_Plane], normal: np.ndarray) -> list[list[_Plane]]:

@@ -22,7 +22,7 @@ _TYPES = {
     "DOUBLE": "f8",
 }
 _TRUE = ("true", "t", "1")
-_MM = {"mm": 1.0, "?": 1.0, "um": 1e-3, "cm": 10.0, "m": 1000.0}
+_MM = {"mm": 1.0, "?": 1.0, "": 1.0, "um": 1e-3, "cm": 10.0, "m": 1000.0}
 
 
 def truth(path: Path) -> Truth:
@@ -60,7 +60,8 @@ def _fields(content: bytes) -> tuple[dict[str, str], bytes]:
         key, equals, value = line.decode("latin-1").partition("=")
         if not equals and line.strip():
             raise ValueError(line)
-        fields.setdefault(key.strip(), value.strip())
+        if fields.setdefault(key.strip(), value.strip()) != value.strip():
+            raise ValueError("two of a field")
         if key.strip() == "ElementDataFile":
             break
     return fields, content
@@ -86,7 +87,7 @@ def _array(path: Path, fields: dict[str, str], size: list[int], rest: bytes) -> 
     if skip > 0:  # from the beginning of the file
         body = (path if name.upper() == "LOCAL" else path.parent / name).read_bytes()[skip:]
     if fields.get("CompressedData", "False").lower() in _TRUE:
-        body = zlib.decompress(body[: int(fields.get("CompressedDataSize", len(body)))])
+        body = zlib.decompress(body)  # which ends where it ends, whatever size is stated
     if skip == -1:
         body = body[-count * dtype.itemsize :]
     return np.frombuffer(body, dtype, count).reshape(size[::-1])

@@ -37,6 +37,9 @@ def truth(path: Path) -> Truth:
         grey = np.array(_LUMINANCE) @ palette
         shades = (grey, np.array(_LUMINANCE) @ (palette // 256), grey / 257)
         return Truth(tuple(m for s in shades for m in _meanings(s[array], axes, turned, affine)))
+    if array.dtype.kind == "b":
+        shades = [array.astype("uint8") * white for white in (1, 255)]
+        return Truth(tuple(m for s in shades for m in _meanings(s, axes, turned, affine)))
     if "S" in axes:
         if colour != _RGB:
             return Truth()
@@ -59,8 +62,6 @@ def _meanings(array: np.ndarray, axes: str, turned: int, affine: Any) -> list[Me
     array = np.moveaxis(array, [axes.index("Y"), axes.index("X")], [-2, -1])
     array = _turned(array, turned)
     before = axes.replace("Y", "").replace("X", "")
-    if array.dtype.kind == "b":
-        array = array.astype("uint8")
     if affine is not None and turned > 4:
         affine = affine[[1, 0, 2, 3]][:, [1, 0, 2, 3]]
     if before == "T":
