@@ -14,7 +14,6 @@ from tfreg.transforms.displacement import Displacement
 
 READ = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
 WRITTEN = (".nii.gz", ".nii", ".mha", ".nrrd")
-_RIGHT_ANGLES = 1e-4
 
 
 def read(path: Path, nifti_space: str | None = None) -> Displacement:
@@ -93,21 +92,16 @@ def write(displacement: Displacement, path: Path) -> None:
     Args:
         displacement: what to write.
         path: with one of the suffixes ``WRITTEN``.
-
-    Raises:
-        InputError: if it is NIfTI and the axes are not at right angles, which ITK does not read.
     """
     import SimpleITK as sitk
 
+    from tfreg.io.nifti_sheared import needs_sform, write_sheared
     from tfreg.io.silence import quiet
 
-    direction = np.array(displacement.geometry.direction)
-    skew = np.abs(direction.T @ direction - np.eye(displacement.ndim)).max()
-    if skew > _RIGHT_ANGLES and path.name.lower().endswith((".nii", ".nii.gz")):
-        raise InputError(
-            "A NIfTI file as ITK reads it needs unit axes at right angles; .mha and .nrrd do not. "
-            f"Received: direction={direction.tolist()}"
-        )
+    geometry = displacement.geometry
+    if path.name.lower().endswith((".nii", ".nii.gz")) and needs_sform(geometry):
+        write_sheared(np.asarray(displacement.field, dtype="float32"), geometry, path)
+        return
     image = to_sitk(displacement)
     with quiet():
         sitk.WriteImage(image, str(path), useCompression=not path.name.lower().endswith(".nii"))

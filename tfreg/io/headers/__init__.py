@@ -12,6 +12,7 @@ from tfreg.io.headers.common import Stated
 from tfreg.io.headers.dicom import check_dicom, has_pixels, is_dicom
 from tfreg.io.headers.metaimage import check_metaimage, metaimage_data, stated_metaimage
 from tfreg.io.headers.nifti import (
+    NIFTI_TYPES,
     check_nifti,
     nifti_data,
     nifti_place,
@@ -59,6 +60,7 @@ def files_of(path: Path) -> list[Path]:
 
 __all__ = [
     "CHECKS",
+    "NIFTI_TYPES",
     "SPACES",
     "STATED",
     "Stated",

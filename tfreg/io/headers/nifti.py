@@ -14,7 +14,7 @@ from tfreg.io.headers.common import broken, check_deflated, check_raw, check_siz
 from tfreg.io.headers.nifti_space import Place, place_of
 
 _LENGTH = 348
-_TYPES = {
+NIFTI_TYPES = {
     2: "u1",
     4: "i2",
     8: "i4",
@@ -215,6 +215,6 @@ def _dtype(path: Path, kind: int) -> np.dtype:
         raise InputError(
             f"{path} must hold whole numbers or floats of 32 or 64 bits. Received: {_OTHERS[kind]}"
         )
-    if kind not in _TYPES:
+    if kind not in NIFTI_TYPES:
         raise broken(path, f"the datatype is unknown. Received: {kind}")
-    return np.dtype(_TYPES[kind])
+    return np.dtype(NIFTI_TYPES[kind])

@@ -4,6 +4,8 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
+
 from tfreg.errors import InputError
 from tfreg.io.headers.common import (
     MOST_BYTES_OF_A_HEADER,
@@ -106,7 +108,7 @@ def check_vectors_nrrd(path: Path) -> None:
     if space not in ("lps", "left-posterior-superior"):
         raise InputError(f"{path} must hold vectors in the space LPS. Received: space {space}")
     rows = [_vector(path, word) for word in re.findall(_VECTOR, fields.get(_FRAME, ""))]
-    if rows and rows != [tuple(float(i == k) for k in range(len(rows))) for i in range(len(rows))]:
+    if rows and rows != np.eye(len(rows)).tolist():
         raise InputError(f"{path} must hold vectors along x, y, z. Received: {_FRAME} {rows}")
 
 
