@@ -45,7 +45,8 @@ def read_frames(
         geometry = Geometry.of_shape(array.shape[1:])
         return [checked(_flat_if_single(Image(frame, geometry)), path) for frame in array]
     return [
-        checked(_flat_if_single(frame), path) for frame in _split(load(path, nifti_space), path)
+        checked(_flat_if_single(frame), path)
+        for frame in _split(load(path, nifti_space, frames=True), path)
     ]
 
 

@@ -21,7 +21,7 @@ from tfreg.io.headers.nifti import (
 )
 from tfreg.io.headers.nifti_space import SPACES, check_space
 from tfreg.io.headers.nrrd import check_nrrd, check_vectors_nrrd, nrrd_data, stated_nrrd
-from tfreg.io.headers.pictures import check_bmp, check_jpeg, check_png
+from tfreg.io.headers.pictures import check_bmp, check_jpeg, check_png, jpeg_orientation
 from tfreg.io.headers.tiff import check_tiff
 
 CHECKS: dict[str, Callable[[Path], int | None]] = {
@@ -70,6 +70,7 @@ __all__ = [
     "files_of",
     "has_pixels",
     "is_dicom",
+    "jpeg_orientation",
     "nifti_place",
     "nifti_vectors",
     "nifti_voxels",
