@@ -147,16 +147,14 @@ def test_a_cine_is_time_not_millimetres(tmp_path, write_dicom, rng):
 def test_echoes_and_diffusion_are_volumes_not_slices(write_enhanced):
     echoes = [{"MREchoSequence": {"EffectiveEchoTime": te}} for te in (5.0, 2.5, 5.0, 2.5)]
     path, array = write_enhanced([place(k // 2) for k in range(4)], echoes)
-    with pytest.raises(
-        InputError, match=r"2 volumes that differ in EffectiveEchoTime \(5.0, 2.5\)"
-    ):
+    with pytest.raises(InputError, match=r"2 volumes that differ in EffectiveEchoTime \(5, 2.5\)"):
         io.read(path)
     with pytest.warns(InputWarning, match=r"not in time alone, but in EffectiveEchoTime"):
         frames = io.read_frames(path)
     np.testing.assert_array_equal([f.array for f in frames], [array[[0, 2]], array[[1, 3]]])
     apart = [{"MRDiffusionSequence": {"DiffusionBValue": b}} for b in (0, 800, 0)]
     path, _ = write_enhanced([place(k) for k in range(3)], apart)
-    with pytest.raises(InputError, match=r"several volumes.*DiffusionBValue \(0.0, 800.0\)"):
+    with pytest.raises(InputError, match=r"several volumes.*DiffusionBValue \(0, 800\)"):
         io.read(path)
 
 

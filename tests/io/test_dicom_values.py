@@ -150,6 +150,7 @@ def test_compression_that_cannot_be_read_is_named(tmp_path, stored, write_dicom)
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DS")  # that pydicom writes
 @pytest.mark.parametrize(
     "tags, message",
     [
@@ -206,6 +207,25 @@ def test_values_shown_inversely_stay_and_are_said(tmp_path, stored, write_dicom)
     assert "states no distance of its pixels" in lines[1]
     np.testing.assert_array_equal(found.array[0], oracle(path))
     assert found.geometry.spacing == (1, 1, 2.5)
+
+
+def test_floating_point_stays(tmp_path, write_dicom):
+    values = np.linspace(-1.5, 2e4, 60, dtype="float32").reshape(2, 5, 6)
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        values.view("uint32"),
+        BitsStored=None,
+        HighBit=None,
+        PixelRepresentation=None,
+        FrameTime=20,
+    )
+    dataset = pydicom.dcmread(path)
+    dataset.FloatPixelData = dataset.PixelData
+    del dataset.PixelData
+    dataset.save_as(path)
+    found = [frame.array for frame in io.read_frames(path)]
+    np.testing.assert_array_equal(found, values)
+    assert found[0].dtype == "float32"
 
 
 def test_a_dose_is_in_gray_and_its_planes_are_where_it_says(tmp_path, stored, write_dicom):

@@ -50,7 +50,7 @@ def kinds_of(tags: Tags, dataset: Any, index: int) -> dict[str, str]:
     for keyword, groups in (_KINDS | _MILD).items():
         text = tags.text(keyword, *groups)
         if text:
-            found[keyword] = text
+            found[keyword] = "\\".join(map(_as_written_once, text.split("\\")))
     for keyword in _VECTORS:
         if keyword in dataset:
             found[keyword] = tags.text(keyword).split("\\")[index]
@@ -103,6 +103,14 @@ def said(keywords: Sequence[str], slices: Sequence["Slice"]) -> str:
         more = ", ..." if len(values) > _SHOWN else ""
         words.append(f"{keyword} ({', '.join(values[:_SHOWN])}{more})")
     return " and ".join(words)
+
+
+def _as_written_once(text: str) -> str:
+    """A number in one form: 30 and 30.0 are one echo time."""
+    try:
+        return f"{float(text):.6g}"
+    except ValueError:
+        return text
 
 
 def _dimensions(tags: Tags, dataset: Any) -> dict[str, str]:

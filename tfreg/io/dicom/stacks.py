@@ -1,6 +1,7 @@
 """Pictures put in order: every volume of a series, slice by slice."""
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,14 +121,6 @@ def _check_alike(source: Path, slices: Sequence[Slice]) -> None:
 
 def _places(source: Path, slices: Sequence[Slice]) -> list[Stack]:
     """The slices at each place, places in order along the normal."""
-    seen: dict[tuple[str, int], Slice] = {}
-    for item in slices:
-        copy = seen.setdefault(item.instance, item)
-        if copy is not item:
-            raise InputError(
-                f"{source} holds the same picture twice; keep one. "
-                f"Received: {copy.name} and {item.name}"
-            )
     places: list[Stack] = []
     for item in sorted(slices, key=lambda item: item.height):
         if places and item.height - places[-1][0].height < _SAME_PLACE:
@@ -135,7 +128,7 @@ def _places(source: Path, slices: Sequence[Slice]) -> list[Stack]:
         else:
             places.append([item])
     for place in places:
-        _check_side_by_side(source, place)
+        _check_place(source, place)
     counts = {len(place): place for place in reversed(places)}
     if len(counts) > 1:
         few, many = counts[min(counts)], counts[max(counts)]
@@ -147,17 +140,22 @@ def _places(source: Path, slices: Sequence[Slice]) -> list[Stack]:
     return places
 
 
-def _check_side_by_side(source: Path, place: Stack) -> None:
+def _check_place(source: Path, place: Stack) -> None:
+    """Refuses copies of a picture, and pictures of one height that lie side by side."""
     first = place[0]
-    if first.position is None:
-        return
-    slack = max(_SAME_PLACE, EVEN * min(first.spacing or (1.0,)))
-    for other in place:
-        if np.linalg.norm(other.position - first.position) > slack:
+    seen: dict[tuple[Any, ...], Slice] = {}
+    for item in place:
+        copy = seen.setdefault((item.instance, item.times), item)
+        if copy is not item:
             raise InputError(
-                f"{source} holds slices side by side in one plane. Received: "
-                f"{first.name} at {first.position.tolist()} and {other.name} at "
-                f"{other.position.tolist()}"
+                f"{source} holds the same picture twice; keep one. "
+                f"Received: {copy.name} and {item.name}"
+            )
+        slack = max(_SAME_PLACE, EVEN * min(first.spacing or (1.0,)))
+        if first.position is not None and math.dist(item.position, first.position) > slack:
+            raise InputError(
+                f"{source} holds slices side by side in one plane. Received: {first.name} at "
+                f"{first.position.tolist()} and {item.name} at {item.position.tolist()}"
             )
 
 
