@@ -180,6 +180,7 @@ GREY = Image(np.zeros((3, 4), "uint8"), Geometry.of_shape((3, 4)))
         (lambda: Image(np.zeros((4, 3)), GREY.geometry), r"same shape.*\(4, 3\).*\(3, 4\)"),
         (lambda: Image(np.zeros((3, 4), complex), GREY.geometry), "real.*complex128"),
         (lambda: Image(np.full((3, 4), "a"), GREY.geometry), "real"),
+        (lambda: Image(np.ma.masked_equal(GREY.array, 0), GREY.geometry), "12 masked values of 12"),
         (lambda: GREY.resample(GREY.geometry, "spline"), "nearest, linear, cubic.*'spline'"),
         (lambda: GREY.resample(Geometry.of_shape((3, 4, 5))), "2-D.*Received: 3-D"),
         (lambda: GREY.resample(Geometry.of_shape((2, 2)), "nearest", fill=-1), "fill.*-1"),

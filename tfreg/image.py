@@ -9,6 +9,7 @@ import numpy as np
 
 from tfreg.errors import InputError, InputWarning
 from tfreg.geometry import Geometry
+from tfreg.masked import refuse_masked
 
 _ORDERS = {"nearest": 0, "linear": 1, "cubic": 3}
 _EXACT = 1 << 53  # up to here float64 holds every integer
@@ -35,6 +36,7 @@ class Image:
     geometry: Geometry
 
     def __post_init__(self):
+        refuse_masked(self.array, "array")
         array = np.asarray(self.array)
         if array.dtype.kind not in "buif":
             raise InputError(f"An image holds real numbers. Received: dtype={array.dtype}")

@@ -18,8 +18,7 @@ CODE = """
     from tfreg import io
     from tfreg.errors import InputError, InputWarning
 
-    warnings.simplefilter("ignore", InputWarning)  # of files that still can be read
-
+    warnings.simplefilter("ignore", InputWarning)
     folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
     rng = np.random.default_rng(int(sys.argv[3]))
     noise = rng.normal(0, 1000, (5, 6, 7))

@@ -13,6 +13,7 @@ from tfreg.io.points_elastix import parse_elastix, print_elastix
 from tfreg.io.points_markups import parse_markups, print_markups
 from tfreg.io.points_vtk import parse_vtk, print_vtk
 from tfreg.io.writing import write_together
+from tfreg.masked import refuse_masked
 
 SUFFIXES = (".csv", ".vtk", ".fcsv", ".mrk.json", ".txt", ".pts")
 _PARSERS = {".csv": parse_csv, ".fcsv": parse_fcsv, ".mrk.json": parse_markups}
@@ -89,6 +90,7 @@ def write_points(
     """
     path = Path(path)
     kind = _kind(path)
+    refuse_masked(points, "points")
     points = np.asarray(points, dtype="float64")
     if points.ndim != 2 or points.shape[1] not in (2, 3) or not len(points):
         raise InputError(f"Points must be (n, 2) or (n, 3). Received: shape={points.shape}")

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tfreg.errors import InputError
+from tfreg.masked import refuse_masked
 
 
 def as_image(values: Any, ndim: int, name: str) -> np.ndarray:
@@ -21,6 +22,7 @@ def as_image(values: Any, ndim: int, name: str) -> np.ndarray:
     Raises:
         InputError: on another shape, an empty array, or values that are not real and finite.
     """
+    refuse_masked(values, name)
     try:
         array = np.asarray(values)
     except ValueError as error:
