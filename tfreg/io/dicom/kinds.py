@@ -99,7 +99,7 @@ def said(keywords: Sequence[str], slices: Sequence["Slice"]) -> str:
     """For messages: each tag with the values that the slices have."""
     words = []
     for keyword in keywords:
-        values = list(dict.fromkeys(item.kind.get(keyword) or "none" for item in slices))
+        values = list(dict.fromkeys((item.kind.get(keyword) or "none")[:80] for item in slices))
         more = ", ..." if len(values) > _SHOWN else ""
         words.append(f"{keyword} ({', '.join(values[:_SHOWN])}{more})")
     return " and ".join(words)

@@ -83,11 +83,12 @@ class Tags:
         return _first(self._levels[-1], (), keyword) if inside is None else inside
 
     def text(self, keyword: str, *groups: str) -> str:
-        """The same as text, several values joined by a backslash; empty where absent."""
+        """The same as text of one line, values joined by a backslash; empty where absent."""
         value = self.value(keyword, *groups)
         if value is None:
             return ""
-        return "\\".join(map(str, value)) if _is_many(value) else str(value).strip()
+        text = "\\".join(map(str, value)) if _is_many(value) else str(value)
+        return "".join(sign if sign.isprintable() else "?" for sign in text.strip("\0 "))
 
     def numbers(self, keyword: str, count: int, *groups: str) -> tuple[float, ...] | None:
         """The same as ``count`` finite numbers.

@@ -92,7 +92,7 @@ def stored_values(path: Path) -> np.ndarray:
         if syntax not in _DECODED:
             raise InputError(
                 f"{path} is compressed in a way that cannot be read; decompress it first, as "
-                f"gdcmconv --raw or dcmdjpeg do. Received: {syntax.name} ({syntax})"
+                f"gdcmconv --raw or dcmdjpeg do. Received: {syntax.name[:80]!r} ({syntax[:80]!r})"
             )
         return _decompressed(path, dataset, shape)
 

@@ -96,12 +96,12 @@ def _check_grey(path: Path, tags: Tags) -> None:
     if samples != 1 or meaning not in _GREY:
         raise InputError(
             f"{path} must hold one grey value per voxel; turn colours into grey first. "
-            f"Received: {samples} channel{'s' * (samples > 1)}, {meaning}"
+            f"Received: {samples} channel{'s' * (samples > 1)}, {meaning[:80]}"
         )
     if "MOSAIC" in tags.text("ImageType").split("\\"):
         raise InputError(
             f"{path} is a mosaic: the slices of a volume side by side in one picture; a converter "
-            f"such as dcm2niix takes it apart. Received: ImageType={tags.text('ImageType')}"
+            f"such as dcm2niix takes it apart. Received: ImageType={tags.text('ImageType')[:80]}"
         )
 
 
