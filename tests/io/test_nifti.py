@@ -306,3 +306,13 @@ def test_a_slice_of_two_axes_lies_across_z(tmp_path):
     upright = AFFINE[:, [0, 2, 1, 3]]
     with pytest.raises(InputError, match="is 2-D and must lie across the z axis"):
         io.read(save(tmp_path / "a.nii", upright, voxels=VOXELS[:, :, 0]))
+
+
+@pytest.mark.parametrize("kind", ["i2", "f4"])
+def test_a_scaling_far_from_zero_keeps_its_steps(tmp_path, kind):
+    voxels = VOXELS.astype(kind)
+    path = save(tmp_path / "a.nii", AFFINE, voxels=voxels, p112=("2f", 1e-6, 1000))
+    found = io.read(path).array
+    assert found.dtype == "float64"
+    steps = voxels.T.astype("float64") * np.float32(1e-6)
+    np.testing.assert_allclose(found - 1000, steps, atol=1e-3 * np.ptp(steps))

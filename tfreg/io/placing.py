@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfreg.errors import InputWarning
-from tfreg.io.headers import STATED, Stated
+from tfreg.io.headers import STATED, Stated, scaled
 
 
 def say(lines: Sequence[str]) -> None:
@@ -63,9 +63,9 @@ def as_stated(image: Any, found: Stated) -> Any:
     scale = np.array(found.scale)[:inner]
     affine[:inner, :inner] = scale[:, None] * linear[:inner, :inner]
     affine[:inner, 3] = scale * np.array(image.GetOrigin())[:inner]
-    array = sitk.GetArrayFromImage(image)
-    if found.time and ndim == 3:  # what ITK takes for z
+    array = scaled(sitk.GetArrayFromImage(image), *found.values)
+    if found.time and ndim == 3:  # what ITK takes for z; its frames are slices somewhere in space
         array = array[:, None]
-        affine[2], affine[:, 2] = 0, 0
-        affine[2, 2] = 1
+        normal = np.cross(affine[:, 0], affine[:, 1])
+        affine[:, 2] = normal / np.linalg.norm(normal)
     return placed(array, affine)

@@ -59,6 +59,11 @@ def _by_itk(path: Path, kind: str) -> Displacement:
     CHECKS[kind](path)
     found = stated(path, kind)
     _check_unit(path, *found.scale)
+    if found.values != (1, 0):
+        slope, intercept = found.values
+        raise InputError(
+            f"{path} must store its vectors in mm. Received: {slope} * stored + {intercept}"
+        )
     if kind == "NrrdImageIO":
         check_vectors_nrrd(path)
     reader = sitk.ImageFileReader()

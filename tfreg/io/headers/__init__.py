@@ -8,7 +8,7 @@ what is wrong, or answers how many values the header promises where it does; not
 from collections.abc import Callable
 from pathlib import Path
 
-from tfreg.io.headers.common import Stated
+from tfreg.io.headers.common import Stated, scaled
 from tfreg.io.headers.dicom import check_dicom, has_pixels, is_dicom
 from tfreg.io.headers.metaimage import check_metaimage, metaimage_data, stated_metaimage
 from tfreg.io.headers.nifti import (
@@ -74,4 +74,5 @@ __all__ = [
     "nifti_place",
     "nifti_vectors",
     "nifti_voxels",
+    "scaled",
 ]

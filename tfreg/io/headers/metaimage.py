@@ -37,6 +37,7 @@ _BYTES = {
 _MATRIX = ("TransformMatrix", "Rotation", "Orientation")  # names of the same thing
 _ORIGIN = ("Offset", "Position", "Origin")
 _CLEAR = 0.8  # of a row's length, from which its nearest axis is beyond doubt
+_ORDER = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
 _UNSTATED = ("?", "")
 _FROM = ("RL", "AP", "IS")  # where the axes of LPS come from and go to
 _LONGEST_LINE = 4000  # what MetaIO keeps of a field is of fixed length
@@ -65,6 +66,7 @@ def check_metaimage(path: Path) -> int:
             raise broken(path, f"{key} must be finite. Received: {fields[key]!r}")
     _check_synonyms(path, fields)
     _unit(path, fields)
+    _intensity(path, fields)
     values = math.prod(size) * _whole(path, fields, "ElementNumberOfChannels", 1)
     if values < 1:
         raise broken(path, f"it has no channels. Received: {fields['ElementNumberOfChannels']}")
@@ -77,10 +79,12 @@ def check_metaimage(path: Path) -> int:
             raise broken(path, f"HeaderSize must not be negative. Received: {skip}")
         offset = offset if skip <= 0 else skip
     if _flag(path, fields, "CompressedData", False):
-        stored = data.stat().st_size - offset
-        if _whole(path, fields, "CompressedDataSize", stored) > stored:
-            check_raw(path, data, offset, _whole(path, fields, "CompressedDataSize"))
-        check_deflated(path, data, offset, wanted)
+        held = data.stat().st_size - offset
+        stored = _whole(path, fields, "CompressedDataSize", held)
+        if stored < 1:
+            raise broken(path, f"CompressedDataSize must be positive. Received: {stored}")
+        check_raw(path, data, offset, stored)
+        check_deflated(path, data, offset, wanted, stored=stored)
     elif _flag(path, fields, "BinaryData", True):
         check_raw(path, data, offset, wanted)
     else:
@@ -89,10 +93,12 @@ def check_metaimage(path: Path) -> int:
 
 
 def stated_metaimage(path: Path) -> Stated:
-    """The unit of its lengths, which ITK passes over, and an orientation that contradicts it."""
+    """What ITK passes over: units of lengths and values, and an orientation that contradicts it."""
     fields = _fields(path)[0]
     unit = _unit(path, fields)
-    return Stated((unit, unit, unit), warnings=_orientation(path, fields))
+    return Stated(
+        (unit, unit, unit), warnings=_orientation(path, fields), values=_intensity(path, fields)
+    )
 
 
 def metaimage_data(path: Path) -> Path:
@@ -105,12 +111,26 @@ def _unit(path: Path, fields: dict[str, str]) -> float:
     return 1.0 if unit in _UNSTATED else millimetres(path, unit)
 
 
+def _intensity(path: Path, fields: dict[str, str]) -> tuple[float, float]:
+    """Slope and intercept from what is stored to what is meant."""
+    keys = ("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset")
+    slope, intercept = (
+        _several(path, fields, key, 1)[0] if key in fields else default
+        for key, default in zip(keys, (1.0, 0.0), strict=True)
+    )
+    if slope == 0 or not (math.isfinite(slope) and math.isfinite(intercept)):
+        raise broken(path, f"its values cannot be scaled. Received: {slope} * stored + {intercept}")
+    return slope, intercept
+
+
 def _check_synonyms(path: Path, fields: dict[str, str]) -> None:
     """Refuses two different values of what has several names: ITK takes one of them."""
     for names in (_MATRIX, _ORIGIN):
         given = {name: tuple(map(float, fields[name].split())) for name in names if name in fields}
         if len(set(given.values())) > 1:
             raise broken(path, f"{' and '.join(given)} differ. Received: {[*given.values()]}")
+    if len({_flag(path, fields, name, False) for name in _ORDER if name in fields}) > 1:
+        raise broken(path, f"{' and '.join(_ORDER)} differ.")
 
 
 def _orientation(path: Path, fields: dict[str, str]) -> tuple[str, ...]:
@@ -155,7 +175,8 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         limit = _LONGEST_TEXT if key in ("Comment", "Name", "ObjectType") else _LONGEST_LINE
         if len(value) > limit or len(key) > _LONGEST_TEXT:
             raise broken(path, f"the field {key[:20]!r} is too long. Received: {len(line)} bytes")
-        fields.setdefault(key, value)
+        if fields.setdefault(key, value) != value:
+            raise broken(path, f"{key} is there twice. Received: {fields[key]!r} and {value!r}")
         position = end
         if key == "ElementDataFile":
             return fields, position

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tfreg.errors import InputError
-from tfreg.io.headers.common import broken, check_deflated, check_raw, check_size
+from tfreg.io.headers.common import broken, check_deflated, check_raw, check_size, scaled
 from tfreg.io.headers.nifti_space import Place, place_of
 
 _LENGTH = 348
@@ -136,15 +136,10 @@ def _values(path: Path, header: _Header) -> np.ndarray:
         check_raw(path, header.voxels, header.offset, wanted)
         array = np.fromfile(header.voxels, header.dtype, header.values, offset=header.offset)
     if header.slope == 0 or not math.isfinite(header.slope):  # then the intercept says nothing
-        return array.astype(header.dtype.newbyteorder("="), copy=False)
+        return scaled(array, 1.0, 0.0)
     if not math.isfinite(header.intercept):
         raise broken(path, f"scl_inter must be finite beside a slope. Received: {header.intercept}")
-    if (header.slope, header.intercept) == (1, 0):
-        return array.astype(header.dtype.newbyteorder("="), copy=False)
-    exact = header.dtype.itemsize < (4 if header.dtype.kind in "iu" else 8)
-    kind = "float32" if exact else "float64"
-    with np.errstate(over="ignore"):  # infinite voxels are counted and refused like any others
-        return array.astype(kind) * np.array(header.slope, kind) + np.array(header.intercept, kind)
+    return scaled(array, header.slope, header.intercept)
 
 
 def _parse(path: Path) -> _Header:

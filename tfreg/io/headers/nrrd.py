@@ -142,6 +142,8 @@ def _roles(path: Path, fields: dict[str, str], ndim: int) -> list[str]:
         if kind != "time":
             kind = "space" if kind in (*_UNKNOWN, "domain", "space") else "channels"
         roles.append(kind)
+    if roles.count("space") < 2:
+        raise InputError(f"{path} must have two or three axes in space. Received: kinds {kinds}")
     inner = [role for role in roles if role != "channels"]
     if "time" in inner[:-1]:
         raise InputError(f"{path} must have time as its last axis. Received: kinds {kinds}")
