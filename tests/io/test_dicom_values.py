@@ -243,3 +243,17 @@ def test_a_dose_is_in_gray_and_its_planes_are_where_it_says(tmp_path, stored, wr
     np.testing.assert_allclose(found.array, stored * 0.002)
     assert found.geometry.spacing == (0.7, 0.8, 3.0)
     np.testing.assert_allclose(np.array(found.geometry.direction)[:, 2], [0, 0, -1])
+
+
+def test_pixels_measured_at_the_detector_are_said(tmp_path, stored, write_dicom):
+    path = write_dicom(
+        tmp_path / "a.dcm", stored[0], PixelSpacing=None, ImagerPixelSpacing=[0.4, 0.3]
+    )
+    with pytest.warns(InputWarning, match=r"at the detector alone \(ImagerPixelSpacing\)"):
+        assert io.read(path).geometry.spacing[:2] == (0.3, 0.4)
+
+
+def test_a_highest_bit_of_0_is_no_silence(tmp_path, stored, write_dicom):
+    path = write_dicom(tmp_path / "a.dcm", stored[0], HighBit=0)
+    with pytest.raises(InputError, match="the highest being 0"):
+        io.read(path)

@@ -103,7 +103,8 @@ def scaling_of(path: Path, tags: Tags, dataset: Any) -> Scaling:
 
 def _stored(path: Path, tags: Tags, allocated: int) -> tuple[int, int]:
     bits = int(tags.number("BitsStored") or allocated)
-    high = int(tags.number("HighBit") or bits - 1)
+    high = tags.number("HighBit")
+    high = bits - 1 if high is None else int(high)
     if not 1 <= bits <= allocated or high != bits - 1:
         raise broken(
             path,

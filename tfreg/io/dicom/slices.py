@@ -30,6 +30,7 @@ class Slice:
         space: the UID of its frame of reference.
         size: rows and columns.
         spacing: of columns and rows, in mm, the order of x and y; None where the file is silent.
+        ruler: the keyword of the tag that states it; "" where the file is silent.
         thickness: from this slice to the next in mm, as the file says; 1 where it is silent.
         position: ``(3,)`` of the first voxel in LPS mm; None where the file is silent.
         orientation: ``(2, 3)`` unit vectors along a row and down a column, LPS.
@@ -46,6 +47,7 @@ class Slice:
     space: str
     size: tuple[int, int]
     spacing: tuple[float, float] | None
+    ruler: str
     thickness: float
     position: np.ndarray | None
     orientation: np.ndarray
@@ -108,6 +110,7 @@ def _check_grey(path: Path, tags: Tags) -> None:
 def _slice(path: Path, dataset: Any, index: int) -> Slice:
     tags = Tags(path, dataset, index)
     orientation = _orientation(path, tags)
+    spacing, ruler = _spacing(path, tags)
     return Slice(
         path=path,
         index=index,
@@ -115,7 +118,8 @@ def _slice(path: Path, dataset: Any, index: int) -> Slice:
         series=tags.text("SeriesInstanceUID"),
         space=tags.text("FrameOfReferenceUID"),
         size=(int(dataset.Rows), int(dataset.Columns)),
-        spacing=_spacing(path, tags),
+        spacing=spacing,
+        ruler=ruler,
         thickness=_thickness(tags),
         position=place_of(tags, dataset, index, orientation),
         orientation=orientation,
@@ -139,14 +143,15 @@ def _orientation(path: Path, tags: Tags) -> np.ndarray:
     return axes
 
 
-def _spacing(path: Path, tags: Tags) -> tuple[float, float] | None:
+def _spacing(path: Path, tags: Tags) -> tuple[tuple[float, float] | None, str]:
+    """The spacing, and the keyword of the tag that states it."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         found = tags.numbers(keyword, 2, "PixelMeasuresSequence")
         if found is not None:
             if min(found) <= 0:
                 raise broken(path, f"the spacing must be positive. Received: {keyword}={found}")
-            return found[::-1]
-    return None
+            return found[::-1], keyword
+    return None, ""
 
 
 def _thickness(tags: Tags) -> float:

@@ -85,6 +85,11 @@ def _remarks(source: Path, stacks: Sequence[Stack]) -> list[str]:
         )
     if first.spacing is None:
         lines.append(f"{source} states no distance of its pixels; 1 mm is taken.")
+    if first.ruler == "ImagerPixelSpacing":
+        lines.append(
+            f"{source} states the distance of its pixels at the detector alone "
+            "(ImagerPixelSpacing); it is taken, though what lies before the detector is magnified."
+        )
     return lines
 
 
