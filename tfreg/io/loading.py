@@ -38,7 +38,9 @@ def load(path: Path, nifti_space: str | None = None, frames: bool = False) -> An
     try:
         if kind == "NiftiImageIO":
             return _nifti(path, nifti_space)
-        image = load_tiff(path, frames) if kind == "TIFFImageIO" else _by_itk(path, kind)
+        promised = CHECKS[kind](path) if kind in CHECKS else None
+        tiff = kind == "TIFFImageIO"
+        image = load_tiff(path, frames) if tiff else _by_itk(path, kind, promised)
     except LIBRARY_ERRORS as error:
         raise InputError(f"{path} is not an image that can be read: {reason(error)}") from error
     except OSError as error:
@@ -57,10 +59,9 @@ def load(path: Path, nifti_space: str | None = None, frames: bool = False) -> An
     return as_stated(image, stated(path, kind)) if kind in STATED else image
 
 
-def _by_itk(path: Path, kind: str) -> Any:
+def _by_itk(path: Path, kind: str, promised: int | None) -> Any:
     import SimpleITK as sitk
 
-    promised = CHECKS[kind](path) if kind in CHECKS else None
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO(kind)
