@@ -358,7 +358,7 @@ def _bitpix(header: Header, rng: np.random.Generator) -> None:
 
 
 def _offset(header: Header, rng: np.random.Generator) -> str:
-    header.fields["offset_is"] = offset = pick(rng, [0, 348, 344, 16, 1e9, -8])
+    header.fields["offset_is"] = offset = pick(rng, [348, 344, 16, 1e9, -8])
     return str(offset)
 
 

@@ -16,7 +16,7 @@ class Pages:
     """The pages of a file, and how they are to be written."""
 
     def __init__(self, rng: np.random.Generator):
-        self.pages = pick(rng, [1, 1, 1, 2, 4])
+        self.pages = 1
         self.size = [int(n) for n in rng.integers(2, 40, 2)]
         self.dtype = pick(rng, _TYPES)
         self.values = voxels(rng, (self.pages, *self.size), self.dtype)
@@ -76,6 +76,12 @@ def _overwritten(content: bytes, values: dict[int, int]) -> bytes:
 def _more_tags(pages: Pages, rng: np.random.Generator) -> None:
     pages.options["software"] = "made at random"
     pages.options["datetime"] = "2020:01:01 00:00:00"
+
+
+def _unnamed(pages: Pages, rng: np.random.Generator) -> None:
+    """Pages of which nothing is said."""
+    pages.pages = pick(rng, [2, 3, 5])
+    pages.values = voxels(rng, (pages.pages, *pages.size), pages.dtype)
 
 
 def _tiled(pages: Pages, rng: np.random.Generator) -> None:
@@ -206,6 +212,7 @@ def _cut(pages: Pages, rng: np.random.Generator) -> None:
 _ALTERATIONS = [
     Alteration("ordinary", "more tags", _more_tags),
     Alteration("ordinary", "tiled", _tiled),
+    Alteration("odd", "several pages", _unnamed),
     Alteration("odd", "another type", _other_type),
     Alteration("odd", "orientation", _orientation),
     Alteration("odd", "white is low", _white),

@@ -101,7 +101,7 @@ def _affine(fields: dict[str, str], ndim: int) -> np.ndarray | None:
     spacing = _one(fields, ("ElementSpacing",), None)
     if spacing is None:
         spacing = _one(fields, ("ElementSize",), np.ones(ndim))
-    millimetres = _MM[fields.get("DistanceUnits", "?")]
+    millimetres = _MM[fields.get("DistanceUnits", "?").lower()]
     found = np.eye(4)
     found[:used, :used] = matrix.reshape(ndim, ndim)[:used, :used].T * spacing[:used] * millimetres
     found[:used, 3] = offset.reshape(ndim)[:used] * millimetres

@@ -69,10 +69,9 @@ def _apart(statements: list[np.ndarray], size: tuple[int, ...]) -> float:
     first, *others = statements
     ends = [(0, n - 1) for n in (*size, 1, 1)[:3]]
     corners = np.array([[*corner, 1.0] for corner in itertools.product(*ends)]).T
-    steps = np.linalg.norm(first[:3, :3], axis=0)
-    smallest = min(steps[steps > 0], default=1.0)
-    far = [np.linalg.norm(((other - first) @ corners)[:3], axis=0).max() for other in others]
-    return max(far, default=0.0) / smallest
+    inverse = np.linalg.pinv(first[:3, :3])
+    far = [inverse @ ((other - first) @ corners)[:3] for other in others]
+    return max((np.linalg.norm(one, axis=0).max() for one in far), default=0.0)
 
 
 def _analyze(header: Any, array: np.ndarray) -> list[Meaning]:

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def truth(path: Path) -> Truth:
     """What the fields say; no meaning where they cannot be followed."""
     try:
         return _truth(path)
-    except (ValueError, KeyError, IndexError, OSError, EOFError, ZeroDivisionError, OverflowError):
+    except (ValueError, KeyError, IndexError, OSError, EOFError, zlib.error, OverflowError):
         return Truth()
 
 
