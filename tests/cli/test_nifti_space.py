@@ -36,17 +36,17 @@ def folder(tmp_path_factory):
 
 def words_of(command, out):
     """The words of a command that reads ``image.nii``."""
-    grid = ("--grid", "image.nii")
+    grid, quick = ("--grid", "image.nii"), ("--transform", "translation", "--pyramid", "fast")
     return {
         "warp": ("warp", "labels.nii", "-t", "none.tfm", "--labels", *grid, "-o", out / "o.nii"),
         "points": ("warp", "image.nii", "-t", "none.tfm", *grid, "-o", out / "o.nii"),
         "convert": ("convert", "none.tfm", *grid, "-o", out / "o.mha"),
         "evaluate": (
-            *("evaluate", "--fixed-labels", "labels.nii", "--moving-labels", "labels.nii"),
-            *(*grid, "--json"),
+            *("evaluate", "--fixed-labels", "image.nii", "--moving-labels", "image.nii"),
+            *("--labels", "255", "--json"),
         ),
-        "register": ("register", "image.nii", "labels.nii", "--pyramid", "fast", "-o", out),
-        "batch": ("batch", "pairs.csv", "--pyramid", "fast", "-o", out),
+        "register": ("register", "image.nii", "labels.nii", *quick, "-o", out),
+        "batch": ("batch", "pairs.csv", *quick, "-o", out),
     }[command]
 
 
@@ -87,8 +87,8 @@ def test_a_choice_that_there_is_not(folder, tfreg, tmp_path, monkeypatch):
         tfreg(*words_of("warp", tmp_path), "--nifti-space", "scanner")
 
 
-@pytest.mark.parametrize("slices", [1, 2, 3])
-def test_volumes_of_one_to_three_slices(tfreg, tmp_path, slices):
+@pytest.mark.parametrize("slices", [1, 2])
+def test_volumes_of_few_slices(tfreg, tmp_path, slices):
     images = phantoms.digits(10, seed=8).images[[4, 4]].astype("float32")
     images[1] = np.roll(images[0], 1, axis=1)
     grid = Geometry((*images[0].shape[::-1], slices), (1.2, 1.2, 8.0), (3.0, 4, 5), np.eye(3))

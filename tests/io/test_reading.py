@@ -123,6 +123,7 @@ GIB = 1 << 30
         ("a.nii", nifti(kind=99), "datatype is unknown"),
         ("a.nii", nifti(offset=1e9), "truncated"),
         ("a.nii", nifti(offset=-8), "vox_offset"),
+        ("a.nii", nifti(offset=0), "vox_offset must be a number of bytes from 352. Received: 0.0"),
         ("a.nii", nifti((4, 3, 1), sform=[0.0] * 12), "direction is singular"),
         ("a.nii", nifti((4, 3, 1), sform=[np.nan] * 12), "sform must be finite"),
         ("a.nii", nifti(magic=b"ni1\0"), "one file"),

@@ -187,7 +187,12 @@ def test_frames_of_two_axes_in_nrrd(tmp_path):
 
 
 def test_vectors_of_nrrd_are_along_lps(tmp_path):
-    place = {"kinds": "vector domain domain domain", "type": "float"}
+    place = {
+        "space": "LPS",
+        "kinds": "vector domain domain domain",
+        "type": "float",
+        "endian": "little",
+    }
     place["space_directions"] = "none (1,0,0) (0,1,0) (0,0,1)"
     size, content = "3 2 2 2", bytes(24 * 4)
     path = tmp_path / "u.nrrd"
@@ -196,11 +201,11 @@ def test_vectors_of_nrrd_are_along_lps(tmp_path):
         ({"space": "LPS", "measurement_frame": "(0,1,0) (1,0,0) (0,0,1)"}, "along x, y, z"),
         ({"space": "LPS", "space_units": '"um" "um" "um"'}, "a displacement in mm"),
     ):
-        path.write_bytes(nrrd(size, content, **place, **fields))
+        path.write_bytes(nrrd(size, content, **{**place, **fields}))
         with pytest.raises(InputError, match=message):
             transforms.load(path)
     frame = "(1,0,0) (0,1,0) (0,0,1)"
-    path.write_bytes(nrrd(size, content, **place, space="LPS", measurement_frame=frame))
+    path.write_bytes(nrrd(size, content, **place, measurement_frame=frame))
     assert transforms.load(path).field.shape == (2, 2, 2, 3)
 
 

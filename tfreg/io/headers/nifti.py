@@ -169,10 +169,10 @@ def _parse(path: Path) -> _Header:
     offset, slope, intercept = struct.unpack_from(f"{order}3f", head, 108)
     least = _LENGTH + 4 if alone else 0
     usable = math.isfinite(offset) and offset < 2**31 and offset == int(offset)
-    if not usable or (offset != 0 and offset < least):
+    if not usable or offset < least:
         raise broken(path, f"vox_offset must be a number of bytes from {least}. Received: {offset}")
     dtype = _dtype(path, struct.unpack_from(f"{order}h", head, 70)[0]).newbyteorder(order)
-    return _Header(head, order, size, dtype, voxels, max(int(offset), least), slope, intercept)
+    return _Header(head, order, size, dtype, voxels, int(offset), slope, intercept)
 
 
 def _image_beside(path: Path) -> Path:
