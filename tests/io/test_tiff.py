@@ -219,6 +219,13 @@ def test_pages_are_what_the_file_says(tmp_path, silent):
         np.testing.assert_array_equal([frame.array for frame in io.read_frames(path)], stack)
 
 
+def test_pages_that_are_said_to_be_samples_are_no_colours(tmp_path):
+    said = {"photometric": "minisblack", "metadata": {"axes": "YXS"}}
+    tifffile.imwrite(tmp_path / "a.tif", COLOURS[..., :3], **said)
+    with pytest.raises(InputError, match=r"Received: 1 channels of MINISBLACK, axes YXS"):
+        io.read(tmp_path / "a.tif")
+
+
 def test_pages_of_which_the_file_says_nothing_are_slices_and_that_is_said(tmp_path):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, PAGES, metadata=None, photometric="minisblack")
@@ -238,11 +245,14 @@ def test_several_images_in_one_file(tmp_path):
 
 
 def test_compression_that_only_itk_knows(tmp_path, silent):
-    """LZW, in the strips that ITK reads."""
+    """LZW and JPEG, in the strips that ITK reads."""
     sitk.WriteImage(sitk.GetImageFromArray(CAMERA), str(tmp_path / "a.tif"), True, -1)
     PIL.Image.fromarray(COLOURS[..., :3]).save(tmp_path / "b.tif", compression="tiff_lzw")
     np.testing.assert_array_equal(io.read(tmp_path / "a.tif").array, CAMERA)
     np.testing.assert_allclose(io.read(tmp_path / "b.tif").array, LUMINANCE)
+    PIL.Image.fromarray(COLOURS[..., :3]).save(tmp_path / "c.tif", compression="jpeg")
+    expected = np.asarray(PIL.Image.open(tmp_path / "c.tif").convert("RGB")) @ [0.299, 0.587, 0.114]
+    np.testing.assert_allclose(io.read(tmp_path / "c.tif").array, expected, atol=1)
 
 
 def test_compression_that_needs_another_package(tmp_path, monkeypatch):

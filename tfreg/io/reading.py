@@ -25,6 +25,7 @@ def read(
             in PNG, TIFF, JPEG and BMP becomes luminance (Rec. 601); ``.npy`` has voxels of 1 mm.
             Slices of DICOM are put in order of place, each with the scaling of its own; they may
             be a tenth of the smallest spacing from even places.
+            Pages of TIFF that the file does not name are slices along z, with a warning.
         series: which series of a DICOM folder, by its UID; needed where there are several.
         nifti_space: "sform", "qform" or "pixdim": which statement counts where those of a NIfTI
             header are more than a tenth of a voxel apart. None takes the sform if its code is

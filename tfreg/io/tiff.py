@@ -89,13 +89,15 @@ def _grey_or_colour(series: Any, path: Path) -> tuple[np.ndarray, str]:
     )
     colour = photometric in (_RGB, _YCBCR) and samples >= 3
     alpha = samples == 2 and tuple(map(int, page.extrasamples)) in ((1,), (2,))
-    if not known or not (colour or alpha or samples == 1):
+    grey = samples == 1 and "S" not in series.axes
+    if not known or not (colour or alpha or grey):
         raise InputError(
             f"{path} must hold one grey value per pixel, or red, green and blue; save it so. "
-            f"Received: {samples} channels, {getattr(page.photometric, 'name', photometric)}"
+            f"Received: {samples} channels of {getattr(page.photometric, 'name', photometric)}, "
+            f"axes {series.axes}"
         )
     array, axes = _decoded(series, path), series.axes
-    if photometric == _PALETTE and array.ndim == len(axes):
+    if photometric == _PALETTE:
         array, axes = np.moveaxis(np.asarray(page.colormap)[:, array], 0, -1), f"{axes}S"
     if photometric == _MIN_IS_WHITE:
         warnings.warn(
@@ -121,7 +123,8 @@ def _decoded(series: Any, path: Path) -> np.ndarray:
         if "imagecodecs" not in str(error):
             raise
         plain = page.bitspersample in (8, 16, 32) and page.dtype != np.float16
-        if page.is_tiled or not plain or page.planarconfig != 1 or page.tags.valueof(274, 1) > 1:
+        plain = plain and not page.is_tiled and page.planarconfig == 1
+        if not plain or page.photometric == _PALETTE or page.tags.valueof(274, 1) > 1:
             raise InputError(
                 f"{path} is compressed in a way that needs another package: pip install "
                 f"imagecodecs, or save it without compression. "
@@ -134,9 +137,9 @@ def _decoded(series: Any, path: Path) -> np.ndarray:
     reader.SetImageIO("TIFFImageIO")
     with quiet():
         array = sitk.GetArrayFromImage(reader.Execute())
-    return array.reshape(
-        series.shape if array.size == math.prod(series.shape) else (*series.shape, 3)
-    )
+    if page.photometric == _YCBCR:  # ITK adds an alpha
+        array = array[..., :3]
+    return array.reshape(series.shape)
 
 
 def _in_order(array: np.ndarray, axes: str, path: Path) -> tuple[np.ndarray, str]:
