@@ -257,3 +257,10 @@ def test_a_highest_bit_of_0_is_no_silence(tmp_path, stored, write_dicom):
     path = write_dicom(tmp_path / "a.dcm", stored[0], HighBit=0)
     with pytest.raises(InputError, match="the highest being 0"):
         io.read(path)
+
+
+def test_a_place_without_an_orientation_is_said(tmp_path, stored, write_dicom):
+    path = write_dicom(tmp_path / "a.dcm", stored[0], ImageOrientationPatient=None)
+    with pytest.warns(InputWarning, match="a place and no orientation; its slices are taken"):
+        found = io.read(path)
+    np.testing.assert_array_equal(found.geometry.direction, np.eye(3))

@@ -34,6 +34,7 @@ class Slice:
         thickness: from this slice to the next in mm, as the file says; 1 where it is silent.
         position: ``(3,)`` of the first voxel in LPS mm; None where the file is silent.
         orientation: ``(2, 3)`` unit vectors along a row and down a column, LPS.
+        oriented: whether the file states the orientation; else it is axial.
         times: numbers that order the slices at one place, the first that differ decide.
         kind: what else tells pictures apart, by the keyword of its tag.
         scaling: from stored values to those that are meant.
@@ -51,6 +52,7 @@ class Slice:
     thickness: float
     position: np.ndarray | None
     orientation: np.ndarray
+    oriented: bool
     times: tuple[float, ...]
     kind: dict[str, str]
     scaling: Scaling
@@ -109,7 +111,7 @@ def _check_grey(path: Path, tags: Tags) -> None:
 
 def _slice(path: Path, dataset: Any, index: int) -> Slice:
     tags = Tags(path, dataset, index)
-    orientation = _orientation(path, tags)
+    orientation, oriented = _orientation(path, tags)
     spacing, ruler = _spacing(path, tags)
     return Slice(
         path=path,
@@ -123,6 +125,7 @@ def _slice(path: Path, dataset: Any, index: int) -> Slice:
         thickness=_thickness(tags),
         position=place_of(tags, dataset, index, orientation),
         orientation=orientation,
+        oriented=oriented,
         times=times_of(tags, dataset, index),
         kind=kinds_of(tags, dataset, index),
         scaling=scaling_of(path, tags, dataset),
@@ -130,7 +133,8 @@ def _slice(path: Path, dataset: Any, index: int) -> Slice:
     )
 
 
-def _orientation(path: Path, tags: Tags) -> np.ndarray:
+def _orientation(path: Path, tags: Tags) -> tuple[np.ndarray, bool]:
+    """The axes of a slice, and whether the file states them."""
     values = tags.numbers("ImageOrientationPatient", 6, "PlaneOrientationSequence")
     if values is None:  # gamma cameras say it of the detector
         values = tags.numbers("ImageOrientationPatient", 6, "DetectorInformationSequence")
@@ -140,7 +144,7 @@ def _orientation(path: Path, tags: Tags) -> np.ndarray:
     axes[0] /= np.linalg.norm(axes[0])
     axes[1] -= (axes[0] @ axes[1]) * axes[0]  # written with few digits, they are not quite
     axes[1] /= np.linalg.norm(axes[1])
-    return axes
+    return axes, values is not None
 
 
 def _spacing(path: Path, tags: Tags) -> tuple[tuple[float, float] | None, str]:

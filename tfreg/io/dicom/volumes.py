@@ -85,6 +85,8 @@ def _remarks(source: Path, stacks: Sequence[Stack]) -> list[str]:
         )
     if first.spacing is None:
         lines.append(f"{source} states no distance of its pixels; 1 mm is taken.")
+    if first.position is not None and not first.oriented:
+        lines.append(f"{source} states a place and no orientation; its slices are taken for axial.")
     if first.ruler == "ImagerPixelSpacing":
         lines.append(
             f"{source} states the distance of its pixels at the detector alone "
