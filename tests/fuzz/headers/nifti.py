@@ -54,7 +54,7 @@ class Header:
         self.voxels = voxels(rng, self.size[::-1], _TYPES[kind])
         self.version, self.suffix = 1, pick(rng, [".nii", ".nii.gz"])
         self.order = pick(rng, "<<<>")
-        self.extension = bytes(pick(rng, [0, 0, 0, 16, 64]))
+        self.extension = bytes(pick(rng, [0, 0, 0, 8, 56]))
         self.magic: bytes | None = None
         self.length: int | None = None
         self.damaged = False

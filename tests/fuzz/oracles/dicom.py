@@ -10,6 +10,7 @@ from ..meaning import Meaning, Truth
 
 _SAME = 1e-2  # mm between two planes at one place
 _EVEN = 0.1  # of the smallest spacing
+_BARE = "1.2.840.10008.1.2"  # implicit, little endian: what a file without a preamble is
 _NM, _DOSE = "1.2.840.10008.5.1.4.1.1.20", "1.2.840.10008.5.1.4.1.1.481.2"
 _ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.4.1")
 _FUNCTIONAL = {
@@ -136,6 +137,8 @@ def _scaled(data: Any, values: np.ndarray, slope: Any, intercept: Any) -> np.nda
     from pydicom.pixels import apply_modality_lut
 
     if "ModalityLUTSequence" in data:
+        if "TransferSyntaxUID" not in data.file_meta:
+            data.file_meta.TransferSyntaxUID = _BARE
         return apply_modality_lut(values.astype("int32"), data)
     if data.SOPClassUID == _DOSE:
         return values * float(data.DoseGridScaling)

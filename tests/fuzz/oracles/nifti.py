@@ -11,6 +11,7 @@ from ..meaning import Meaning, Truth, frames_of
 _MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 1e-3}
 _TO_LPS = np.diag([-1.0, -1, 1, 1])
 _SAME, _OTHER = 0.08, 0.12  # voxels between two statements; around a tenth either will do
+_ROUNDING = 1e-5  # of the square of a quaternion that is longer than 1
 _STATEMENTS = "qform|sform|pixdim"
 
 
@@ -18,6 +19,7 @@ def truth(path: Path) -> Truth:
     """The sform where its code is positive, else the qform, else the spacing alone."""
     import nibabel
 
+    nibabel.Nifti1Header.quaternion_threshold = -_ROUNDING
     try:
         image = nibabel.load(path, mmap=False)
         array = np.asanyarray(image.dataobj).T
@@ -27,6 +29,7 @@ def truth(path: Path) -> Truth:
             return Truth()
         if "sform_code" not in header:
             return Truth(tuple(_analyze(header, array)))
+        header["pixdim"][0] = _handedness(image)
         millimetres = _MM.get(int(header["xyzt_units"]) & 7)
         statements = _statements(header)
     except Exception:  # nibabel has many, for whatever it finds in a header
@@ -59,9 +62,15 @@ def _qform(header: Any, spacing: np.ndarray) -> np.ndarray | None:
     header["pixdim"][1:4] = spacing
     if int(header["qform_code"]) <= 0:
         return None
-    if header["pixdim"][0] == 0:  # the standard takes it for 1
-        header["pixdim"][0] = 1
     return header.get_qform()
+
+
+def _handedness(image: Any) -> float:
+    """The sign of qfac: the standard takes -2 for -1, and nibabel for 1."""
+    part = image.file_map.get("header", image.file_map["image"])
+    with part.get_prepare_fileobj("rb") as file:
+        header = image.header_class.from_fileobj(file, check=False)
+    return -1.0 if header["pixdim"][0] < 0 else 1.0
 
 
 def _apart(statements: list[np.ndarray], size: tuple[int, ...]) -> float:

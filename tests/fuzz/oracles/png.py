@@ -1,5 +1,6 @@
 """PNG as Pillow reads it."""
 
+import io
 import zlib
 from pathlib import Path
 
@@ -16,11 +17,11 @@ def truth(path: Path) -> Truth:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        content = _needed(path.read_bytes())
+        with Image.open(io.BytesIO(content)) as picture:
             picture.load()
             mode = picture.mode
             array = np.asarray(picture.convert("RGB") if mode == "P" else picture)
-        content = path.read_bytes()
         depth, colour = content[24], content[25]
         if depth == 16 and colour in _CHANNELS:  # which Pillow cuts down to 8 bits
             array = _wide(content, array.shape[:2], _CHANNELS[colour])
@@ -32,6 +33,17 @@ def truth(path: Path) -> Truth:
     if array.ndim == 3:
         array = array[..., 0] if array.shape[2] == 2 else array[..., :3] @ np.array(_LUMINANCE)
     return Truth((Meaning((array,)),))
+
+
+def _needed(content: bytes) -> bytes:
+    """The content without chunks that may be passed over, which Pillow checks all the same."""
+    kept, position = content[:8], 8
+    while position < len(content):
+        end = position + 12 + int.from_bytes(content[position : position + 4])
+        if content[position + 4 : position + 5].isupper():
+            kept += content[position:end]
+        position = end
+    return kept
 
 
 def _wide(content: bytes, size: tuple[int, ...], channels: int) -> np.ndarray:

@@ -14,38 +14,37 @@ _MM = {2: 25.4, 3: 10.0}  # of an inch, of a centimetre
 
 def truth(path: Path) -> Truth:
     """The stored values, turned as the file says; colour is luminance."""
-    import tifffile
-
     try:
-        with tifffile.TiffFile(path) as file:
-            pages = list(file.pages)
-            array, axes = _array(file)
-            orientation = pages[0].tags.get(274)
-            colour = int(pages[0].photometric)
-            affine = _affine(pages[0])
-            palette = pages[0].colormap
+        return Truth(tuple(_truth(path)))
     except Exception:  # tifffile has many, for whatever it finds
         return Truth()
-    if any(other.shape != pages[0].shape for other in pages) or array.dtype.kind == "c":
-        return Truth()
-    if not np.isfinite(array).all():
-        return Truth()
-    turned = 1 if orientation is None else orientation.value
-    if not 1 <= turned <= 8:
-        return Truth()
+
+
+def _truth(path: Path) -> list[Meaning]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        pages = list(file.pages)
+        array, axes = _array(file)
+    first = pages[0]
+    if any(other.shape != first.shape for other in pages) or array.dtype.kind == "c":
+        return []
+    turned = first.tags.valueof(274, 1)
+    if not np.isfinite(array).all() or not 1 <= turned <= 8:
+        return []
+    shades, colour = (array,), int(first.photometric)
     if colour == _PALETTE:
-        grey = np.array(_LUMINANCE) @ palette
-        shades = (grey, np.array(_LUMINANCE) @ (palette // 256), grey / 257)
-        return Truth(tuple(m for s in shades for m in _meanings(s[array], axes, turned, affine)))
-    if array.dtype.kind == "b":
-        shades = [array.astype("uint8") * white for white in (1, 255)]
-        return Truth(tuple(m for s in shades for m in _meanings(s, axes, turned, affine)))
-    if "S" in axes:
+        grey = np.array(_LUMINANCE) @ first.colormap
+        tables = (grey, np.array(_LUMINANCE) @ (first.colormap // 256), grey / 257)
+        shades = tuple(table[array] for table in tables)
+    elif array.dtype.kind == "b":
+        shades = tuple(array.astype("uint8") * white for white in (1, 255))
+    elif "S" in axes:
         if colour != _RGB:
-            return Truth()
-        array = np.moveaxis(array, axes.index("S"), -1)[..., :3] @ np.array(_LUMINANCE)
+            return []
+        shades = (np.moveaxis(array, axes.index("S"), -1)[..., :3] @ np.array(_LUMINANCE),)
         axes = axes.replace("S", "")
-    return Truth(tuple(_meanings(array, axes, turned, affine)))
+    return [m for shade in shades for m in _meanings(shade, axes, turned, _affine(first))]
 
 
 def _array(file: Any) -> tuple[np.ndarray, str]:
