@@ -74,10 +74,10 @@ def _misbehave(job):
 @needs_processes
 def test_workers_outlive_what_they_run():
     jobs = ["well", "die", "hang", "print", "raise", "well again"]
-    found = {job: (answer, failure) for job, answer, failure in run(_misbehave, jobs, seconds=2)}
+    found = {job: (answer, failure) for job, answer, failure in run(_misbehave, jobs, seconds=1)}
     assert found["well"] == ("well", "") and found["well again"] == ("well again", "")
     assert found["die"] == (None, "died, exit code -6")
-    assert found["hang"] == (None, "hung for 2 s")
+    assert found["hang"] == (None, "hung for 1 s")
     assert found["print"] == ("print", "printed 'a library speaks'")
     assert "ValueError: a bug" in found["raise"][1]
 

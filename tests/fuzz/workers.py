@@ -23,7 +23,7 @@ _READY = "ready"
 
 
 class Worker:
-    """A process that answers one job after the other."""
+    """A process that does one job after the other."""
 
     def __init__(self, work: Callable[[Any], Any]):
         context = multiprocessing.get_context("spawn")
@@ -39,14 +39,25 @@ class Worker:
         self.job, self.since = job, max(self.since, time.monotonic())
         self.pipe.send(job)
 
-    def end(self) -> int | None:
-        """Stops the process; its exit code, where it had ended before by itself."""
-        self.process.join(1.0 if self.pipe.poll() else 0)
-        code = self.process.exitcode
+    def outcome(self, seconds: float) -> tuple[Any, str] | None:
+        """The answer and "" or how the process failed; None while it is at work."""
+        if not self.pipe.poll():
+            late = time.monotonic() - self.since > seconds
+            return (None, f"hung for {seconds:.0f} s") if late else None
+        try:
+            answer, failed = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join(5)
+            return None, f"died, exit code {self.process.exitcode}"
+        if failed == _READY:
+            self.since = time.monotonic()
+            return None
+        return answer, failed
+
+    def end(self) -> None:
         self.process.kill()
         self.process.join()
         self.pipe.close()
-        return code
 
 
 def run(
@@ -60,40 +71,23 @@ def run(
         processes: how many.
         seconds: that a job may take; the start of a process has a minute more.
     """
-    left = list(jobs)[::-1]
-    workers = [Worker(work) for _ in range(min(processes, len(left)))]
-    for worker in workers:
-        worker.give(left.pop())
+    left, workers = list(jobs)[::-1], []
     try:
-        while workers:
-            ready = wait([worker.pipe for worker in workers], timeout=0.2)
+        while left or workers:
+            while left and len(workers) < processes:
+                workers.append(Worker(work))
+                workers[-1].give(left.pop())
+            wait([worker.pipe for worker in workers], timeout=0.2)
             for worker in list(workers):
-                failed = ""
-                if worker.pipe in ready:
-                    try:
-                        answer, failed = worker.pipe.recv()
-                    except (EOFError, OSError):
-                        worker.process.join(5)
-                        answer, failed = None, f"died, exit code {worker.process.exitcode}"
-                    if failed == _READY:
-                        worker.since = time.monotonic()
-                        continue
-                elif time.monotonic() - worker.since > seconds:
-                    answer, failed = None, f"hung for {seconds:.0f} s"
-                else:
+                found = worker.outcome(seconds)
+                if found is None:
                     continue
-                yield worker.job, answer, failed
-                if failed:
-                    worker.end()
-                    workers.remove(worker)
-                    if left:
-                        workers.append(Worker(work))
-                        workers[-1].give(left.pop())
-                elif left:
+                yield worker.job, *found
+                if left and not found[1]:
                     worker.give(left.pop())
-                else:
-                    worker.end()
+                else:  # after a failure the next job has a process of its own
                     workers.remove(worker)
+                    worker.end()
     finally:
         for worker in workers:
             worker.end()
