@@ -1,5 +1,6 @@
 """From a format and a number to a verdict."""
 
+import contextlib
 import importlib
 import tempfile
 from dataclasses import dataclass
@@ -57,9 +58,9 @@ def examine(case: str) -> Finding:
 
 
 def failed(case: str, failure: str) -> Finding:
-    """The finding of a case whose process died, hung, or printed."""
-    with tempfile.TemporaryDirectory() as name:
+    """The finding of a case whose process died, hung, printed, or met a bug of these modules."""
+    kind, notes = "not written", ()
+    with tempfile.TemporaryDirectory() as name, contextlib.suppress(Exception):
         made = draft(case, Path(name))
-    return Finding(
-        case, made.kind, made.notes, Verdict(failure.split(",")[0].split(" '")[0], True, failure)
-    )
+        kind, notes = made.kind, made.notes
+    return Finding(case, kind, notes, Verdict(failure.split()[0].strip(",:"), True, failure))

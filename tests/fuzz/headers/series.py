@@ -1,5 +1,6 @@
 """Folders of DICOM slices, and single slices."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ class Series:
         """Copies of all slices, with other voxels."""
         copies = []
         for data in self.slices:
-            copy = Dataset(data)
+            copy = deepcopy(data)
             copy.SOPInstanceUID = uid(rng)
             old = np.frombuffer(data.PixelData, "u1")
             copy.PixelData = (old // 2).tobytes()
@@ -183,7 +184,7 @@ def _times(series: Series, rng: np.random.Generator) -> str:
 
 def _twice(series: Series, rng: np.random.Generator) -> None:
     """One slice is there twice."""
-    copy = Dataset(series.slices[0])
+    copy = deepcopy(series.slices[0])
     copy.SOPInstanceUID = uid(rng) if chance(rng, 0.5) else copy.SOPInstanceUID
     series.slices.append(copy)
 
