@@ -1,5 +1,6 @@
 """NIfTI as nibabel reads it."""
 
+import gzip
 import itertools
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def truth(path: Path) -> Truth:
 
     nibabel.Nifti1Header.quaternion_threshold = -_ROUNDING
     try:
-        image = nibabel.load(path, mmap=False)
+        image = _load(path)
         array = np.asanyarray(image.dataobj).T
         header = image.header
         size = array.shape[::-1]
@@ -44,6 +45,20 @@ def truth(path: Path) -> Truth:
         frames_of(array), _TO_LPS @ units @ statements[0], framed, 0.1 if apart < _OTHER else 1e-3
     )
     return Truth((meaning,), _STATEMENTS if apart > _OTHER else "")
+
+
+def _load(path: Path) -> Any:
+    """The image, without the extensions of a header: they concern neither voxels nor place."""
+    import nibabel
+
+    if path.suffix in (".hdr", ".img"):
+        return nibabel.load(path, mmap=False)
+    content = bytearray(path.read_bytes())
+    if path.suffix == ".gz":
+        content = bytearray(gzip.decompress(content))
+    first = 348 in (int.from_bytes(content[:4], order) for order in ("little", "big"))
+    content[348 if first else 540] = 0
+    return (nibabel.Nifti1Image if first else nibabel.Nifti2Image).from_bytes(bytes(content))
 
 
 def _statements(header: Any) -> list[np.ndarray]:
