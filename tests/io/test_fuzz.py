@@ -83,7 +83,17 @@ CODE = """
     ids=" ".join,
 )
 def test_damaged_files_never_crash_hang_or_fill_the_memory(tmp_path, formats):
-    command = [sys.executable, "-c", textwrap.dedent(CODE), str(tmp_path), "150", "0", *formats]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        textwrap.dedent(CODE),
+        str(tmp_path),
+        "150",
+        "0",
+        *formats,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     last = done.stdout.splitlines()[-1:]
     assert (done.returncode, last, done.stderr) == (0, ["whole"], "")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tfreg.cli.chain import add_chain, chain
+from tfreg.cli.space import add_nifti_space
 from tfreg.cli.table import aligned
 from tfreg.errors import InputError
 
@@ -74,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "not with the others; landmarks count from the grid of the fixed image to that of the "
         "moving labels, or to the same grid where there are none",
     )
+    add_nifti_space(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
@@ -83,10 +85,10 @@ def run(options: argparse.Namespace) -> None:
     from tfreg import io
 
     transform = chain(options) if options.transform else None
-    files = {
-        name: None if getattr(options, name) is None else io.read(getattr(options, name))
-        for name in ("fixed_labels", "moving_labels", "grid", "mask")
-    }
+    files = dict.fromkeys(("fixed_labels", "moving_labels", "grid", "mask"))
+    for name in files:
+        if getattr(options, name) is not None:
+            files[name] = io.read(getattr(options, name), nifti_space=options.nifti_space)
     given = [image for image in files.values() if image is not None]
     for image in given:
         if image.geometry.ndim != (transform or given[0].geometry).ndim:

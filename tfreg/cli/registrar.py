@@ -93,7 +93,7 @@ class Registrar:
             )
         from tfreg import transforms
 
-        return transforms.load(path)
+        return transforms.load(path, self.settings.nifti_space)
 
     @cached_property
     def _initial_sha256(self) -> str:
@@ -146,12 +146,14 @@ class Registrar:
         from tfreg.registration.model import check_masks
         from tfreg.registration.physical import prepare
 
-        images = {name: io.read(path) for name, path in files.named.items()}
+        space = self.settings.nifti_space
+        images = {name: io.read(path, nifti_space=space) for name, path in files.named.items()}
         said = ()
+        flat = self.model is None or self.model.ndim == 2
+        if flat and all(_is_slice(image) for image in images.values()):
+            images = {name: io.flattened(image) for name, image in images.items()}
+            said = ("the images are single slices: registered in two dimensions",)
         if self.model is not None:
-            if self.model.ndim == 2 and all(_is_slice(image) for image in images.values()):
-                images = {name: io.flattened(image) for name, image in images.items()}
-                said = ("the images are single slices: registered in two dimensions",)
             masks = [name for name in images if name.endswith("mask")]
             check_masks(self.model, masks, self.settings.refine, self.initial)
         prepared = prepare(**images, initial=self.initial, model=self.model)

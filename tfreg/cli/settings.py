@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass, field
 from typing import Any
 
+from tfreg.cli.space import add_nifti_space
 from tfreg.errors import InputError
 
 _PYRAMIDS = ("fast", "default", "accurate")
@@ -22,6 +23,7 @@ class Settings:
         network: further arguments of the network's ``register``, see its ``options``.
         transform, similarity, pyramid: as in ``tfreg.registration.register``; ``None`` with a
             network.
+        nifti_space: as in ``tfreg.io.read``.
     """
 
     model: str | None
@@ -31,6 +33,7 @@ class Settings:
     similarity: str | None
     pyramid: str | None
     network: dict[str, Any] = field(default_factory=dict)
+    nifti_space: str | None = None
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Settings":
@@ -49,7 +52,10 @@ class Settings:
                     )
             further = {name: getattr(options, name) for name in _NETWORK}
             further = {name: value for name, value in further.items() if value is not None}
-            return cls(options.model, options.refine or 0, options.init, None, None, None, further)
+            return cls(
+                *(options.model, options.refine or 0, options.init, None, None, None, further),
+                options.nifti_space,
+            )
         if options.refine is not None:
             raise InputError(
                 f"--refine refines what a network answers; name one with --model. "
@@ -66,6 +72,7 @@ class Settings:
             *(None, 0, options.init, kinds),
             options.similarity or "ncc",
             options.pyramid or "default",
+            nifti_space=options.nifti_space,
         )
 
     def record(self) -> dict[str, Any]:
@@ -75,6 +82,8 @@ class Settings:
         if self.model is None:
             found |= {"transform": list(self.transform), "similarity": self.similarity}
             found |= {"pyramid": self.pyramid}
+        if self.nifti_space is not None:
+            found["nifti_space"] = self.nifti_space
         return found
 
 
@@ -119,6 +128,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "their fields of view aligned, with those of both masks or else of mass, or a transform "
         "(default: geometry)",
     )
+    add_nifti_space(parser)
     parser.add_argument("--report", action="store_true", help="also write report.html, to look at")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tfreg.cli.chain import add_chain, chain
+from tfreg.cli.space import add_nifti_space
 from tfreg.errors import InputError
 
 
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="value outside the moving image: its lowest if absent, for --labels 0",
     )
+    add_nifti_space(parser)
     parser.add_argument(
         "-o", "--out", required=True, type=Path, help="file to write; its suffix is the format"
     )
@@ -72,7 +74,11 @@ def _warp_points(options: argparse.Namespace) -> None:
             raise InputError(f"--{name} is for images. Received: points, {options.input}")
     if not points_format(options.out):
         raise InputError(f"Points are written to {', '.join(SUFFIXES)}. Received: {options.out}")
-    geometry = None if options.grid is None else io.read(options.grid).geometry
+    geometry = (
+        None
+        if options.grid is None
+        else io.read(options.grid, nifti_space=options.nifti_space).geometry
+    )
     points = io.read_points(options.input, geometry)
     transform = chain(options)
     if points.shape[1] != transform.ndim:
@@ -91,7 +97,7 @@ def _warp_image(options: argparse.Namespace) -> None:
     interpolation = options.interpolation or ("nearest" if options.labels else "linear")
     if options.labels and interpolation in ("linear", "cubic"):
         raise InputError(f"Labels must not be mixed. Received: --interpolation {interpolation}")
-    image = io.read(options.input)
+    image = io.read(options.input, nifti_space=options.nifti_space)
     transform = chain(options)
     grid = _grid(options, transform)
     fill = options.fill
@@ -107,7 +113,7 @@ def _grid(options: argparse.Namespace, transform: Any) -> Any:
     from tfreg import io, transforms
 
     if options.grid is not None:
-        return io.read(options.grid).geometry
+        return io.read(options.grid, nifti_space=options.nifti_space).geometry
     first = transform.transforms[0] if isinstance(transform, transforms.Sequence) else transform
     if isinstance(first, transforms.Displacement):
         return first.geometry

@@ -10,8 +10,9 @@ import numpy as np
 from tfreg.errors import InputError, InputWarning
 from tfreg.image import Image
 from tfreg.io.formats import PICTURES, format_of
-from tfreg.io.headers import CHECKS, jpeg_orientation, nifti_voxels
+from tfreg.io.headers import CHECKS, STATED, jpeg_orientation, nifti_place, nifti_voxels
 from tfreg.io.orientation import UPRIGHT, upright
+from tfreg.io.placing import as_stated, placed, say, stated
 from tfreg.io.silence import quiet
 from tfreg.io.tiff import load_tiff
 
@@ -22,32 +23,24 @@ _MOST_RATIO_OF_ANY = 4096
 LIBRARY_ERRORS = (RuntimeError, UnicodeError)  # the latter where a message quotes the file
 
 
-def load(path: Path, frames: bool = False) -> Any:
-    """A file as a ``SimpleITK.Image`` of one real channel, with 2 to 4 axes.
+def load(path: Path, nifti_space: str | None = None, frames: bool = False) -> Any:
+    """A file as a ``SimpleITK.Image`` of one real channel, with 2 to 4 axes, in mm.
+
+    A fourth axis is time, and time is always the fourth. What a header says twice, or leaves open,
+    is an ``InputWarning``.
 
     Args:
         path: of the file.
+        nifti_space: as for ``read``.
         frames: whether the caller takes a third axis for time.
     """
-    import SimpleITK as sitk
-
     kind = format_of(path)
     try:
-        voxels = nifti_voxels(path) if kind == "NiftiImageIO" else None
-        promised = CHECKS[kind](path) if kind in CHECKS and voxels is None else None
-        reader = sitk.ImageFileReader()
-        reader.SetFileName(str(path))
-        reader.SetImageIO(kind)
-        with quiet():
-            if kind == "TIFFImageIO":
-                image = load_tiff(path, frames)
-            elif voxels is None:
-                reader.ReadImageInformation()
-                check_information(path, reader, promised)
-                image = reader.Execute()
-            else:
-                reader.ReadImageInformation()
-                image = _placed(voxels, reader, path)
+        if kind == "NiftiImageIO":
+            return _nifti(path, nifti_space)
+        promised = CHECKS[kind](path) if kind in CHECKS else None
+        tiff = kind == "TIFFImageIO"
+        image = load_tiff(path, frames) if tiff else _by_itk(path, kind, promised)
     except LIBRARY_ERRORS as error:
         raise InputError(f"{path} is not an image that can be read: {reason(error)}") from error
     except OSError as error:
@@ -63,7 +56,27 @@ def load(path: Path, frames: bool = False) -> Any:
         raise InputError(
             f"{path} must hold one grey value per voxel. Received: {channels} channels"
         )
-    return image
+    return as_stated(image, stated(path, kind)) if kind in STATED else image
+
+
+def _by_itk(path: Path, kind: str, promised: int | None) -> Any:
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO(kind)
+    with quiet():
+        reader.ReadImageInformation()
+        check_information(path, reader, promised)
+        return reader.Execute()
+
+
+def _nifti(path: Path, space: str | None) -> Any:
+    """ITK is not asked: it chooses between two places without a word, and knows no sheared axes."""
+    voxels = nifti_voxels(path)
+    place = nifti_place(path, space)
+    say(place.warnings)
+    return placed(voxels, place.affine)
 
 
 def checked(image: Image, path: Path) -> Image:
@@ -104,20 +117,6 @@ def check_information(path: Path, reader: Any, promised: int | None) -> None:
             f"{path} has a broken header: it asks for {size} voxels. "
             f"Received: a file of {length} bytes"
         )
-
-
-def _placed(voxels: np.ndarray, reader: Any, path: Path) -> Any:
-    """Voxels with the geometry that the reader has found, which may drop a last axis of one."""
-    import SimpleITK as sitk
-
-    size = reader.GetSize()
-    if math.prod(size) != voxels.size:
-        raise InputError(f"{path} has a broken header: it asks for {size} voxels.")
-    image = sitk.GetImageFromArray(voxels.reshape(size[::-1]), isVector=False)
-    image.SetSpacing(reader.GetSpacing())
-    image.SetOrigin(reader.GetOrigin())
-    image.SetDirection(reader.GetDirection())
-    return image
 
 
 def load_array(path: Path) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tfreg.errors import InputError, InputWarning
 from tfreg.io.orientation import upright
+from tfreg.io.silence import quiet
 from tfreg.io.tiff_spacing import spacing_of
 
 _MOST_BYTES_OF_ANY = 64 << 20  # what any file may ask for, and how often its own length beyond it
@@ -134,7 +135,8 @@ def _decoded(series: Any, path: Path) -> np.ndarray:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO("TIFFImageIO")
-    array = sitk.GetArrayFromImage(reader.Execute())
+    with quiet():
+        array = sitk.GetArrayFromImage(reader.Execute())
     if page.photometric == _YCBCR:  # ITK adds an alpha
         array = array[..., :3]
     return array.reshape(series.shape)

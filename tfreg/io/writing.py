@@ -15,6 +15,7 @@ from tfreg.image import Image, geometry_of
 from tfreg.io.formats import PICTURES, WITHOUT_PLACE, format_of
 from tfreg.io.headers import CHECKS
 from tfreg.io.loading import LIBRARY_ERRORS, reason
+from tfreg.io.nifti_sheared import needs_sform, write_sheared
 from tfreg.io.silence import quiet
 from tfreg.io.tiff import save_tiff
 
@@ -52,6 +53,9 @@ def write(image: Image, path: str | os.PathLike) -> None:
     with _beside(path) as folder:
         import SimpleITK as sitk
 
+        if kind == "NiftiImageIO" and needs_sform(image.geometry):
+            write_sheared(sitk.GetArrayViewFromImage(picture), image.geometry, folder / path.name)
+            return
         writer = sitk.ImageFileWriter()
         writer.SetImageIO(kind)
         writer.SetFileName(str(folder / path.name))

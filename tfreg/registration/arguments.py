@@ -16,6 +16,8 @@ from tfreg.registration.pyramid import pyramid as named_pyramid
 from tfreg.registration.similarity import VOXELWISE
 from tfreg.registration.transforms import TRANSFORMS
 
+_LEAST = {"dense": 3}  # voxels along an axis; its regulariser takes second differences
+
 
 def kinds_of(transform: str | Sequence[str]) -> tuple[str, ...]:
     """Names of the transforms, in sequence."""
@@ -93,9 +95,11 @@ def pyramids_of(
         for level in stage.levels:
             factors = level.shrink_of(len(shape))
             small = [-(-n // f) for n, f in zip(shape, factors, strict=True)]
-            if min(small) < 4:
+            least = _LEAST.get(kind, 2)
+            if any(few < min(4, max(n, least)) for few, n in zip(small, shape, strict=True)):
                 raise InputError(
-                    "A level must have 4 voxels or more along each axis. "
+                    f"A level must have 4 voxels or more along each axis, or {least} if these are "
+                    "all that the images have; a single slice must be a 2-D image. "
                     f"Received: images {shape}, shrink={level.shrink}"
                 )
             if previous and any(a % b for a, b in zip(previous, factors, strict=True)):
