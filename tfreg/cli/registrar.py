@@ -224,7 +224,7 @@ class Registrar:
             import numpy as np
 
             names = jobs[0].arrays
-            together = {name: np.stack([job.arrays[name] for job in jobs]) for name in names}
+            together = {n: np.stack([job.arrays[n] for job in jobs])[..., None] for n in names}
             answer = self._by_network(together)
             answer.jacobian_determinant  # noqa: B018 - once for all is sooner than one by one
             voxelwise = [answer.item(index) for index in range(len(jobs))]

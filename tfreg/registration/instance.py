@@ -1,13 +1,14 @@
 """Registration without a network: a transform optimised on the pair at hand, coarse to fine."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.registration.alignment import are_physical
-from tfreg.registration.answer import LevelReport, Registration
+from tfreg.registration.answer import LevelReport, Registration, StageReport
 from tfreg.registration.arguments import (
     check_content,
     check_overlap,
@@ -19,12 +20,15 @@ from tfreg.registration.arguments import (
     spacing_of,
     start_of,
 )
+from tfreg.registration.contrast import CORRELATIONS, remarks
 from tfreg.registration.engine import Clock, descend, draw, plan
+from tfreg.registration.field_of_view import View
 from tfreg.registration.images import as_image
 from tfreg.registration.memory import check_memory
 from tfreg.registration.physical import PhysicalRegistration, prepare, register_physical
 from tfreg.registration.pyramid import Pyramid
 from tfreg.registration.similarity import similarity_of
+from tfreg.registration.transforms import LINEAR
 
 
 def register(
@@ -169,16 +173,26 @@ def register(
     check_overlap(displacement, images)
 
     sizes = {name: array.shape[1:-1] for name, array in images.items()}
+    linear = [kind in LINEAR for kind in kinds]
+    view = View(images, any(linear))
+    bounded = tuple(bool(view.at(displacement, one)) for one in linear)
     stages = plan(
-        kinds, pyramids, sizes, spacing, similarity, regulariser, displacement is not None, samples
+        *(kinds, pyramids, sizes, spacing, similarity, regulariser),
+        *(displacement is not None, samples, bounded),
     )
     voxels = draw(stages, batch, images.get("fixed_mask"), samples, seed)
     clock.compile(stages, sizes, batch, voxels)
-    answer, reports = descend(stages, images, displacement, voxels, clock, progress)
+    answer, reports = descend(stages, images, view, displacement, voxels, clock, progress)
     seconds = clock.seconds
-    displacement, first, after, accepted, moved = answer
+    start = displacement
+    displacement, first, after, each, moved = answer
+    accepted = each.all(axis=0)
+    said = ("",) * batch
+    if similarity in CORRELATIONS:
+        plain = {name: array[..., 0] for name, array in images.items()}
+        said = remarks(plain, start, displacement, (first, after))
     take = (lambda array: array[0]) if single else (lambda array: array)
-    return Registration(
+    found = Registration(
         fixed=take(images["fixed"][..., 0]),
         moving=take(images["moving"][..., 0]),
         moved=take(moved[..., 0]),
@@ -190,4 +204,9 @@ def register(
         similarity=similarity,
         accepted=bool(accepted[0]) if single else accepted,
         levels=reports,
+        stages=tuple(map(StageReport, kinds, each)),
+        remarks=said,
     )
+    for line in found.warnings:
+        warnings.warn(line, InputWarning, stacklevel=2)
+    return found

@@ -1,6 +1,7 @@
 """Registering images with a network: the base of every model of the zoo."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -10,10 +11,12 @@ import numpy as np
 from keras import ops as keras_ops
 
 from tfreg import losses, ops
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.optimise import minimiser
 from tfreg.registration.alignment import are_physical
 from tfreg.registration.answer import Registration
+from tfreg.registration.arguments import check_content
+from tfreg.registration.contrast import inverted
 from tfreg.registration.images import as_image, unit_range
 from tfreg.registration.instance import register as optimise
 from tfreg.registration.physical import PhysicalRegistration, prepare, register_physical
@@ -140,8 +143,9 @@ class RegistrationModel(keras.Model):
         """Registers one pair or a batch of pairs.
 
         Args:
-            fixed: one image ``(*spatial,)``, or a batch ``(batch, *spatial)`` or
-                ``(batch, *spatial, 1)``, of any real dtype and intensity range. Or one image in
+            fixed: one image ``(*spatial,)``, or a batch ``(batch, *spatial, 1)`` or
+                ``(batch, *spatial)``, of any real dtype and intensity range; of two dimensions the
+                latter, which a volume would be too, is warned of. Or one image in
                 physical space, a ``tfreg.Image`` or a ``SimpleITK.Image``: it is resampled to the
                 spacing and size that the network was trained on, and the answer is in millimetres.
             moving: images of the same shape; in physical space any grid will do.
@@ -166,8 +170,8 @@ class RegistrationModel(keras.Model):
             ``intensity_range`` where the network has one.
 
         Raises:
-            InputError: on shapes that do not fit, complex or non-finite values; with a pyramid
-                also on constant images; on masks without an effect.
+            InputError: on shapes that do not fit, complex or non-finite values, constant images,
+                or masks without an effect.
 
         Example:
 
@@ -213,10 +217,12 @@ class RegistrationModel(keras.Model):
         self.check_size(fixed_array.shape[1:-1])
         if not self.built:
             self.build()
+        _warn_of(self, np.shape(fixed), {"fixed": fixed_array, "moving": moving_array})
         if self.intensity_range is not None:
             fixed_array, moving_array = (
                 np.clip(array, *self.intensity_range) for array in (fixed_array, moving_array)
             )
+        check_content({"fixed": fixed_array, "moving": moving_array})
         units = self._unit(fixed_array), self._unit(moving_array)
         answer = self.answer(fixed_array, moving_array, *units, **options)
         if refine and not by_pyramid:
@@ -244,7 +250,7 @@ class RegistrationModel(keras.Model):
             before = float(before[0]) if single else before
             return replace(better, similarity_before=before, seconds=seconds)
         first = (lambda array: array[0]) if single else (lambda array: array)
-        return Registration(
+        found = Registration(
             fixed=first(fixed_array[..., 0]),
             moving=first(moving_array[..., 0]),
             moved=first(moved[..., 0]),
@@ -252,7 +258,11 @@ class RegistrationModel(keras.Model):
             similarity_before=float(before[0]) if single else before,
             similarity_after=float(after[0]) if single else after,
             seconds=seconds,
+            remarks=tuple(map(inverted, before)),
         )
+        for line in found.warnings:
+            warnings.warn(line, InputWarning, stacklevel=2)
+        return found
 
     def answer(
         self, fixed: Any, moving: Any, fixed_unit: Any, moving_unit: Any, **options: Any
@@ -338,6 +348,22 @@ def _numbers(name: str, values: Any, count: int) -> tuple[float, ...] | None:
     if found.shape != (count,) or found.dtype.kind not in "iuf" or not np.isfinite(found).all():
         raise ValueError(f"{name} must be {count} finite numbers. Received: {name}={values}")
     return tuple(map(float, found))
+
+
+def _warn_of(model: RegistrationModel, shape: tuple[int, ...], images: dict[str, Any]) -> None:
+    """Warns of arrays unlike what a network was trained on, and of what may be a volume."""
+    said = []
+    if model.ndim == 2 and len(shape) == 3 and shape[0] > 1:
+        said.append(
+            f"an array of shape {shape} is taken for a batch of {shape[0]} images, each registered "
+            f"on its own: a batch of shape {(*shape, 1)} says that it is one and no volume"
+        )
+    if model.preprocessing is not None:
+        for name, batch in images.items():
+            for image in batch:
+                said += model.preprocessing.array_warnings(name, image[..., 0])
+    for line in dict.fromkeys(said):
+        warnings.warn(line, InputWarning, stacklevel=3)
 
 
 def _centred(fixed: Any, moving: Any) -> Any:

@@ -173,7 +173,8 @@ class Prepared:
         transform = self.inner.transform(answer.displacement, self.fixed.geometry)
         spent = self.seconds + answer.seconds
         found = in_physical_space(
-            *(self.fixed, self.moving, transform, self.inner.initial, answer, self.warnings)
+            *(self.fixed, self.moving, transform, self.inner.initial, answer),
+            self.warnings + answer.warnings,
         )
         return replace(found, seconds=spent + time.perf_counter() - begin)
 
