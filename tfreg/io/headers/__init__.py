@@ -19,7 +19,7 @@ from tfreg.io.headers.nifti import (
     nifti_vectors,
     nifti_voxels,
 )
-from tfreg.io.headers.nifti_space import SPACES, check_space
+from tfreg.io.headers.nifti_space import check_space
 from tfreg.io.headers.nrrd import check_nrrd, check_vectors_nrrd, nrrd_data, stated_nrrd
 from tfreg.io.headers.pictures import check_bmp, check_jpeg, check_png, jpeg_orientation
 from tfreg.io.headers.tiff import check_tiff
@@ -61,7 +61,6 @@ def files_of(path: Path) -> list[Path]:
 __all__ = [
     "CHECKS",
     "NIFTI_TYPES",
-    "SPACES",
     "STATED",
     "Stated",
     "check_dicom",

@@ -15,7 +15,7 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.io.headers.common import broken, check_matrix, check_spacing
 
-SPACES = ("sform", "qform", "pixdim")  # the first that a header states counts, as in nibabel
+_SPACES = ("sform", "qform", "pixdim")  # the first that a header states counts, as in nibabel
 _MILLIMETRES = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}  # per unknown unit, metre, millimetre, micron
 _APART = 0.1  # voxels, from which two statements are not the same but for rounding
 _ROUNDING = 1e-5  # of the quaternion's length
@@ -38,10 +38,10 @@ class Place:
 
 
 def check_space(chosen: str | None) -> None:
-    """Refuses a name that is none of ``SPACES``; None stands for no choice."""
-    if chosen is not None and chosen not in SPACES:
+    """Refuses a name that is none of ``_SPACES``; None stands for no choice."""
+    if chosen is not None and chosen not in _SPACES:
         raise InputError(
-            f"nifti_space must be {', '.join(SPACES[:-1])} or {SPACES[-1]}. Received: {chosen!r}"
+            f"nifti_space must be {', '.join(_SPACES[:-1])} or {_SPACES[-1]}. Received: {chosen!r}"
         )
 
 
