@@ -165,6 +165,7 @@ def test_compression_that_cannot_be_read_is_named(tmp_path, stored, write_dicom)
         ({"PhotometricInterpretation": "MONO\nCHROME2"}, r"1 channel, MONO\?CHROME2$"),
         ({"RescaleSlope": 0, "RescaleIntercept": 3}, "must not be 0. Received: 0 . stored . 3"),
         ({"RescaleSlope": "nan"}, "RescaleSlope must be 1 finite number. Received: 'nan'"),
+        ({"ModalityLUTSequence": {"LUTDescriptor": [4, 0, 16]}}, "table of values has no data"),
         ({"HighBit": 14}, "16 bits of 16, the highest being 14"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]}, "mosaic.*dcm2niix"),
         ({"Rows": 2}, r"1 frames of 2 x 6 take 24 bytes. Received: 60 bytes"),

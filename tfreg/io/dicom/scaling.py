@@ -116,7 +116,9 @@ def _stored(path: Path, tags: Tags, allocated: int) -> tuple[int, int]:
 
 
 def _table(path: Path, dataset: Any, signed: bool) -> tuple[np.ndarray, int]:
-    item = dataset.ModalityLUTSequence[0]
+    item = next(iter(dataset.ModalityLUTSequence), {})
+    if "LUTData" not in item or len(item.get("LUTDescriptor") or ()) != 3:
+        raise broken(path, "its table of values has no data, or is not described.")
     count, first, bits = (int(number) for number in item.LUTDescriptor)
     count = count % (1 << 16) or 1 << 16
     first = first - (1 << 16) if signed and first >= 1 << 15 else first
