@@ -308,11 +308,19 @@ def test_a_slice_of_two_axes_lies_across_z(tmp_path):
         io.read(save(tmp_path / "a.nii", upright, voxels=VOXELS[:, :, 0]))
 
 
-@pytest.mark.parametrize("kind", ["i2", "f4"])
-def test_a_scaling_far_from_zero_keeps_its_steps(tmp_path, kind):
+def test_a_slice_of_no_size_is_refused_without_a_warning(tmp_path):
+    path = save(tmp_path / "a.nii", AFFINE, voxels=VOXELS[:, :, 0], p280=("12f", *[0.0] * 12))
+    with pytest.raises(InputError, match="direction is singular"):
+        silently(io.read, path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "slope", "intercept"), [("i2", 1e-6, 1000), ("f4", 1e-6, 1000), ("f4", 1e-3, 1e6)]
+)
+def test_a_scaling_far_from_zero_keeps_its_steps(tmp_path, kind, slope, intercept):
     voxels = VOXELS.astype(kind)
-    path = save(tmp_path / "a.nii", AFFINE, voxels=voxels, p112=("2f", 1e-6, 1000))
+    path = save(tmp_path / "a.nii", AFFINE, voxels=voxels, p112=("2f", slope, intercept))
     found = io.read(path).array
     assert found.dtype == "float64"
-    steps = voxels.T.astype("float64") * np.float32(1e-6)
-    np.testing.assert_allclose(found - 1000, steps, atol=1e-3 * np.ptp(steps))
+    steps = voxels.T.astype("float64") * np.float32(slope)
+    np.testing.assert_allclose(found - intercept, steps, atol=1e-3 * np.ptp(steps))

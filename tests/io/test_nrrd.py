@@ -27,6 +27,13 @@ def test_slices_in_time_lie_where_their_axes_point(tmp_path):
         io.read(tmp_path / "a.nrrd")
 
 
+def test_an_axis_of_which_nothing_is_known_needs_a_spacing(tmp_path):
+    content = nrrd("2 3 4", BYTES, kinds="??? domain domain", spacings="nan 1 1")
+    (tmp_path / "a.nrrd").write_bytes(content)
+    with pytest.raises(InputError, match=r"spacing must be positive.*nan"):
+        io.read(tmp_path / "a.nrrd")
+
+
 def test_a_line_in_time_is_refused(tmp_path):
     (tmp_path / "a.nrrd").write_bytes(nrrd(kinds="domain time"))
     with pytest.raises(InputError, match=r"two or three axes in space.*\['domain', 'time'\]"):

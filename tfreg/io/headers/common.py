@@ -44,13 +44,15 @@ class Stated:
 def scaled(array: np.ndarray, slope: float, intercept: float) -> np.ndarray:
     """``slope * array + intercept``, in the dtype of the array if that changes nothing.
 
-    Else it is float32 for values of single precision and whole numbers of one or two bytes, where
-    its digits tell their steps apart, and float64 for all others.
+    Else it is float32 for values of single precision without an intercept, and for whole numbers of
+    one or two bytes whose steps its digits tell apart; float64 for all others.
     """
     if (slope, intercept) == (1, 0):
         return array.astype(array.dtype.newbyteorder("="), copy=False)
-    small = array.dtype.itemsize < (4 if array.dtype.kind in "iu" else 8)
-    kind = "float32" if small and abs(intercept) < _DIGITS * abs(slope) else "float64"
+    whole = array.dtype.kind in "iu"
+    small = array.dtype.itemsize < (4 if whole else 8)
+    near = abs(intercept) < _DIGITS * abs(slope) if whole else intercept == 0
+    kind = "float32" if small and near else "float64"
     with np.errstate(over="ignore"):  # infinite voxels are counted and refused like any others
         return array.astype(kind) * np.array(slope, kind) + np.array(intercept, kind)
 

@@ -143,7 +143,8 @@ def _sform(path: Path, fields: bytes, order: str, ndim: int) -> np.ndarray | Non
         raise broken(path, f"the rows of the sform must be finite. Received: {values}")
     matrix = np.reshape(values, (3, 4)).astype("float64")
     if ndim == 2:  # its third column says nothing
-        matrix[:, 2] = np.cross(*(matrix[:, :2] / np.linalg.norm(matrix[:, :2], axis=0)).T)
+        lengths = np.linalg.norm(matrix[:, :2], axis=0)
+        matrix[:, 2] = np.cross(*matrix[:, :2].T) / (lengths.prod() or 1)
     check_matrix(path, matrix[:, :3].T)
     return matrix
 

@@ -187,7 +187,8 @@ def _check_axes(path: Path, fields: dict[str, str], ndim: int) -> None:
             raise broken(path, f"spacings must be {ndim} numbers. Received: {len(spacings)}")
         kinds = kinds if len(kinds) == ndim else ["domain"] * ndim
         pairs = zip(kinds, spacings, strict=True)
-        check_spacing(path, [step for kind, step in pairs if kind in _KINDS_OF_SPACE])
+        spatial = (*_KINDS_OF_SPACE, *_UNKNOWN)
+        check_spacing(path, [step for kind, step in pairs if kind in spatial])
     elif "axis mins" in fields and "axis maxs" in fields and "space directions" not in fields:
         raise InputError(
             f"{path} must state the size of its voxels as spacings or space directions. "
