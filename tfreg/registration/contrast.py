@@ -22,7 +22,7 @@ def remarks(
     images: dict[str, np.ndarray],
     start: np.ndarray | None,
     displacement: np.ndarray,
-    similarity: tuple[Any, Any],
+    similarity: tuple[Any, Any] | None,
 ) -> tuple[str, ...]:
     """What the intensities say against a correlation as similarity.
 
@@ -30,13 +30,14 @@ def remarks(
         images: ``"fixed"`` and ``"moving"``, ``(batch, *spatial)``, and their masks if there.
         start, displacement: ``(batch, *spatial, ndim)`` in voxels, at the start (``None``: none)
             and at the end.
-        similarity: a correlation before and after, ``(batch,)`` each.
+        similarity: NCC before and after, ``(batch,)`` each, which spare a closer look at images
+            that agree; ``None``: not known.
 
     Returns:
         A line for each pair, empty where nothing is to be said.
     """
     found = []
-    before, after = similarity
+    before, after = similarity or (np.full(len(displacement), -np.inf),) * 2
     for index in range(len(displacement)):
         if after[index] >= _CLEAR and before[index] > _INVERTED:
             found.append("")

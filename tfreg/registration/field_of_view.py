@@ -136,8 +136,8 @@ def _inside(points: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 
 
 def shown(bounds: Any, displacement: Any, grid: Grid) -> Any:
-    """Weights ``(batch, *spatial, 1)``: 1 within the bounds of both images, falling to 0 over the
-    voxel beyond, as those of a mask of ones that is warped.
+    """Weights ``(batch, *spatial, 1)``: 1 within the bounds of both images, 0 beyond, as those of a
+    mask of ones that is warped.
 
     Args:
         bounds: ``(batch, 2, 2, ndim)`` on the full grids.
@@ -151,9 +151,9 @@ def shown(bounds: Any, displacement: Any, grid: Grid) -> Any:
         for image, where in enumerate((place, place + displacement[..., axis])):
             limits = (bounds[:, image, :, axis] - (factor - 1) / 2) / factor
             low, high = (keras_ops.reshape(limits[:, side], (-1,) + (1,) * ndim) for side in (0, 1))
-            inside = keras_ops.clip(keras_ops.minimum(where - low, high - where) + 1, 0, 1)
-            found = inside if found is None else found * inside
-    return found[..., None]
+            inside = keras_ops.logical_and(where >= low, where <= high)
+            found = inside if found is None else keras_ops.logical_and(found, inside)
+    return keras_ops.cast(found, displacement.dtype)[..., None]
 
 
 def enough(weights: Any, least: Any) -> Any:

@@ -190,7 +190,8 @@ def register(
     said = ("",) * batch
     if similarity in CORRELATIONS:
         plain = {name: array[..., 0] for name, array in images.items()}
-        said = remarks(plain, start, displacement, (first, after))
+        known = (first, after) if similarity == "ncc" else None
+        said = remarks(plain, start, displacement, known)
     take = (lambda array: array[0]) if single else (lambda array: array)
     found = Registration(
         fixed=take(images["fixed"][..., 0]),
