@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tfreg.cli.registrar import Files, Job, Registrar, concluded, physical_of
+from tfreg.cli.registrar import Files, Read, Registrar, physical_of
 from tfreg.cli.settings import Settings, add_settings
 from tfreg.errors import InputError
 
@@ -91,13 +91,13 @@ def run(options: argparse.Namespace) -> int | None:
     check_folder(options.out)
     registrar = Registrar(settings)
     registrar.check()
-    job = registrar.read(files)
-    for line in job.warnings:
+    read = registrar.read(files)
+    for line in read.warnings:
         print(f"tfreg register: warning: {line}", file=sys.stderr)
-    points = _points(options, job)
-    answer = concluded(job, registrar.register([job])[0])
+    points = _points(options, read)
+    answer = read.concluded(registrar.register([read])[0])
     provenance = registrar.provenance(files)
-    if job.prepared is None:
+    if not read.physical:
         _write_arrays(options, registrar, answer, provenance)
     else:
         _write(options, registrar, answer, provenance, points)
@@ -131,11 +131,11 @@ def _check_name(name: str, moved: str) -> None:
         )
 
 
-def _points(options: argparse.Namespace, job: Job) -> dict[str, Any]:
+def _points(options: argparse.Namespace, read: Read) -> dict[str, Any]:
     """The landmarks that there are, LPS mm."""
     paths = {"fixed": options.fixed_points, "moving": options.moving_points}
     paths = {name: path for name, path in paths.items() if path is not None}
-    if job.prepared is None and (paths or options.save_transform):
+    if not read.physical and (paths or options.save_transform):
         raise InputError(
             "Landmarks and transforms are in millimetres, and these images have no place in space. "
             f"Received: {', '.join(map(str, [*paths.values(), *options.save_transform]))}"
@@ -143,7 +143,7 @@ def _points(options: argparse.Namespace, job: Job) -> dict[str, Any]:
     from tfreg import io
 
     found = {
-        name: io.read_points(path, getattr(job.prepared, name).geometry)
+        name: io.read_points(path, getattr(read.job.space, name).geometry)
         for name, path in paths.items()
     }
     if len({points.shape for points in found.values()}) > 1:

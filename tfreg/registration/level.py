@@ -16,8 +16,10 @@ from tfreg import ops
 from tfreg.ops.backend import gather
 from tfreg.ops.grid import identity_grid
 from tfreg.optimise import minimiser
-from tfreg.registration.similarity import similarity_of
+from tfreg.registration.similarity import Similarity, similarity_of
 from tfreg.registration.transforms import FreeFormTransform, Grid, LinearTransform
+
+Regulariser = str | Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True)
@@ -26,26 +28,24 @@ class Problem:
 
     Attributes:
         transform: the transform on the grid of the level.
-        similarity: name of the similarity.
-        regulariser: ``"bending"``, ``"diffusion"`` or ``None``.
+        similarity: the similarity.
+        regulariser: ``"bending"``, ``"diffusion"``, a function of the displacement, or ``None``.
         fixed_mask, moving_mask: whether there is one.
         started: whether the map starts from a displacement, to which the transform is added (a
             velocity's map is applied before it).
         sampled: whether the similarity is that of some voxels.
+        clipped: whether what the similarity sees of the moving image is no multiple of what was
+            given.
     """
 
     transform: LinearTransform | FreeFormTransform
-    similarity: str
-    regulariser: str | None
+    similarity: Similarity
+    regulariser: Regulariser
     fixed_mask: bool
     moving_mask: bool
     started: bool
     sampled: bool
-
-    @property
-    def clipped(self) -> bool:
-        """Whether scaling clips the moving image, so that it is no multiple of what is given."""
-        return self.moving_mask or (self.fixed_mask and self.similarity == "mse")
+    clipped: bool
 
     def total(self, parameters: Any, start: Any, grid: Grid | None = None) -> Any:
         """The displacement of the transform together with what it started from."""
@@ -78,7 +78,7 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
     if problem.moving_mask:
         mask = _within(mask, warp(data["moving_mask"], keras_ops.stop_gradient(where), **_OUTSIDE))
     compare = similarity_of(problem.similarity, True, problem.transform.grid.voxels)
-    return _defined(compare(fixed, moved, mask=mask), mask)
+    return _defined(compare(fixed, moved, mask), mask)
 
 
 _OUTSIDE = {"mode": "constant", "image_gradient": False}  # of a mask: nothing lies there
@@ -109,7 +109,7 @@ def _picked(values: Any, voxels: Any) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def shrink(factors: tuple[int, ...], smoothing: float) -> Callable:
-    """Compiled: images, then masks, ``(batch, *spatial, 1)``, to the grid of a level."""
+    """Compiled: images, then masks, to the grid of a level."""
 
     def run(fixed: Any, moving: Any, *masks: Any) -> tuple[Any, ...]:
         found = [ops.downsample(image, factors) for image in (fixed, moving, *masks)]
@@ -146,13 +146,15 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
         value = -similarity(problem, displacement, data)
         if problem.regulariser is None:
             return value
+        if callable(problem.regulariser):
+            return value + weight * problem.regulariser(displacement)
         return value + weight * problem.transform.roughness(problem.regulariser, parameters)
 
     return minimiser(objective)
 
 
 @functools.lru_cache(maxsize=64)
-def refinement(coarser: Any, finer: Any) -> Callable:
+def finer_parameters(coarser: Any, finer: Any) -> Callable:
     """Compiled: parameters of one level to those of the next."""
     return ops.compiled(lambda parameters: finer.from_coarser(coarser, parameters))
 
@@ -181,7 +183,7 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
             seen = (moved - data["low"]) * data["scale"]
             if problem.clipped:
                 seen = ops.resample(data["unit"], displacement)
-            return _defined(compare(data["fixed"], seen, mask=mask), mask)
+            return _defined(compare(data["fixed"], seen, mask), mask)
 
         total = problem.total(parameters, data.get("start"), full)
         start = data["start"] if problem.started else keras_ops.zeros_like(total)
@@ -208,5 +210,5 @@ def forget() -> None:
     They are kept for every shape and setting that was met; the next registration compiles its own
     again. For a process that registers images of ever new sizes.
     """
-    for function in (shrink, shrink_displacement, descent, refinement, conclusion):
+    for function in (shrink, shrink_displacement, descent, finer_parameters, conclusion):
         function.cache_clear()
