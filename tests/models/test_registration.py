@@ -35,7 +35,7 @@ def _nearness(fixed, moved, mask):
 
 
 class Agent(RegistrationModel):
-    """Steps of one pixel as long as the images become more alike: a rigid transform, and its way."""
+    """Steps of a pixel as long as the images become more alike: a rigid transform, and its way."""
 
     def answer(self, pair):
         matrices, ways = [], []
@@ -90,7 +90,7 @@ def test_an_optimiser(hearts):
     few, many = (model.register(*hearts, steps=steps) for steps in (0, 20))
     assert np.abs(few.displacement).max() == 0 < np.abs(many.displacement).max()
     assert (many.similarity_after > few.similarity_after).all()
-    with pytest.raises(InputError, match="no parameters to refine in steps.*refine=5"):
+    with pytest.raises(InputError, match="no parameters to refine in steps"):
         model.register(*hearts, refine=5)
     refined = model.register(*hearts, refine=ONE, steps=20)
     assert (refined.similarity_after >= many.similarity_after - 1e-5).all()

@@ -92,16 +92,22 @@ def run(options: argparse.Namespace) -> int | None:
     registrar = Registrar(settings)
     registrar.check()
     read = registrar.read(files)
-    for line in read.warnings:
-        print(f"tfreg register: warning: {line}", file=sys.stderr)
+    _warn(read.warnings)
     points = _points(options, read)
-    answer = read.concluded(registrar.register([read])[0])
+    found = registrar.register([read])[0]
+    _warn(found.warnings)
+    answer = read.concluded(found)
     provenance = registrar.provenance(files)
     if not read.physical:
         _write_arrays(options, registrar, answer, provenance)
     else:
         _write(options, registrar, answer, provenance, points)
     return None
+
+
+def _warn(lines: tuple[str, ...]) -> None:
+    for line in lines:
+        print(f"tfreg register: warning: {line}", file=sys.stderr)
 
 
 def _refuse(options: argparse.Namespace, names: tuple[str, ...], where: str) -> None:

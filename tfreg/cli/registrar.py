@@ -192,7 +192,7 @@ class Read:
         from tfreg.registration import job
 
         found = job.conclude(self.job, answer)
-        return replace(found, warnings=self.warnings) if self.said else found
+        return replace(found, warnings=self.said + found.warnings) if self.said else found
 
 
 def physical_of(answer: Any) -> Any:

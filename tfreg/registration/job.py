@@ -177,7 +177,10 @@ def register(
     job = prepare(method, fixed, moving, **given)
     for line in job.warnings:
         warnings.warn(line, InputWarning, stacklevel=3)
-    return conclude(job, run(method, [job])[0])
+    answer = run(method, [job])[0]
+    for line in answer.warnings:
+        warnings.warn(line, InputWarning, stacklevel=3)
+    return conclude(job, answer)
 
 
 def _in_space(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfreg.errors import InputError
-from tfreg.registration.answer import LevelReport, Registration
+from tfreg.registration.answer import LevelReport, Registration, StageReport
 from tfreg.registration.arguments import (
     check_content,
     check_samples,
@@ -17,12 +17,15 @@ from tfreg.registration.arguments import (
     start_of,
 )
 from tfreg.registration.confine import confined
+from tfreg.registration.contrast import CORRELATIONS, remarks
 from tfreg.registration.engine import Clock, descend, draw, plan
+from tfreg.registration.field_of_view import View
 from tfreg.registration.images import Pair
 from tfreg.registration.level import Regulariser
 from tfreg.registration.memory import check_memory
 from tfreg.registration.pyramid import SETTINGS, Pyramid, refining
 from tfreg.registration.similarity import Similarity, name_of, similarity_of
+from tfreg.registration.transforms import LINEAR
 
 GRIDS = ("network", "fixed")
 
@@ -94,6 +97,9 @@ class Optimisation:
         start = own if start is None else start
         check_start(start, images)
         sizes = {name: array.shape[1:-1] for name, array in images.items()}
+        linear = [kind in LINEAR for kind in kinds]
+        view = View(images, any(linear))
+        bounded = tuple(bool(view.at(start, one)) for one in linear)
         stages = plan(
             kinds,
             pyramids,
@@ -103,14 +109,20 @@ class Optimisation:
             self.regulariser,
             start is not None,
             self.samples,
+            bounded,
             self.confine,
         )
         voxels = draw(stages, batch, images.get("fixed_mask"), self.samples, self.seed)
         clock.compile(stages, sizes, batch, voxels, pair.fixed.shape[-1])
         answer, reports = descend(
-            stages, images, pair.moving, start, voxels, clock, self.progress, origin
+            stages, images, pair.moving, view, start, voxels, clock, self.progress, origin
         )
-        displacement, before, after, accepted, moved = answer
+        seconds = clock.seconds
+        displacement, before, after, each, moved = answer
+        said = ("",) * batch
+        if self.similarity in CORRELATIONS and pair.fixed.shape[-1] == 1:
+            plain = {name: array[..., 0] for name, array in pair.arrays.items()}
+            said = remarks(plain, start, displacement, (before, after))
         return Registration(
             fixed=pair.visible(pair.fixed),
             moving=pair.visible(pair.moving),
@@ -118,11 +130,13 @@ class Optimisation:
             displacement=displacement,
             similarity_before=before,
             similarity_after=after,
-            seconds=clock.seconds,
+            seconds=seconds,
             compile_seconds=clock.compile_seconds,
             similarity=name_of(self.similarity),
-            accepted=accepted,
+            accepted=each.all(axis=0),
             levels=reports,
+            stages=tuple(map(StageReport, kinds, each)),
+            remarks=said,
         )
 
 

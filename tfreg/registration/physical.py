@@ -180,7 +180,12 @@ class Prepared:
         inner = self.refined or self.inner
         transform = inner.transform(answer.displacement, self.fixed.geometry)
         found = in_physical_space(
-            self.fixed, self.moving, transform, inner.initial, answer, self.warnings
+            self.fixed,
+            self.moving,
+            transform,
+            inner.initial,
+            answer,
+            self.warnings + answer.warnings,
         )
         return replace(found, seconds=answer.seconds + time.perf_counter() - begin)
 
