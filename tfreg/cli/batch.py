@@ -13,8 +13,8 @@ from typing import Any
 
 from tfreg.cli.pairs import Pair, read_pairs, shard_of
 from tfreg.cli.pipeline import run_all
-from tfreg.cli.register import array_summary, report_writer, suffix_of
-from tfreg.cli.registrar import Read, Registrar, physical_of
+from tfreg.cli.registrar import Read, Registrar
+from tfreg.cli.results import array_summary, physical_of, report_writer, suffix_of
 from tfreg.cli.settings import Settings, add_settings
 from tfreg.errors import InputError
 

@@ -195,23 +195,6 @@ class Read:
         return replace(found, warnings=self.said + found.warnings) if self.said else found
 
 
-def physical_of(answer: Any) -> Any:
-    """The registration of two arrays as one in physical space, of voxels of 1 mm."""
-    from tfreg.geometry import Geometry
-    from tfreg.image import Image
-    from tfreg.registration.physical import in_physical_space
-    from tfreg.transforms import Affine, Displacement
-
-    fixed, moving = (Geometry.of_shape(a.shape) for a in (answer.fixed, answer.moving))
-    return in_physical_space(
-        Image(answer.fixed, fixed),
-        Image(answer.moving, moving),
-        Displacement.from_voxels(answer.displacement, fixed, moving),
-        Affine.identity(fixed.ndim),
-        answer,
-    )
-
-
 def _without_place(path: Path) -> bool:
     from tfreg.io.formats import WITHOUT_PLACE, existing, format_of
 
