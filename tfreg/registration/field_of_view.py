@@ -1,8 +1,8 @@
 """What both images of a pair really show: not beyond the moving image, not in a frame of padding.
 
 The bounds of a pair are ``(2, 2, ndim)``: of the fixed and of the moving image the first and the
-last voxel that counts, per axis, on the full grids. The moving image continues as at its border
-beyond its own last voxel, and padding is one value: a similarity that looks at either aligns borders.
+last voxel that counts, per axis, on the full grids. Beyond its last voxel the moving image goes on
+as at its border, and padding is one value: a similarity that looks at either aligns borders.
 """
 
 from typing import Any

@@ -90,7 +90,7 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
 
 _OUTSIDE = {"mode": "constant", "image_gradient": False}  # of a mask: nothing lies there
 _ROUNDING = 1e-5  # of a similarity
-_STIFFNESS = float(__import__("os").environ.get("STIFF", "0.5"))
+_STIFFNESS = 1.0  # weight of a linear transform's strain where the border is left out
 _WORST = -1e3  # below what any similarity can be
 
 
