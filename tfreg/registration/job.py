@@ -17,7 +17,7 @@ from tfreg.registration.answer import Registration
 from tfreg.registration.images import Pair, as_image, stacked
 from tfreg.registration.inference import Inference
 from tfreg.registration.instance.arguments import mask_of, ndim_of, spacing_of, start_of
-from tfreg.registration.instance.optimisation import Optimisation
+from tfreg.registration.instance.optimisation import Optimisation, Refinement
 from tfreg.registration.space.alignment import are_physical
 from tfreg.registration.space.grids import Inner
 from tfreg.registration.space.physical import PhysicalRegistration, Prepared
@@ -32,17 +32,17 @@ class Job:
 
     Attributes:
         pair: what is registered, in voxels; of arrays it may be a batch.
+        single: whether it is one pair.
         refined: what a refinement sees, where that looks at other voxels.
         space: the way back to where the images are; ``None`` for arrays.
-        single: whether it is one pair.
         seconds: how long preparing it took.
     """
 
     pair: Pair
-    refined: Pair | None
-    space: Prepared | None
     single: bool
-    seconds: float
+    refined: Pair | None = None
+    space: Prepared | None = None
+    seconds: float = 0.0
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -82,55 +82,28 @@ def prepare(
     begin = time.perf_counter()
     masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
     masks = {name: mask for name, mask in masks.items() if mask is not None}
-    physical = are_physical(fixed, moving)
-    if isinstance(method, Inference):
-        method.check(masks, initial if physical else None, spacing)
-    if physical:
-        arrays_only = {"spacing": spacing, "start": start, "ndim": ndim}
-        arrays_only["channels"] = channels or None
+    arrays_only = {"spacing": spacing, "start": start, "ndim": ndim}
+    arrays_only["channels"] = channels or None
+    if are_physical(fixed, moving):
+        if isinstance(method, Inference):
+            method.check(masks, initial)
         for name, value in arrays_only.items():
             if value is not None:
                 raise InputError(
                     f"{name} is that of arrays; images in physical space have their own geometry, "
                     f"and initial aligns them. Received: {name}={value!r}"
                 )
-        return _in_space(method, fixed, moving, initial, masks, begin)
-    if not isinstance(initial, str) or initial != "geometry":
-        raise InputError(
-            "initial aligns images in physical space; arrays have start. "
-            f"Received: initial={initial!r}"
-        )
-    model = method.model if isinstance(method, Inference) else None
-    ndim = ndim_of(fixed, spacing, ndim, channels) if model is None else model.ndim
-    images = {
-        name: as_image(values, ndim, name, channels)
-        for name, values in (("fixed", fixed), ("moving", moving))
-    }
-    if model is not None:
-        method.check_pair(images["fixed"], images["moving"])
-        spacing = model.voxel_size if spacing is None else spacing
-        images = {name: model.clipped(image) for name, image in images.items()}
-    batch = len(images["fixed"])
-    if len(images["moving"]) != batch:
-        raise InputError(
-            "fixed and moving must be batches of one length. "
-            f"Received: {batch} and {len(images['moving'])}"
-        )
-    if images["fixed"].shape[-1] != images["moving"].shape[-1]:
-        raise InputError(
-            "fixed and moving must have as many channels. "
-            f"Received: {images['fixed'].shape[-1]} and {images['moving'].shape[-1]}"
-        )
-    for name, mask in masks.items():
-        images[name] = mask_of(mask, name, images[name.removesuffix("_mask")], ndim)
-    pair = Pair(
-        **images,
-        spacing=spacing_of(spacing, ndim),
-        start=start_of(start, batch, images["fixed"].shape[1:-1], ndim),
-        channels=channels,
-    )
-    single = np.ndim(fixed) == ndim + channels
-    return Job(pair, None, None, single, time.perf_counter() - begin)
+        prepared = _in_space(method, fixed, moving, initial, masks)
+    else:
+        if isinstance(method, Inference):
+            method.check(masks, spacing=spacing)
+        if not isinstance(initial, str) or initial != "geometry":
+            raise InputError(
+                "initial aligns images in physical space; arrays have start. "
+                f"Received: initial={initial!r}"
+            )
+        prepared = _of_arrays(method, fixed, moving, masks, spacing, start, ndim, channels)
+    return replace(prepared, seconds=time.perf_counter() - begin)
 
 
 def run(method: Method, jobs: Sequence[Job]) -> list[Registration]:
@@ -147,8 +120,8 @@ def run(method: Method, jobs: Sequence[Job]) -> list[Registration]:
         InputError: on a pair that cannot be registered.
     """
     answer = method(stacked([job.pair for job in jobs]))
-    if isinstance(method, Inference) and method.refinement is not None:
-        answer = _refined(method, jobs, answer)
+    if method.refinement is not None:
+        answer = _refined(method.refinement, jobs, answer)
     answer = replace(answer, seconds=answer.seconds + sum(job.seconds for job in jobs))
     if not jobs[0].single:
         return [answer]
@@ -183,20 +156,57 @@ def register(
     return conclude(job, answer)
 
 
-def _in_space(
-    method: Method, fixed: Any, moving: Any, initial: Any, masks: dict[str, Any], begin: float
+def _of_arrays(
+    method: Method,
+    fixed: Any,
+    moving: Any,
+    masks: dict[str, Any],
+    spacing: Any,
+    start: Any,
+    ndim: int | None,
+    channels: bool,
 ) -> Job:
-    model, refinement = None, None
+    model = method.model
+    ndim = ndim_of(fixed, spacing, ndim, channels) if model is None else model.ndim
+    images = {
+        name: as_image(values, ndim, name, channels)
+        for name, values in (("fixed", fixed), ("moving", moving))
+    }
     if isinstance(method, Inference):
-        model, refinement = method.model, method.refinement
+        method.check_pair(images["fixed"], images["moving"])
+        spacing = model.voxel_size if spacing is None else spacing
+        images = {name: model.clipped(image) for name, image in images.items()}
+    batch, channels_of = ([image.shape[axis] for image in images.values()] for axis in (0, -1))
+    if len(set(batch)) > 1:
+        raise InputError(
+            f"fixed and moving must be batches of one length. Received: {batch[0]} and {batch[1]}"
+        )
+    if len(set(channels_of)) > 1:
+        raise InputError(
+            "fixed and moving must have as many channels. "
+            f"Received: {channels_of[0]} and {channels_of[1]}"
+        )
+    for name, mask in masks.items():
+        images[name] = mask_of(mask, name, images[name.removesuffix("_mask")], ndim)
+    pair = Pair(
+        **images,
+        spacing=spacing_of(spacing, ndim),
+        start=start_of(start, batch[0], images["fixed"].shape[1:-1], ndim),
+        channels=channels,
+    )
+    return Job(pair, single=np.ndim(fixed) == ndim + channels)
+
+
+def _in_space(method: Method, fixed: Any, moving: Any, initial: Any, masks: dict[str, Any]) -> Job:
+    model, refinement = method.model, method.refinement
     finer = refinement is not None and refinement.grid == "fixed"
     space = in_space(fixed, moving, initial, **masks, model=model, refined=finer)
     # A network sees no mask: only what is optimised looks at them.
     pair = _pair(space.inner, model, model is None or (refinement is not None and not finer))
-    if model is not None:
+    if isinstance(method, Inference):
         method.check_pair(pair.fixed, pair.moving)
     refined = None if space.refined is None else _pair(space.refined, model, True)
-    return Job(pair, refined, space, True, time.perf_counter() - begin)
+    return Job(pair, True, refined, space)
 
 
 def _pair(inner: Inner, model: Any, masked: bool) -> Pair:
@@ -210,7 +220,7 @@ def _pair(inner: Inner, model: Any, masked: bool) -> Pair:
     return Pair(**images, spacing=inner.grid.spacing[::-1], start=start)
 
 
-def _refined(method: Inference, jobs: Sequence[Job], answer: Registration) -> Registration:
+def _refined(refinement: Refinement, jobs: Sequence[Job], answer: Registration) -> Registration:
     """The answer of a model with the further transform of its refinement."""
     begin = time.perf_counter()
     pair, start = stacked([job.pair for job in jobs]), answer.displacement
@@ -219,6 +229,6 @@ def _refined(method: Inference, jobs: Sequence[Job], answer: Registration) -> Re
         start = np.stack(
             [job.space.carried(one) for job, one in zip(jobs, answer.displacement, strict=True)]
         )
-    better = method.refinement(pair, start)
+    better = refinement(pair, start)
     seconds = time.perf_counter() - begin - better.compile_seconds
     return replace(better, seconds=answer.seconds + seconds, details=answer.details)

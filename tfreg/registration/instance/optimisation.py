@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,9 @@ class Optimisation:
     samples: int | None = None
     seed: int = 0
     progress: Callable[[LevelReport], Any] | None = None
+    # It has no model, whose answer it would refine.
+    model: ClassVar[None] = None
+    refinement: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         kinds_of(self.transform)
