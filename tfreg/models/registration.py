@@ -126,8 +126,9 @@ class RegistrationModel(Model):
         """Registers one pair or a batch of pairs.
 
         Args:
-            fixed: one image ``(*spatial,)``, or a batch ``(batch, *spatial)`` or
-                ``(batch, *spatial, 1)``, of any real dtype and intensity range. Or one image in
+            fixed: one image ``(*spatial,)``, or a batch ``(batch, *spatial, 1)`` or
+                ``(batch, *spatial)``, of any real dtype and intensity range; of two dimensions the
+                latter, which a volume would be too, is warned of. Or one image in
                 physical space, a ``tfreg.Image`` or a ``SimpleITK.Image``: it is resampled to the
                 spacing and size that the network was trained on, and the answer is in millimetres.
             moving: images of the same shape; in physical space any grid will do.
@@ -154,8 +155,8 @@ class RegistrationModel(Model):
             ``intensity_range`` where the network has one.
 
         Raises:
-            InputError: on shapes that do not fit, complex or non-finite values; with a pyramid
-                also on constant images; on masks without an effect.
+            InputError: on shapes that do not fit, complex or non-finite values, constant images,
+                or masks without an effect.
 
         Example:
 

@@ -117,10 +117,53 @@ def as_image(values: Any, ndim: int, name: str, channels: bool = False) -> np.nd
     return array
 
 
+_TAIL = 0.1  # % of the voxels at either end that may be outliers
+_SAMPLE = 2**12  # that many values tell the percentiles
+
+
 def unit_range(images: np.ndarray) -> np.ndarray:
-    """Scales each image of a batch linearly to [0, 1]; a constant image becomes zero."""
+    """Scales each image of a batch linearly to [0, 1], see :func:`without_outliers`; a constant
+    image becomes zero."""
+    images = np.stack([without_outliers(image) for image in images])
     low, scale = unit_scale(images)
     return ((images - low.astype("float64")) * scale).astype("float32")
+
+
+def without_outliers(image: np.ndarray) -> np.ndarray:
+    """Cuts off what is further beyond the percentiles 0.1 and 99.9 than these are apart.
+
+    A hot voxel or a piece of metal would otherwise leave no contrast to the rest. It becomes as
+    bright as the brightest voxel that is none; an image without outliers stays as it is.
+
+    Args:
+        image: of any shape.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg.registration.images import without_outliers
+    >>> image = np.append(np.arange(50.0), 4000.0)
+    >>> float(without_outliers(image).max())
+    49.0
+    """
+    flat = image.ravel()
+    some = flat[:: max(1, flat.size // _SAMPLE) | 1]
+    for values in (some, flat):  # to sort a few shows soon that there is none
+        low, high = _usual(values)
+        kept = flat[(flat >= low) & (flat <= high)]
+        if low == high or len(kept) == len(flat):
+            return image
+    return np.clip(image, kept.min(), kept.max())
+
+
+def _usual(values: np.ndarray) -> tuple[float, float]:
+    """The range beyond which values are outliers; none of any extent where there is none."""
+    beyond = int(np.ceil(_TAIL / 100 * values.size))
+    if values.size <= 2 * beyond:
+        return 0.0, 0.0
+    ordered = np.sort(values)
+    low, high = float(ordered[beyond]), float(ordered[-1 - beyond])
+    return low - (high - low), high + (high - low)
 
 
 def unit_scale(images: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,8 @@ from tfreg import losses, ops
 from tfreg.errors import InputError
 from tfreg.registration.answer import Registration
 from tfreg.registration.images import Pair
+from tfreg.registration.instance.arguments import check_content
+from tfreg.registration.instance.contrast import inverted
 from tfreg.registration.instance.optimisation import Refinement
 from tfreg.registration.instance.pyramid import SETTINGS, Pyramid
 
@@ -84,9 +86,34 @@ class Inference:
             )
         self.model.check_size(fixed.shape[1:-1])
 
+    def warnings(self, fixed: Any, images: dict[str, np.ndarray]) -> tuple[str, ...]:
+        """What of arrays is unlike what the model was trained on, or may be a volume.
+
+        Args:
+            fixed: as it was given.
+            images: ``"fixed"`` and ``"moving"``, ``(batch, *spatial, 1)``.
+        """
+        shape, said = np.shape(fixed), []
+        if self.model.ndim == 2 and len(shape) == 3 and shape[0] > 1:
+            said.append(
+                f"an array of shape {shape} is taken for a batch of {shape[0]} images, each "
+                f"registered on its own: a batch of shape {(*shape, 1)} says that it is one and no "
+                "volume"
+            )
+        if self.model.preprocessing is not None:
+            for name, batch in images.items():
+                for image in batch:
+                    said += self.model.preprocessing.array_warnings(name, image[..., 0])
+        return tuple(dict.fromkeys(said))
+
     def __call__(self, pair: Pair) -> Registration:
-        """What the model answers for a batch, refined in steps where that was asked for."""
+        """What the model answers for a batch, refined in steps where that was asked for.
+
+        Raises:
+            InputError: on constant images.
+        """
         begin = time.perf_counter()
+        check_content({"fixed": pair.fixed, "moving": pair.moving})
         if not self.model.built:
             self.model.build()
         found = self.model.answer(pair, **self.options)
@@ -107,6 +134,7 @@ class Inference:
             similarity_before=before,
             similarity_after=after,
             seconds=time.perf_counter() - begin,
+            remarks=tuple(map(inverted, before)),
             details={
                 name: keras_ops.convert_to_numpy(values) for name, values in found.details.items()
             },

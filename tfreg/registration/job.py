@@ -35,6 +35,7 @@ class Job:
         single: whether it is one pair.
         refined: what a refinement sees, where that looks at other voxels.
         space: the way back to where the images are; ``None`` for arrays.
+        said: what the user should know of arrays.
         seconds: how long preparing it took.
     """
 
@@ -42,12 +43,13 @@ class Job:
     single: bool
     refined: Pair | None = None
     space: Prepared | None = None
+    said: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know of the input."""
-        return () if self.space is None else self.space.warnings
+        return self.said if self.space is None else self.space.warnings
 
     @property
     def kind(self) -> tuple:
@@ -166,7 +168,7 @@ def _of_arrays(
     ndim: int | None,
     channels: bool,
 ) -> Job:
-    model = method.model
+    model, said = method.model, ()
     ndim = ndim_of(fixed, spacing, ndim, channels) if model is None else model.ndim
     images = {
         name: as_image(values, ndim, name, channels)
@@ -174,6 +176,7 @@ def _of_arrays(
     }
     if isinstance(method, Inference):
         method.check_pair(images["fixed"], images["moving"])
+        said = method.warnings(fixed, images)
         spacing = model.voxel_size if spacing is None else spacing
         images = {name: model.clipped(image) for name, image in images.items()}
     batch, channels_of = ([image.shape[axis] for image in images.values()] for axis in (0, -1))
@@ -194,7 +197,7 @@ def _of_arrays(
         start=start_of(start, batch[0], images["fixed"].shape[1:-1], ndim),
         channels=channels,
     )
-    return Job(pair, single=np.ndim(fixed) == ndim + channels)
+    return Job(pair, single=np.ndim(fixed) == ndim + channels, said=said)
 
 
 def _in_space(method: Method, fixed: Any, moving: Any, initial: Any, masks: dict[str, Any]) -> Job:

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
+from tfreg.registration.images import without_outliers
 
 UNIT_RANGE = "each image to [0, 1]"  # which `RegistrationModel.register` does itself
 # Of a network with an ``intensity_range``, which also does it itself.
@@ -30,7 +31,8 @@ class Preprocessing:
         spacing: of the voxels in mm, array order; ``None`` where the training images stated none.
         proportions: the sides of a voxel relative to each other, array order, which say its shape
             where its spacing is unknown; ``None``: cubes.
-        intensity: what happens to the intensities: ``"each image to [0, 1]"``, or
+        intensity: what happens to the intensities: ``"each image to [0, 1]"``, less what is further
+            beyond the percentiles 0.1 and 99.9 than these are apart, or
             ``"clipped to [-1000, 400], which become [0, 1]"``.
         covers: what the grid of the network covers: ``"trained size"``, as many voxels as it was
             trained on, or ``"field of view"``, all of the fixed image, of a network that takes
@@ -182,6 +184,31 @@ class Preprocessing:
                     f"{name} shows {_mm(extent)}, the preset was trained on {_mm(trained)}: what "
                     "lies beyond follows its border"
                 )
+        return (*found, *self._contrast(name, image))
+
+    def array_warnings(self, name: str, image: np.ndarray) -> tuple[str, ...]:
+        """What of an image without a place in space is unlike the training images.
+
+        Args:
+            name: what to call the image.
+            image: its voxels, finite.
+
+        Returns:
+            A line for each finding.
+        """
+        found = ()
+        bound = self.covers == COVERS[0] and len(image.shape) == len(self.size)
+        if bound and _unlike(np.array(image.shape), self.size):
+            found = (
+                f"{name} has {_by(image.shape)} voxels, the preset was trained on {_by(self.size)}",
+            )
+        return (*found, *self._contrast(name, image))
+
+    def _contrast(self, name: str, image: np.ndarray) -> list[str]:
+        """What of its intensities is."""
+        found = []
+        if self.intensity == UNIT_RANGE:
+            image = without_outliers(image)
         low, high = (float(v) for v in np.percentile(image, (1, 99)))
         if self.intensity_range is not None:
             start, end = self.intensity_range
@@ -201,7 +228,7 @@ class Preprocessing:
                 f"98 % of the voxels of {name} lie within {high - low:.3g} of a range of "
                 f"{extent_of_values:.3g}: scaled to [0, 1], little contrast is left; clip it first"
             )
-        return tuple(found)
+        return found
 
 
 def _all(values: Any, holds: Any) -> bool:

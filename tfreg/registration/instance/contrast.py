@@ -53,11 +53,7 @@ def remarks(
 def _finding(start: tuple[float, float], end: tuple[float, float]) -> str:
     """What correlation and correlation ratio, at the start and the end, come to."""
     if start[0] < _INVERTED:
-        return (
-            "the contrast seems to be inverted, dark in one image where the other is bright: their "
-            f"correlation is {start[0]:.2f} at the start; similarity 'mi' or 'ngf' compares such "
-            "images"
-        )
+        return inverted(start[0])
     gap = start[1] - max(start[0], 0.0)
     if gap > _GAP:
         return (
@@ -71,6 +67,17 @@ def _finding(start: tuple[float, float], end: tuple[float, float]) -> str:
             f"{start[0]:.2f} at the start and {end[0]:.2f} at the end"
         )
     return ""
+
+
+def inverted(correlation: float) -> str:
+    """What there is to say of a correlation at the start, if it is negative."""
+    if correlation >= _INVERTED:
+        return ""
+    return (
+        "the contrast seems to be inverted, dark in one image where the other is bright: their "
+        f"correlation is {correlation:.2f} at the start; similarity 'mi' or 'ngf' compares such "
+        "images"
+    )
 
 
 def _values(

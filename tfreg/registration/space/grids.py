@@ -19,6 +19,7 @@ from tfreg.transforms.base import grid_points, slabs
 
 _MARGIN = 0.25  # of the fixed image's size: that far the moving image is kept beyond it
 _DRIFT = 0.01  # voxels that two grids may differ by at a corner, and one is taken for the other
+_FILLED = 0.9  # share of a grid that an image turned on it leaves without an end to be marked
 _SLAB = 2**20  # points that are mapped at once
 
 
@@ -160,6 +161,10 @@ def on_fixed_grid(
         moving_grid = _extended(grid, low, high)
         array = _onto(moving, moving_grid, initial)
         moving_mask = _mask_onto(mask, moving_grid, initial)
+        if mask is None and not (seen is not None and _fills(moving_grid, seen)):
+            inside = Image(np.ones(moving.array.shape, "uint8"), moving.geometry)
+            inside = _mask_onto(inside, moving_grid, initial)
+            moving_mask = inside if inside.mean() < _FILLED else None
     fixed_mask = masks.get("fixed_mask")
     return Inner(
         fixed=fixed.array.astype("float32"),
@@ -244,6 +249,16 @@ def _same_voxels(grid: Geometry, seen: Geometry) -> bool:
     corners = _corners(seen)
     index = grid.to_index(seen.to_physical(corners))
     return bool(np.abs((index - index[0]) - (corners - corners[0])).max() < _DRIFT)
+
+
+def _fills(grid: Geometry, seen: Geometry) -> bool:
+    """Whether an image's axes lie along those of a grid, so that it has the shape of its box."""
+    axes = grid.to_index(seen.to_physical(np.eye(seen.ndim))) - grid.to_index(
+        seen.to_physical(np.zeros((1, seen.ndim)))
+    )
+    sides = (np.abs(axes) * np.array(seen.shape)[:, None]).sum(axis=0)
+    volume = abs(np.linalg.det(axes)) * np.prod(seen.shape)
+    return bool(volume >= _FILLED * np.prod(sides))
 
 
 def _corners(grid: Geometry) -> np.ndarray:
