@@ -94,7 +94,7 @@ def test_an_optimiser(hearts):
         model.register(*hearts, refine=5)
     refined = model.register(*hearts, refine=ONE, steps=20)
     assert (refined.similarity_after >= many.similarity_after - 1e-5).all()
-    np.testing.assert_allclose(refined.similarity_before, many.similarity_before, atol=1e-6)
+    np.testing.assert_allclose(refined.similarity_before, many.similarity_before, atol=1e-5)
     again = Optimiser.from_config(model.get_config())
     np.testing.assert_array_equal(again.register(*hearts, steps=20).displacement, many.displacement)
 
