@@ -81,7 +81,7 @@ class Momenta(RegistrationModel):
 @pytest.fixture(scope="module")
 def hearts():
     found = bodies.hearts(2, seed=5, size=32)
-    return found.fixed, found.moving
+    return found.fixed[..., None], found.moving[..., None]
 
 
 @pytest.mark.on_jax
@@ -109,7 +109,7 @@ def test_an_agent(hearts):
     assert answer.details["way"].tolist() == [[0, 1, 2, 3, 3], [0, -1, -2, -2, -2]]
     assert answer.item(1).details["way"].tolist() == [0, -1, -2, -2, -2]
     grid = Geometry.of_shape((32, 32), (2.0, 0.5))
-    there = model.register(Image(fixed[0], grid), Image(moving[0], grid))
+    there = model.register(Image(fixed[0, ..., 0], grid), Image(moving[0, ..., 0], grid))
     np.testing.assert_allclose(there.warp_points([[8.0, 30.0]]), [[9.5, 30.0]], atol=1e-5)
     rigid = Refinement("rigid", pyramid=Pyramid((Level(steps=20),)))
     refined = model.register(fixed, np.roll(moving, 1, axis=1), refine=rigid)
@@ -125,7 +125,7 @@ def test_a_predictor_of_momenta(hearts, numpy):
     np.testing.assert_allclose(
         numpy(model.displacement(momentum, (32, 32))), alone.displacement, atol=1e-4
     )
-    images = [model.unit(image[..., None].astype("float32")) for image in hearts]
+    images = [model.unit(image.astype("float32")) for image in hearts]
     before = numpy(model.objective(momentum, *images))
     error = np.square(images[0][..., 0] - model.unit(refined.moved[..., None])[..., 0])
     assert (error.mean(axis=(1, 2)) < before).all()
