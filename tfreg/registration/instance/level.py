@@ -49,7 +49,7 @@ class Problem:
     moving_mask: bool
     started: bool
     sampled: bool
-    clipped: bool
+    clipped: bool = False
     bounded: bool = False
 
     def total(self, parameters: Any, start: Any, grid: Grid | None = None) -> Any:
