@@ -1,11 +1,14 @@
+import warnings
+
 import numpy as np
 import pytest
 
 import zoo
 from tfreg import ops
 from tfreg.data import phantoms
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.registration import Level, Pyramid
+from tfreg.registration.images import without_outliers
 
 pytestmark = pytest.mark.on_jax
 
@@ -199,3 +202,41 @@ def test_refining_with_a_finer_grid_adds_to_the_networks_answer(model, pairs):
     named = model.register(fixed, moving, refine="fast")
     assert named.similarity_after > alone.similarity_after[1] - 1e-5
     assert [(r.shape, int(r.steps.max())) for r in named.levels] == [(fixed.shape, 30)]
+
+
+@pytest.mark.parametrize("refine", [0, 10, "fast"])
+def test_a_constant_image_is_refused(model, pairs, refine):
+    fixed, moving = pairs[0][:3, ..., None], pairs[1][:3, ..., None].copy()
+    moving[1] = 0.5
+    with pytest.raises(InputError, match=r"moving must not be constant.*0\.5 .* in image 1"):
+        model.register(fixed, moving, refine=refine)
+    with pytest.raises(InputError, match="fixed must not be constant"):
+        model.register(np.zeros((28, 28)), pairs[1][0], refine=refine)
+
+
+def test_a_hot_voxel_does_not_decide_what_the_network_sees(model, pairs):
+    fixed, moving = pairs[0][2], pairs[1][2]
+    plain = model.register(fixed, moving).displacement
+    hot = fixed.copy()
+    hot[1, 1] = 50 * fixed.max()
+    assert np.abs(model.register(hot, moving).displacement - plain).max() < 0.5
+    np.testing.assert_array_equal(without_outliers(fixed), fixed)
+
+
+def test_arrays_unlike_the_training_images_are_warned_of(model, pairs):
+    large = np.kron(pairs[0][0], np.ones((2, 2))), np.kron(pairs[1][0], np.ones((2, 2)))
+    with pytest.warns(InputWarning, match="fixed has 56 x 56 voxels, .* trained on 28 x 28"):
+        model.register(*large)
+    flat = pairs[0][0].copy()
+    flat[:3, :3] = 100  # more than a few voxels
+    with pytest.warns(InputWarning, match="little contrast is left"):
+        model.register(np.where(flat < 50, flat / 50, flat), pairs[1][0])
+
+
+def test_a_volume_is_not_taken_for_a_batch_in_silence(model, pairs):
+    with pytest.warns(InputWarning, match=r"\(20, 28, 28\) is taken for a batch of 20 images"):
+        model.register(*pairs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.register(pairs[0][..., None], pairs[1][..., None])
+        model.register(pairs[0][0], pairs[1][0])
