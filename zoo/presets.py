@@ -5,6 +5,7 @@ provenance, licence, training recipe and score. Its weights are in ``zoo/<method
 checked against the sha256 in the JSON whenever they are loaded.
 """
 
+import difflib
 import hashlib
 import importlib
 import json
@@ -84,9 +85,11 @@ def describe(name: str) -> Preset:
     """
     paths = {path.stem: path for path in _ROOT.glob("*/presets/*.json")}
     if name not in paths:
+        nearest = difflib.get_close_matches(str(name), sorted(paths), 3, 0.5)
         raise InputError(
-            f"There is no preset of this name; there are: {', '.join(sorted(paths))}. "
-            f"Received: {name}"
+            "There is no preset of this name"
+            + (f"; the nearest are {', '.join(nearest)}" if nearest else "")
+            + f" (zoo.list_presets() and `tfreg models` list all). Received: {name}"
         )
     try:
         content = json.loads(paths[name].read_text(encoding="utf-8"))

@@ -11,13 +11,14 @@ import textwrap
 import pytest
 
 CODE = """
-    import resource, sys, time
+    import resource, sys, time, warnings
     from pathlib import Path
     import numpy as np
     import SimpleITK as sitk
     from tfreg import io
-    from tfreg.errors import InputError
+    from tfreg.errors import InputError, InputWarning
 
+    warnings.simplefilter("ignore", InputWarning)
     folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
     rng = np.random.default_rng(int(sys.argv[3]))
     noise = rng.normal(0, 1000, (5, 6, 7))
@@ -82,7 +83,17 @@ CODE = """
     ids=" ".join,
 )
 def test_damaged_files_never_crash_hang_or_fill_the_memory(tmp_path, formats):
-    command = [sys.executable, "-c", textwrap.dedent(CODE), str(tmp_path), "150", "0", *formats]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        textwrap.dedent(CODE),
+        str(tmp_path),
+        "150",
+        "0",
+        *formats,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     last = done.stdout.splitlines()[-1:]
     assert (done.returncode, last, done.stderr) == (0, ["whole"], "")

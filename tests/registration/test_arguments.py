@@ -5,6 +5,8 @@ from tfreg.errors import InputError
 from tfreg.registration import Level, Pyramid, register
 
 IMAGE = np.arange(400.0).reshape(20, 20)
+THIN = np.arange(336.0).reshape(2, 12, 14)
+MASKED = np.ma.masked_less(IMAGE, 10)
 LEFT = (np.arange(20) < 9) * np.ones((20, 1))
 
 
@@ -45,6 +47,9 @@ def test_starts(hearts, one_level):
         ((IMAGE, IMAGE), {"pyramid": "slow"}, "slow"),
         ((IMAGE, IMAGE), {"pyramid": ["fast", "fast"]}, "one per transform"),
         ((IMAGE, IMAGE), {"pyramid": Pyramid((Level(shrink=8),))}, "4 voxels or more"),
+        ((THIN[:1], THIN[:1]), {}, r"a single slice must be a 2-D image.*\(1, 12, 14\)"),
+        ((THIN, THIN), {"transform": "dense"}, r"or 3 if these are all.*\(2, 12, 14\)"),
+        ((THIN, THIN), {"pyramid": Pyramid((Level(shrink=2),))}, r"or 2 if .*\(2, 12, 14\)"),
         ((IMAGE, IMAGE), {"pyramid": Pyramid((Level(shrink=3), Level(shrink=2)))}, "divide"),
         ((IMAGE, IMAGE), {"pyramid": Pyramid((Level(shrink=(1, 1, 1)),))}, "2 factors"),
         ((IMAGE, IMAGE), {"spacing": (1.0, 0.0)}, "spacing"),
@@ -66,6 +71,8 @@ def test_starts(hearts, one_level):
         ((np.zeros((2, 3, 8, 8)), np.zeros((2, 3, 8, 8))), {}, "ndim"),
         ((np.stack([IMAGE] * 2), np.stack([IMAGE] * 3)), {"ndim": 2}, "one length"),
         ((np.stack([IMAGE] * 2),) * 2, {"spacing": (1.0, 1.0)}, "needs ndim"),
+        ((MASKED, IMAGE), {}, "fixed must be a plain array.*10 masked values of 400"),
+        ((IMAGE, IMAGE), {"moving_mask": MASKED}, "moving_mask must be a plain array"),
     ],
 )
 def test_bad_input_is_named(arguments, options, message):

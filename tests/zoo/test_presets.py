@@ -122,9 +122,18 @@ def test_a_later_format_is_refused(copy):
         zoo.load("dirnet-phantom")
 
 
-def test_unknown_preset_lists_the_known():
-    with pytest.raises(InputError, match=r"dirnet-phantom.*Received: dirnet-mnist-77"):
-        zoo.load("dirnet-mnist-77")
+def test_an_unknown_preset_gets_the_nearest_names():
+    for name, nearest in (
+        ("dirnet-mnist77", "; the nearest are dirnet-mnist-7,"),
+        ("dlir-hipocampus", "; the nearest are dlir-hippocampus,"),
+        ("voxelmorph", " (zoo.list_presets()"),
+    ):
+        with pytest.raises(InputError) as error:
+            zoo.load(name)
+        said = str(error.value)
+        assert said.startswith(f"There is no preset of this name{nearest}"), said
+        assert said.endswith(f"`tfreg models` list all). Received: {name}")
+        assert len(said) < 220
 
 
 @pytest.mark.parametrize("name", zoo.list_presets())

@@ -30,6 +30,6 @@ def chain(options: argparse.Namespace) -> Any:
     """
     from tfreg import transforms
 
-    loaded = [transforms.load(path) for path in options.transform]
+    loaded = [transforms.load(path, options.nifti_space) for path in options.transform]
     whole = loaded[0] if len(loaded) == 1 else transforms.compose(*loaded)
     return whole.inverse() if options.inverse else whole

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from tfreg.cli.chain import chain
+from tfreg.cli.space import add_nifti_space
 from tfreg.errors import InputError
 
 
@@ -37,13 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the fixed image, on whose grid a displacement lives: needed for elastix, and where "
         "the format has no words for the transform",
     )
+    add_nifti_space(parser)
 
 
 def run(options: argparse.Namespace) -> None:
     """Reads, and writes in the other format."""
     from tfreg import io, transforms
 
-    grid = None if options.grid is None else io.read(options.grid).geometry
+    grid = None
+    if options.grid is not None:
+        grid = io.read(options.grid, nifti_space=options.nifti_space).geometry
     try:
         saved = transforms.save(chain(options), options.out, grid, options.format)
     except InputError as error:  # in the words of a command

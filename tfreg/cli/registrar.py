@@ -70,7 +70,7 @@ class Registrar:
             )
         from tfreg import transforms
 
-        return transforms.load(path)
+        return transforms.load(path, self.settings.nifti_space)
 
     @cached_property
     def _initial_sha256(self) -> str:
@@ -130,9 +130,10 @@ class Registrar:
             return Read(method, job.prepare(method, **arrays, ndim=ndim))
         from tfreg import io
 
-        images = {name: io.read(path) for name, path in files.named.items()}
+        space = self.settings.nifti_space
+        images = {name: io.read(path, nifti_space=space) for name, path in files.named.items()}
         said = ()
-        flat = self.model is not None and self.model.ndim == 2
+        flat = self.model is None or self.model.ndim == 2
         if flat and all(_is_slice(image) for image in images.values()):
             images = {name: io.flattened(image) for name, image in images.items()}
             said = ("the images are single slices: registered in two dimensions",)

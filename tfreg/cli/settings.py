@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tfreg.cli.space import add_nifti_space
 from tfreg.errors import InputError
 
 _PYRAMIDS = ("fast", "default", "accurate")
@@ -24,6 +25,7 @@ class Settings:
         similarity: the same, or that of the refinement of a network's answer; ``None``: what it is
             by default.
         confine: whether nothing outside both masks is seen, by the same.
+        nifti_space: as in ``tfreg.io.read``.
     """
 
     model: str | None
@@ -34,6 +36,7 @@ class Settings:
     pyramid: str | None
     confine: bool = False
     network: dict[str, Any] = field(default_factory=dict)
+    nifti_space: str | None = None
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Settings":
@@ -67,6 +70,7 @@ class Settings:
                 None,
                 options.confine,
                 further,
+                options.nifti_space,
             )
         if options.refine is not None:
             raise InputError(
@@ -88,6 +92,7 @@ class Settings:
             options.similarity or "ncc",
             options.pyramid or "default",
             options.confine,
+            nifti_space=options.nifti_space,
         )
 
     @property
@@ -116,6 +121,8 @@ class Settings:
             found |= {"transform": list(self.transform), "pyramid": self.pyramid}
         found |= {} if self.similarity is None else {"similarity": self.similarity}
         found |= {"confine": True} if self.confine else {}
+        if self.nifti_space is not None:
+            found["nifti_space"] = self.nifti_space
         return found
 
 
@@ -167,6 +174,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "their fields of view aligned, with those of both masks or else of mass, or a transform "
         "(default: geometry)",
     )
+    add_nifti_space(parser)
     parser.add_argument("--report", action="store_true", help="also write report.html, to look at")
 
 

@@ -28,6 +28,8 @@ def run(options: argparse.Namespace) -> None:
     """Hands over to the recipe."""
     import importlib
 
+    import tfreg.supported  # noqa: F401  first, since the recipes import Keras
+
     recipe = importlib.import_module(_RECIPES[options.recipe])
     parser = argparse.ArgumentParser(prog=f"tfreg train {options.recipe}")
     recipe.add_arguments(parser)

@@ -8,6 +8,7 @@ from tfreg.io.headers import is_dicom
 _SUFFIXES = {
     ".nii": "NiftiImageIO",
     ".nii.gz": "NiftiImageIO",
+    ".hdr": "NiftiImageIO",
     ".mha": "MetaImageIO",
     ".mhd": "MetaImageIO",
     ".nrrd": "NrrdImageIO",
@@ -23,6 +24,7 @@ _SUFFIXES = {
 }
 PICTURES = ("PNGImageIO", "TIFFImageIO", "JPEGImageIO", "BMPImageIO")
 WITHOUT_PLACE = (*PICTURES, "npy")  # these hold voxels and no geometry, or only a spacing
+_PAIRED = ".hdr"  # with .img; read, and not written
 _NOT_WRITTEN = ("JPEGImageIO", "BMPImageIO", "GDCMImageIO")
 
 
@@ -40,12 +42,17 @@ def format_of(path: Path, writing: bool = False) -> str:
     found = _SUFFIXES.get(".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower())
     if found is None and not writing and path.is_file():
         found = "GDCMImageIO" if is_dicom(path) else None
-    if found is None or (writing and found in _NOT_WRITTEN):
-        left_out = _NOT_WRITTEN if writing else ()
-        known = [suffix for suffix, name in _SUFFIXES.items() if name not in left_out]
+    if found is None or (writing and (found in _NOT_WRITTEN or path.suffix.lower() == _PAIRED)):
+        left_out = (*_NOT_WRITTEN, _PAIRED) if writing else ()
+        known = [end for end, name in _SUFFIXES.items() if not {end, name} & set(left_out)]
         what = "written" if writing else "read"
         raise InputError(f"An image can be {what} as {', '.join(known)}. Received: {path}")
     return found
+
+
+def is_dicom_source(path: Path) -> bool:
+    """Whether an existing path is a DICOM file or a folder, which can only hold DICOM."""
+    return path.is_dir() or format_of(path) == "GDCMImageIO"
 
 
 def existing(path: Path) -> Path:

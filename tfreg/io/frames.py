@@ -9,19 +9,22 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 from tfreg.image import Image, geometry_of
-from tfreg.io.dicom import read_folder_frames
-from tfreg.io.formats import existing, format_of
+from tfreg.io.dicom import read_dicom_frames
+from tfreg.io.formats import existing, format_of, is_dicom_source
+from tfreg.io.headers import check_space
 from tfreg.io.loading import checked, load, load_array
 
 
-def read_frames(path: str | os.PathLike, series: str | None = None) -> list[Image]:
+def read_frames(
+    path: str | os.PathLike, series: str | None = None, nifti_space: str | None = None
+) -> list[Image]:
     """Reads a series in time.
 
     Args:
         path: as for ``read``. Of a file with four axes the last (of an ``.npy``, the first) is
             time; so it is of a file with three, whose frames are then 2-D. In a folder of DICOM
             the slices at one place follow each other in time.
-        series: as for ``read``.
+        series, nifti_space: as for ``read``.
 
     Returns:
         One image per frame. Frames of a single slice are 2-D, as ``flattened`` has them.
@@ -29,19 +32,22 @@ def read_frames(path: str | os.PathLike, series: str | None = None) -> list[Imag
     Raises:
         InputError: as ``read`` does.
     """
+    check_space(nifti_space)
     path = existing(Path(path))
-    if path.is_dir():
-        frames = [Image.from_sitk(image) for image in read_folder_frames(path, series)]
-        return [checked(_flat_if_single(frame), path) for frame in frames]
-    if series is not None:
+    if series is not None and not path.is_dir():
         raise InputError(f"Only a folder of DICOM has series. Received: {path}, series={series!r}")
+    if is_dicom_source(path):
+        return [checked(_flat_if_single(frame), path) for frame in read_dicom_frames(path, series)]
     if format_of(path) == "npy":
         array = load_array(path)
         if array.ndim not in (3, 4):
             raise InputError(f"{path} must have 3 or 4 axes. Received: shape={array.shape}")
         geometry = Geometry.of_shape(array.shape[1:])
         return [checked(_flat_if_single(Image(frame, geometry)), path) for frame in array]
-    return [checked(_flat_if_single(frame), path) for frame in _split(load(path), path)]
+    return [
+        checked(_flat_if_single(frame), path)
+        for frame in _split(load(path, nifti_space, frames=True), path)
+    ]
 
 
 def flattened(image: Image) -> Image:

@@ -8,19 +8,28 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 from tfreg.image import Image
-from tfreg.io.dicom import read_folder
-from tfreg.io.formats import existing, format_of
+from tfreg.io.dicom import read_dicom
+from tfreg.io.formats import existing, format_of, is_dicom_source
+from tfreg.io.headers import check_space, nifti_voxels
 from tfreg.io.loading import checked, load, load_array
 
 
-def read(path: str | os.PathLike, series: str | None = None) -> Image:
+def read(
+    path: str | os.PathLike, series: str | None = None, nifti_space: str | None = None
+) -> Image:
     """Reads a 2-D or 3-D image and its place in space.
 
     Args:
         path: NIfTI (``.nii``, ``.nii.gz``), MetaImage (``.mha``, ``.mhd``), NRRD (``.nrrd``,
             ``.nhdr``), PNG, TIFF, JPEG, BMP, one DICOM file, ``.npy``, or a folder of DICOM. Colour
             in PNG, TIFF, JPEG and BMP becomes luminance (Rec. 601); ``.npy`` has voxels of 1 mm.
+            Slices of DICOM are put in order of place, each with the scaling of its own; they may
+            be a tenth of the smallest spacing from even places.
+            Pages of TIFF that the file does not name are slices along z, with a warning.
         series: which series of a DICOM folder, by its UID; needed where there are several.
+        nifti_space: "sform", "qform" or "pixdim": which statement counts where those of a NIfTI
+            header are more than a tenth of a voxel apart. None takes the sform if its code is
+            positive, else the qform, else ``pixdim``, and warns.
 
     Returns:
         The image, in the dtype of the file after its own scaling, LPS mm.
@@ -29,16 +38,17 @@ def read(path: str | os.PathLike, series: str | None = None) -> Image:
         InputError: in one line, if the file is missing, empty, damaged or truncated, of an unknown
             format, in colour, complex, a series in time, or holds NaN or infinite voxels.
     """
+    check_space(nifti_space)
     path = existing(Path(path))
-    if path.is_dir():
-        return checked(Image.from_sitk(read_folder(path, series)), path)
-    if series is not None:
+    if series is not None and not path.is_dir():
         raise InputError(f"Only a folder of DICOM has series. Received: {path}, series={series!r}")
+    if is_dicom_source(path):
+        return checked(read_dicom(path, series), path)
     if format_of(path) == "npy":
         array = load_array(path)
         _check_axes(path, array.shape)
         return checked(Image(array, Geometry.of_shape(array.shape)), path)
-    image = load(path)
+    image = load(path, nifti_space)
     _check_axes(path, image.GetSize()[::-1])
     if image.GetDimension() == 4:
         image = image[..., 0]
@@ -64,10 +74,12 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     import SimpleITK as sitk
 
     path = existing(Path(path))
-    if path.is_dir():
-        return sitk.GetArrayFromImage(read_folder(path))
+    if is_dicom_source(path):
+        return read_dicom(path).array
     if format_of(path) == "npy":
         return load_array(path)
+    if format_of(path) == "NiftiImageIO":
+        return nifti_voxels(path)
     return sitk.GetArrayFromImage(load(path))
 
 

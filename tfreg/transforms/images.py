@@ -3,10 +3,6 @@
 The vectors are in LPS mm, as ITK, SimpleITK, elastix, ANTs and Slicer have them.
 """
 
-import contextlib
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +14,66 @@ from tfreg.transforms.displacement import Displacement
 
 READ = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
 WRITTEN = (".nii.gz", ".nii", ".mha", ".nrrd")
-_RIGHT_ANGLES = 1e-4
 
 
-def read(path: Path) -> Displacement:
+def read(path: Path, nifti_space: str | None = None) -> Displacement:
     """Reads a vector image.
 
     Args:
         path: with one of the suffixes ``READ``.
+        nifti_space: as for ``tfreg.io.read``.
 
     Raises:
-        InputError: if the file is damaged, or no displacement.
+        InputError: if the file is damaged, or no displacement in mm of LPS.
     """
-    import SimpleITK as sitk
-
     from tfreg.io.formats import format_of
-    from tfreg.io.headers import CHECKS, check_finite_nifti
-    from tfreg.io.silence import quiet
 
     kind = format_of(path)
-    (check_finite_nifti if kind == "NiftiImageIO" else CHECKS[kind])(path)
+    try:
+        return _nifti(path, nifti_space) if kind == "NiftiImageIO" else _by_itk(path, kind)
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path} cannot be used: {error}") from error
+
+
+def _nifti(path: Path, space: str | None) -> Displacement:
+    from tfreg.image import geometry_of
+    from tfreg.io.headers import nifti_place, nifti_vectors
+    from tfreg.io.placing import placed, say
+
+    field = nifti_vectors(path)
+    place = nifti_place(path, space)
+    _check_unit(path, place.unit)
+    say(place.warnings)
+    return Displacement(field, geometry_of(placed(field[..., 0], place.affine)))
+
+
+def _by_itk(path: Path, kind: str) -> Displacement:
+    import SimpleITK as sitk
+
+    from tfreg.io.headers import CHECKS, check_vectors_nrrd
+    from tfreg.io.placing import stated
+    from tfreg.io.silence import quiet
+
+    CHECKS[kind](path)
+    found = stated(path, kind)
+    _check_unit(path, *found.scale)
+    if found.values != (1, 0):
+        slope, intercept = found.values
+        raise InputError(
+            f"{path} must store its vectors in mm. Received: {slope} * stored + {intercept}"
+        )
+    if kind == "NrrdImageIO":
+        check_vectors_nrrd(path)
     reader = sitk.ImageFileReader()
     reader.SetImageIO(kind)
+    reader.SetFileName(str(path))
     try:
-        with quiet(), _alone(path) as file:
-            reader.SetFileName(str(file))
+        with quiet():
             reader.ReadImageInformation()
             ndim, channels = reader.GetDimension(), reader.GetNumberOfComponents()
-            if ndim not in (2, 3) or channels != ndim:
+            if ndim not in (2, 3) or channels != ndim or found.time:
                 raise InputError(
                     f"{path} is no displacement: it must have 2 or 3 axes and as many channels. "
                     f"Received: {ndim} axes, {channels} channels"
@@ -54,10 +82,13 @@ def read(path: Path) -> Displacement:
     except RuntimeError as error:
         reason = [line.strip() for line in str(error).splitlines() if line.strip()][-1:]
         raise InputError(f"{path} cannot be read: {' '.join(reason)}") from error
-    try:
-        return from_sitk(image)
-    except InputError as error:
-        raise InputError(f"{path} cannot be used: {error}") from error
+    return from_sitk(image)
+
+
+def _check_unit(path: Path, *units: float) -> None:
+    """Refuses lengths in other units: nothing says in which the vectors are."""
+    if any(unit != 1 for unit in units):
+        raise InputError(f"{path} must hold a displacement in mm. Received: units of {units} mm")
 
 
 def write(displacement: Displacement, path: Path) -> None:
@@ -66,21 +97,16 @@ def write(displacement: Displacement, path: Path) -> None:
     Args:
         displacement: what to write.
         path: with one of the suffixes ``WRITTEN``.
-
-    Raises:
-        InputError: if it is NIfTI and the axes are not at right angles, which ITK does not read.
     """
     import SimpleITK as sitk
 
+    from tfreg.io.nifti_sheared import needs_sform, write_sheared
     from tfreg.io.silence import quiet
 
-    direction = np.array(displacement.geometry.direction)
-    skew = np.abs(direction.T @ direction - np.eye(displacement.ndim)).max()
-    if skew > _RIGHT_ANGLES and path.name.lower().endswith((".nii", ".nii.gz")):
-        raise InputError(
-            "A NIfTI file as ITK reads it needs unit axes at right angles; .mha and .nrrd do not. "
-            f"Received: direction={direction.tolist()}"
-        )
+    geometry = displacement.geometry
+    if path.name.lower().endswith((".nii", ".nii.gz")) and needs_sform(geometry):
+        write_sheared(np.asarray(displacement.field, dtype="float32"), geometry, path)
+        return
     image = to_sitk(displacement)
     with quiet():
         sitk.WriteImage(image, str(path), useCompression=not path.name.lower().endswith(".nii"))
@@ -111,13 +137,3 @@ def from_sitk(image: Any) -> Displacement:
     direction = np.reshape(image.GetDirection(), (ndim, ndim)).tolist()
     geometry = Geometry(image.GetSize(), image.GetSpacing(), image.GetOrigin(), direction)
     return Displacement(sitk.GetArrayFromImage(image), geometry)
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[Path]:
-    """The file, where needed as a copy: beside ``a.nii``, ITK reads its voxels for ``a.nii.gz``."""
-    if not (path.name.lower().endswith(".nii.gz") and path.with_suffix("").exists()):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(shutil.copy(path, Path(folder) / path.name))

@@ -10,6 +10,7 @@ import numpy as np
 
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
+from tfreg.io.headers import check_space
 from tfreg.transforms import elastix, images, itk
 from tfreg.transforms.base import Transform
 from tfreg.transforms.displacement import Displacement
@@ -40,7 +41,7 @@ class Saved:
     loss: float
 
 
-def load(path: str | os.PathLike) -> Transform:
+def load(path: str | os.PathLike, nifti_space: str | None = None) -> Transform:
     """Reads a transform: points of the fixed image to points of the moving one, LPS mm.
 
     Args:
@@ -48,16 +49,18 @@ def load(path: str | os.PathLike) -> Transform:
             ANTs and Slicer), elastix's ``TransformParameters*.txt`` with all files it builds on, or
             a displacement as a vector image (``.nii``, ``.nii.gz``, ``.mha``, ``.mhd``, ``.nrrd``,
             ``.nhdr``; also ANTs' ``Warp.nii.gz``).
+        nifti_space: of a displacement as NIfTI, as for ``tfreg.io.read``.
 
     Raises:
         InputError: in one line, if the file is missing, empty, damaged or truncated, of an unknown
             format, or holds a transform of a kind that cannot be read.
     """
+    check_space(nifti_space)
     path = _existing(Path(path))
     name = path.name.lower()
     try:
         if name.endswith(images.READ):
-            return images.read(path)
+            return images.read(path, nifti_space)
         if path.suffix.lower() == ".txt":
             with open(path, "rb") as file:
                 return itk.read(path) if is_text(file.read(1000)) else elastix.read(path)

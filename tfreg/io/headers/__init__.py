@@ -8,16 +8,24 @@ what is wrong, or answers how many values the header promises where it does; not
 from collections.abc import Callable
 from pathlib import Path
 
+from tfreg.io.headers.common import Stated, scaled
 from tfreg.io.headers.dicom import check_dicom, has_pixels, is_dicom
-from tfreg.io.headers.metaimage import check_metaimage, metaimage_data
-from tfreg.io.headers.nifti import check_finite_nifti, check_nifti, nifti_voxels
-from tfreg.io.headers.nrrd import check_nrrd, nrrd_data
-from tfreg.io.headers.pictures import check_bmp, check_jpeg, check_png
+from tfreg.io.headers.metaimage import check_metaimage, metaimage_data, stated_metaimage
+from tfreg.io.headers.nifti import (
+    NIFTI_TYPES,
+    check_nifti,
+    nifti_data,
+    nifti_place,
+    nifti_vectors,
+    nifti_voxels,
+)
+from tfreg.io.headers.nifti_space import check_space
+from tfreg.io.headers.nrrd import check_nrrd, check_vectors_nrrd, nrrd_data, stated_nrrd
+from tfreg.io.headers.pictures import check_bmp, check_jpeg, check_png, jpeg_orientation
 from tfreg.io.headers.tiff import check_tiff
 
 CHECKS: dict[str, Callable[[Path], int | None]] = {
     "BMPImageIO": check_bmp,
-    "GDCMImageIO": check_dicom,
     "MetaImageIO": check_metaimage,
     "NiftiImageIO": check_nifti,
     "NrrdImageIO": check_nrrd,
@@ -26,7 +34,13 @@ CHECKS: dict[str, Callable[[Path], int | None]] = {
     "TIFFImageIO": check_tiff,
 }
 
+STATED: dict[str, Callable[[Path], Stated]] = {
+    "MetaImageIO": stated_metaimage,
+    "NrrdImageIO": stated_nrrd,
+}
+
 _DATA = {
+    ".hdr": nifti_data,
     ".mha": metaimage_data,
     ".mhd": metaimage_data,
     ".nrrd": nrrd_data,
@@ -44,4 +58,20 @@ def files_of(path: Path) -> list[Path]:
     return [path] if voxels == path else [path, voxels]
 
 
-__all__ = ["CHECKS", "check_finite_nifti", "files_of", "has_pixels", "is_dicom", "nifti_voxels"]
+__all__ = [
+    "CHECKS",
+    "NIFTI_TYPES",
+    "STATED",
+    "Stated",
+    "check_dicom",
+    "check_space",
+    "check_vectors_nrrd",
+    "files_of",
+    "has_pixels",
+    "is_dicom",
+    "jpeg_orientation",
+    "nifti_place",
+    "nifti_vectors",
+    "nifti_voxels",
+    "scaled",
+]

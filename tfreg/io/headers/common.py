@@ -4,6 +4,7 @@ import math
 import os
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,47 @@ import numpy as np
 from tfreg.errors import InputError
 
 MOST_BYTES_OF_A_HEADER = 1 << 20
+_MILLIMETRES = {
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 1.0),
+    **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "micrometer", "micrometers"), 1e-3),
+    **dict.fromkeys(("nm", "nanometer", "nanometers"), 1e-6),
+    **dict.fromkeys(("cm", "centimeter", "centimeters"), 10.0),
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1e3),
+}
 _DEFLATE_RATIO = 1032  # the most that a byte of deflate can stand for
 _CHUNK = 1 << 20
+_DIGITS = 1 << 20  # steps of a scaling between its values and 0 that float32 tells apart
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a header says that ITK passes over.
+
+    Attributes:
+        scale: for x, y and z of ITK's points, what makes them LPS mm.
+        time: whether the last axis is time.
+        warnings: what it says twice, or leaves open.
+        values: slope and intercept from what is stored to what is meant.
+    """
+
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    time: bool = False
+    warnings: tuple[str, ...] = ()
+    values: tuple[float, float] = (1.0, 0.0)
+
+
+def scaled(array: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    """``slope * array + intercept``, in the dtype of the array if that changes nothing.
+
+    Else it is float32 for values of single precision and whole numbers of one or two bytes, where
+    its digits tell their steps apart, and float64 for all others.
+    """
+    if (slope, intercept) == (1, 0):
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    small = array.dtype.itemsize < (4 if array.dtype.kind in "iu" else 8)
+    kind = "float32" if small and abs(intercept) < _DIGITS * abs(slope) else "float64"
+    with np.errstate(over="ignore"):  # infinite voxels are counted and refused like any others
+        return array.astype(kind) * np.array(slope, kind) + np.array(intercept, kind)
 
 
 def broken(path: Path, why: str) -> InputError:
@@ -59,7 +99,12 @@ def check_raw(path: Path, data: Path, offset: int, wanted: int) -> None:
 
 
 def check_deflated(
-    path: Path, data: Path, offset: int, wanted: int, into: bytearray | None = None
+    path: Path,
+    data: Path,
+    offset: int,
+    wanted: int,
+    into: bytearray | None = None,
+    stored: int | None = None,
 ) -> None:
     """Refuses gzip or zlib data that is damaged, or shorter than the header says.
 
@@ -71,15 +116,19 @@ def check_deflated(
         offset: where they start.
         wanted: how many bytes they must inflate to.
         into: what is inflated is added here; None forgets it.
+        stored: how many the compressed bytes are; None is all up to the end of the file.
     """
-    check_ratio(path, data.stat().st_size - offset, wanted)
+    left = data.stat().st_size - offset if stored is None else stored
+    check_ratio(path, left, wanted)
     held = 0
     try:
         with open(data, "rb") as file:
             file.seek(offset)
             inflater, rest = zlib.decompressobj(wbits=47), b""  # gzip or zlib, whichever it is
             while held <= wanted + MOST_BYTES_OF_A_HEADER:
-                rest = rest or file.read(_CHUNK)
+                if not rest:
+                    rest = file.read(min(_CHUNK, left))
+                    left -= len(rest)
                 if not rest:
                     break
                 piece = inflater.decompress(rest, _CHUNK)
@@ -124,6 +173,19 @@ def data_file(path: Path, name: str) -> Path:
     if os.path.samefile(data, path):
         raise broken(path, "it names itself as the file of voxels.")
     return data
+
+
+def millimetres(path: Path, unit: str) -> float:
+    """How many a unit of length has.
+
+    Raises:
+        InputError: if it is unknown.
+    """
+    if unit.strip().lower() not in _MILLIMETRES:
+        raise InputError(
+            f"{path} must state its lengths in m, cm, mm, um or nm. Received: {unit[:40]!r}"
+        )
+    return _MILLIMETRES[unit.strip().lower()]
 
 
 def numbers(path: Path, key: str, text: str, kind: type = float) -> list:

@@ -3,9 +3,12 @@
 import math
 from pathlib import Path
 
+import numpy as np
+
 from tfreg.errors import InputError
 from tfreg.io.headers.common import (
     MOST_BYTES_OF_A_HEADER,
+    Stated,
     broken,
     check_deflated,
     check_matrix,
@@ -13,6 +16,7 @@ from tfreg.io.headers.common import (
     check_size,
     check_spacing,
     data_file,
+    millimetres,
     numbers,
 )
 
@@ -30,6 +34,12 @@ _BYTES = {
     "FLOAT": 4,
     "DOUBLE": 8,
 }
+_MATRIX = ("TransformMatrix", "Rotation", "Orientation")  # names of the same thing
+_ORIGIN = ("Offset", "Position", "Origin")
+_CLEAR = 0.8  # of a row's length, from which its nearest axis is beyond doubt
+_ORDER = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+_UNSTATED = ("?", "")
+_FROM = ("RL", "AP", "IS")  # where the axes of LPS come from and go to
 _LONGEST_LINE = 4000  # what MetaIO keeps of a field is of fixed length
 _LONGEST_TEXT = 250
 
@@ -47,15 +57,16 @@ def check_metaimage(path: Path) -> int:
     for key in ("ElementSpacing", "ElementSize"):
         if key in fields:
             check_spacing(path, _several(path, fields, key, ndim))
-    for key in ("TransformMatrix", "Orientation", "Rotation"):
+    for key in _MATRIX:
         if key in fields:
             flat = _several(path, fields, key, ndim * ndim)
             check_matrix(path, [flat[k * ndim : (k + 1) * ndim] for k in range(ndim)])
-    for key in ("Offset", "Position", "Origin"):
+    for key in _ORIGIN:
         if key in fields and not all(map(math.isfinite, _several(path, fields, key, ndim))):
             raise broken(path, f"{key} must be finite. Received: {fields[key]!r}")
-    if fields.get("DistanceUnits", "mm") not in ("mm", "?"):
-        raise InputError(f"{path} must be in mm. Received: {fields['DistanceUnits']!r}")
+    _check_synonyms(path, fields)
+    _unit(path, fields)
+    _intensity(path, fields)
     values = math.prod(size) * _whole(path, fields, "ElementNumberOfChannels", 1)
     if values < 1:
         raise broken(path, f"it has no channels. Received: {fields['ElementNumberOfChannels']}")
@@ -68,10 +79,12 @@ def check_metaimage(path: Path) -> int:
             raise broken(path, f"HeaderSize must not be negative. Received: {skip}")
         offset = offset if skip <= 0 else skip
     if _flag(path, fields, "CompressedData", False):
-        stored = data.stat().st_size - offset
-        if _whole(path, fields, "CompressedDataSize", stored) > stored:
-            check_raw(path, data, offset, _whole(path, fields, "CompressedDataSize"))
-        check_deflated(path, data, offset, wanted)
+        held = data.stat().st_size - offset
+        stored = _whole(path, fields, "CompressedDataSize", held)
+        if stored < 1:
+            raise broken(path, f"CompressedDataSize must be positive. Received: {stored}")
+        check_raw(path, data, offset, stored)
+        check_deflated(path, data, offset, wanted, stored=stored)
     elif _flag(path, fields, "BinaryData", True):
         check_raw(path, data, offset, wanted)
     else:
@@ -79,9 +92,65 @@ def check_metaimage(path: Path) -> int:
     return values
 
 
+def stated_metaimage(path: Path) -> Stated:
+    """What ITK passes over: units of lengths and values, and an orientation that contradicts it."""
+    fields = _fields(path)[0]
+    unit = _unit(path, fields)
+    return Stated(
+        (unit, unit, unit), warnings=_orientation(path, fields), values=_intensity(path, fields)
+    )
+
+
 def metaimage_data(path: Path) -> Path:
     """The file of the voxels: the header's own, or the one that it names."""
     return _data(path, _fields(path)[0])
+
+
+def _unit(path: Path, fields: dict[str, str]) -> float:
+    unit = fields.get("DistanceUnits", "mm")
+    return 1.0 if unit in _UNSTATED else millimetres(path, unit)
+
+
+def _intensity(path: Path, fields: dict[str, str]) -> tuple[float, float]:
+    """Slope and intercept from what is stored to what is meant."""
+    keys = ("ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset")
+    slope, intercept = (
+        _several(path, fields, key, 1)[0] if key in fields else default
+        for key, default in zip(keys, (1.0, 0.0), strict=True)
+    )
+    if slope == 0 or not (math.isfinite(slope) and math.isfinite(intercept)):
+        raise broken(path, f"its values cannot be scaled. Received: {slope} * stored + {intercept}")
+    return slope, intercept
+
+
+def _check_synonyms(path: Path, fields: dict[str, str]) -> None:
+    """Refuses two different values of what has several names: ITK takes one of them."""
+    for names in (_MATRIX, _ORIGIN):
+        given = {name: tuple(map(float, fields[name].split())) for name in names if name in fields}
+        if len(set(given.values())) > 1:
+            raise broken(path, f"{' and '.join(given)} differ. Received: {[*given.values()]}")
+    if len({_flag(path, fields, name, False) for name in _ORDER if name in fields}) > 1:
+        raise broken(path, f"{' and '.join(_ORDER)} differ.")
+
+
+def _orientation(path: Path, fields: dict[str, str]) -> tuple[str, ...]:
+    """What to say where the letters do not fit the matrix, which alone counts."""
+    letters = fields.get("AnatomicalOrientation", "").upper()
+    if int(fields["NDims"]) != 3 or len(letters) != 3 or not set(letters) <= set("RLAPIS"):
+        return ()
+    name = next((name for name in _MATRIX if name in fields), None)
+    rows = [1, 0, 0, 0, 1, 0, 0, 0, 1] if name is None else map(float, fields[name].split())
+    rows = np.reshape(list(rows), (3, 3))
+    axes = [int(np.abs(row).argmax()) for row in rows]
+    found = "".join(_FROM[axis][int(row[axis] < 0)] for row, axis in zip(rows, axes, strict=True))
+    clear = all(abs(row).max() > _CLEAR * np.linalg.norm(row) for row in rows)
+    if found == letters or not clear:
+        return ()
+    what = "no TransformMatrix, which is the identity then" if name is None else f"its {name}"
+    return (
+        f"{path} says AnatomicalOrientation = {letters}, and {what} makes it {found}: the matrix "
+        "is taken, as in ITK",
+    )
 
 
 def _data(path: Path, fields: dict[str, str]) -> Path:
@@ -106,7 +175,8 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         limit = _LONGEST_TEXT if key in ("Comment", "Name", "ObjectType") else _LONGEST_LINE
         if len(value) > limit or len(key) > _LONGEST_TEXT:
             raise broken(path, f"the field {key[:20]!r} is too long. Received: {len(line)} bytes")
-        fields.setdefault(key, value)
+        if fields.setdefault(key, value) != value:
+            raise broken(path, f"{key} is there twice. Received: {fields[key]!r} and {value!r}")
         position = end
         if key == "ElementDataFile":
             return fields, position

@@ -1,4 +1,4 @@
-"""The header and the voxels of NIfTI-1 files (.nii, .nii.gz)."""
+"""The header and the voxels of NIfTI-1 files (.nii, .nii.gz, and .hdr with .img)."""
 
 import gzip
 import math
@@ -10,17 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from tfreg.errors import InputError
-from tfreg.io.headers.common import (
-    broken,
-    check_deflated,
-    check_matrix,
-    check_raw,
-    check_size,
-    check_spacing,
-)
+from tfreg.io.headers.common import broken, check_deflated, check_raw, check_size, scaled
+from tfreg.io.headers.nifti_space import Place, place_of
 
 _LENGTH = 348
-_TYPES = {
+NIFTI_TYPES = {
     2: "u1",
     4: "i2",
     8: "i4",
@@ -34,12 +28,17 @@ _TYPES = {
 }
 _COLOUR = {128: 3, 2304: 4}
 _COMPLEX = (32, 1792, 2048)
+_OTHERS = {1: "single bits", 1536: "floats of 128 bits"}
+_DISPLACEMENT = 1006  # the intent of vectors in RAS; those of any other intent are as they are
 
 
 @dataclass(frozen=True)
 class _Header:
+    fields: bytes
+    order: str
     size: tuple[int, ...]
     dtype: np.dtype
+    voxels: Path
     offset: int
     slope: float
     intercept: float
@@ -53,16 +52,36 @@ class _Header:
 def check_nifti(path: Path) -> int:
     """The number of values, or an ``InputError`` where header and file do not fit together."""
     header = _parse(path)
+    place_of(path, header.fields, header.order)
     wanted = header.values * header.dtype.itemsize
-    if _compressed(path):
-        check_deflated(path, path, 0, header.offset + wanted)
+    if _compressed(header.voxels):
+        check_deflated(path, header.voxels, 0, header.offset + wanted)
     else:
-        check_raw(path, path, header.offset, wanted)
+        check_raw(path, header.voxels, header.offset, wanted)
     return header.values
 
 
+def nifti_data(path: Path) -> Path:
+    """The file of the voxels: the header's own, or the ``.img`` beside it."""
+    return _parse(path).voxels
+
+
+def nifti_place(path: Path, chosen: str | None = None) -> Place:
+    """Where the header puts the voxels.
+
+    Args:
+        path: of the header.
+        chosen: which statement counts where several differ, see :func:`place_of`.
+
+    Raises:
+        InputError: where the header is broken.
+    """
+    header = _parse(path)
+    return place_of(path, header.fields, header.order, chosen)
+
+
 def nifti_voxels(path: Path) -> np.ndarray:
-    """The voxels ``([t, z,] y, x)`` with the file's own scaling, which gives float32 or float64.
+    """The voxels ``([t, [z,]] y, x)`` with the file's own scaling, which gives floats.
 
     They are read here because ITK's reader puts zeros in place of NaN and infinite voxels, and of
     those that a truncated file lacks.
@@ -75,39 +94,56 @@ def nifti_voxels(path: Path) -> np.ndarray:
         raise InputError(
             f"{path} must hold one grey value per voxel. Received: {header.size[4]} channels"
         )
-    array = _values(path, header).reshape(header.size[3::-1])
-    scales = math.isfinite(header.slope) and math.isfinite(header.intercept) and header.slope != 0
-    if scales and (header.slope, header.intercept) != (1, 0):
-        kind = "float64" if header.dtype.itemsize == 8 else "float32"
-        return array.astype(kind) * np.array(header.slope, kind) + np.array(header.intercept, kind)
-    return array.astype(header.dtype.newbyteorder("="), copy=False)
+    return _values(path, header).reshape(header.size[3::-1])
 
 
-def check_finite_nifti(path: Path) -> None:
-    """Refuses values, of any number of channels, that ITK's reader would take for zeros.
+def nifti_vectors(path: Path) -> np.ndarray:
+    """The vectors ``([z,] y, x, channels)`` with the file's own scaling, components in LPS.
+
+    Two components are those of a 2-D image. Vectors with the intent of a displacement are RAS in
+    the file, and all others are taken as they are: ITK, ANTs and elastix write them so. They are
+    read here because ITK's reader of scaled vectors writes beyond its memory.
 
     Raises:
-        InputError: where there are NaN or infinite values, or header and file do not fit together.
+        InputError: where header and file do not fit together, or there is no fifth axis of two or
+            three values.
     """
-    values = _values(path, _parse(path))
-    bad = values.size - int(np.isfinite(values).sum())
+    header = _parse(path)
+    size = (*header.size, 1, 1, 1)[:5]
+    ndim = size[4]
+    if ndim not in (2, 3) or size[3] > 1 or (ndim == 2 and size[2] > 1):
+        raise InputError(
+            f"{path} is no displacement: five axes are needed, the fourth of one and the fifth of "
+            f"as many channels as the image has axes. Received: {' x '.join(map(str, header.size))}"
+        )
+    array = np.moveaxis(_values(path, header).reshape(size[::-1])[:, 0], 0, -1)
+    if struct.unpack_from(f"{header.order}h", header.fields, 68)[0] == _DISPLACEMENT:
+        array = array * np.array([-1, -1, 1][:ndim], array.dtype)
+    bad = array.size - int(np.isfinite(array).sum())
     if bad:
         raise InputError(f"{path} must hold finite values. Received: {bad} NaN or infinite values")
+    return array[0] if ndim == 2 else array
 
 
 def _values(path: Path, header: _Header) -> np.ndarray:
-    """All values in the order and the dtype of the file."""
+    """All values in the order of the file, with its scaling."""
     wanted = header.values * header.dtype.itemsize
-    if _compressed(path):
+    if _compressed(header.voxels):
         content = bytearray()
-        check_deflated(path, path, 0, header.offset + wanted, content)
-        return np.frombuffer(content, header.dtype, header.values, header.offset)
-    check_raw(path, path, header.offset, wanted)
-    return np.fromfile(path, header.dtype, header.values, offset=header.offset)
+        check_deflated(path, header.voxels, 0, header.offset + wanted, content)
+        array = np.frombuffer(content, header.dtype, header.values, header.offset)
+    else:
+        check_raw(path, header.voxels, header.offset, wanted)
+        array = np.fromfile(header.voxels, header.dtype, header.values, offset=header.offset)
+    if header.slope == 0 or not math.isfinite(header.slope):  # then the intercept says nothing
+        return scaled(array, 1.0, 0.0)
+    if not math.isfinite(header.intercept):
+        raise broken(path, f"scl_inter must be finite beside a slope. Received: {header.intercept}")
+    return scaled(array, header.slope, header.intercept)
 
 
 def _parse(path: Path) -> _Header:
-    """The header, once all in it has been found possible."""
+    """The header, once all in it that concerns the voxels has been found possible."""
     head = _head(path)
     if len(head) < _LENGTH:
         raise InputError(f"{path} is truncated. Received: {len(head)} bytes of a NIfTI header")
@@ -115,22 +151,38 @@ def _parse(path: Path) -> _Header:
         struct.unpack_from("<i", head)[0]
     )
     if order is None or head[344:348] not in (b"n+1\0", b"ni1\0"):
-        raise InputError(f"{path} is not an image that can be read: it has no NIfTI-1 header.")
-    if head[344:348] == b"ni1\0":
+        second = head[4:8] in (b"n+2\0", b"ni2\0")
+        why = "it is NIfTI-2, and NIfTI-1 is needed." if second else "it has no NIfTI-1 header."
+        raise InputError(f"{path} is not an image that can be read: {why}")
+    alone = head[344:348] == b"n+1\0"
+    if not alone and path.suffix.lower() != ".hdr":
         raise InputError(f"{path} must hold header and voxels in one file. Received: magic 'ni1'")
+    voxels = path if alone else _image_beside(path)
     dimensions = struct.unpack_from(f"{order}8h", head, 40)
     ndim = dimensions[0]
-    if not 2 <= ndim <= 5:
+    if not 2 <= ndim <= 7:
         raise broken(path, f"2 to 5 axes can be read. Received: {ndim}")
     size = dimensions[1 : ndim + 1]
+    while len(size) > 3 and size[-1] == 1:
+        size = size[:-1]
     check_size(path, size)
-    check_spacing(path, struct.unpack_from(f"{order}8f", head, 76)[1 : min(ndim, 3) + 1])
-    _check_maps(path, head, order, ndim)
     offset, slope, intercept = struct.unpack_from(f"{order}3f", head, 108)
-    if not (math.isfinite(offset) and 0 <= offset < 2**31 and offset == int(offset)):
-        raise broken(path, f"vox_offset must be a number of bytes. Received: {offset}")
+    least = _LENGTH + 4 if alone else 0
+    usable = math.isfinite(offset) and offset < 2**31 and offset == int(offset)
+    if not usable or offset < least:
+        raise broken(path, f"vox_offset must be a number of bytes from {least}. Received: {offset}")
     dtype = _dtype(path, struct.unpack_from(f"{order}h", head, 70)[0]).newbyteorder(order)
-    return _Header(size, dtype, max(int(offset), _LENGTH + 4), slope, intercept)
+    return _Header(head, order, size, dtype, voxels, int(offset), slope, intercept)
+
+
+def _image_beside(path: Path) -> Path:
+    """The file of the voxels of a ``.hdr``."""
+    for suffix in (".img", ".img.gz"):
+        if path.with_suffix(suffix).is_file():
+            return path.with_suffix(suffix)
+    raise InputError(
+        f"{path} needs its voxels in a file beside it. Received: no {path.with_suffix('.img').name}"
+    )
 
 
 def _compressed(path: Path) -> bool:
@@ -147,21 +199,6 @@ def _head(path: Path) -> bytes:
         raise InputError(f"{path} is not an image that can be read: {error}") from error
 
 
-def _check_maps(path: Path, head: bytes, order: str, ndim: int) -> None:
-    """The affine maps of the header, where it says that they count."""
-    qform, sform = struct.unpack_from(f"{order}2h", head, 252)
-    if qform > 0:
-        values = struct.unpack_from(f"{order}6f", head, 256)
-        if not all(map(math.isfinite, values)):
-            raise broken(path, f"the quaternion must be finite. Received: {values}")
-    if sform > 0:
-        values = struct.unpack_from(f"{order}12f", head, 280)
-        if not all(map(math.isfinite, values)):
-            raise broken(path, f"the rows of the sform must be finite. Received: {values}")
-        if ndim > 2:
-            check_matrix(path, [values[k::4] for k in range(3)])  # column by column
-
-
 def _dtype(path: Path, kind: int) -> np.dtype:
     if kind in _COMPLEX:
         raise InputError(f"{path} must hold real numbers. Received: complex voxels")
@@ -169,6 +206,10 @@ def _dtype(path: Path, kind: int) -> np.dtype:
         raise InputError(
             f"{path} must hold one grey value per voxel. Received: {_COLOUR[kind]} channels"
         )
-    if kind not in _TYPES:
+    if kind in _OTHERS:
+        raise InputError(
+            f"{path} must hold whole numbers or floats of 32 or 64 bits. Received: {_OTHERS[kind]}"
+        )
+    if kind not in NIFTI_TYPES:
         raise broken(path, f"the datatype is unknown. Received: {kind}")
-    return np.dtype(_TYPES[kind])
+    return np.dtype(NIFTI_TYPES[kind])

@@ -4,9 +4,12 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
+
 from tfreg.errors import InputError
 from tfreg.io.headers.common import (
     MOST_BYTES_OF_A_HEADER,
+    Stated,
     broken,
     check_deflated,
     check_matrix,
@@ -14,6 +17,7 @@ from tfreg.io.headers.common import (
     check_size,
     check_spacing,
     data_file,
+    millimetres,
     numbers,
 )
 
@@ -29,6 +33,24 @@ _BYTES = {
     **{"uchar": 1, "ushort": 2, "uint": 4, "ulonglong": 8, "float": 4, "double": 8},
 }
 _KINDS_OF_SPACE = ("domain", "space", "time")
+_SPACES = {  # what makes its x, y, z LPS; ITK turns the first two by itself
+    "right-anterior-superior": (1, 1, 1),
+    "ras": (1, 1, 1),
+    "left-anterior-superior": (1, 1, 1),
+    "las": (1, 1, 1),
+    "left-posterior-superior": (1, 1, 1),
+    "lps": (1, 1, 1),
+    "right-anterior-superior-time": (-1, -1, 1),
+    "rast": (-1, -1, 1),
+    "left-anterior-superior-time": (1, -1, 1),
+    "last": (1, -1, 1),
+    "left-posterior-superior-time": (1, 1, 1),
+    "lpst": (1, 1, 1),
+}
+_UNKNOWN = ("???", "none")
+_VECTOR = r"none|\([^()]*\)"
+_FRAME = "measurement frame"
+_OF_NO_PATIENT = ("scanner-xyz", "scanner-xyz-time", "3d-right-handed", "3d-right-handed-time")
 
 
 def check_nrrd(path: Path) -> int:
@@ -42,6 +64,8 @@ def check_nrrd(path: Path) -> int:
         raise broken(path, f"sizes must be {ndim} numbers. Received: {fields['sizes'][:80]!r}")
     check_size(path, size)
     _check_axes(path, fields, ndim)
+    _roles(path, fields, ndim)
+    _scale(path, fields)
     kind = _needed(path, fields, "type").lower()
     if kind not in _BYTES:
         raise broken(path, f"the type must be of whole or real numbers. Received: {kind[:40]!r}")
@@ -63,6 +87,31 @@ def check_nrrd(path: Path) -> int:
     return math.prod(size)
 
 
+def stated_nrrd(path: Path) -> Stated:
+    """Its units, the spaces that ITK does not turn, and whether its last axis is time."""
+    fields, _ = _fields(path)
+    roles = _roles(path, fields, _whole(path, fields, "dimension"))
+    space, said = fields.get("space", "").lower(), ()
+    if space in _OF_NO_PATIENT:
+        said = (f"{path} is in the space {space}, of no patient: its x, y, z are taken for LPS",)
+    return Stated(_scale(path, fields), "time" in roles, said)
+
+
+def check_vectors_nrrd(path: Path) -> None:
+    """Refuses vectors whose components are not along x, y, z of LPS.
+
+    Raises:
+        InputError: if the header says so, in words that ITK passes over.
+    """
+    fields, _ = _fields(path)
+    space = fields.get("space", "lps").lower()
+    if space not in ("lps", "left-posterior-superior"):
+        raise InputError(f"{path} must hold vectors in the space LPS. Received: space {space}")
+    rows = [_vector(path, word) for word in re.findall(_VECTOR, fields.get(_FRAME, ""))]
+    if rows and rows != np.eye(len(rows)).tolist():
+        raise InputError(f"{path} must hold vectors along x, y, z. Received: {_FRAME} {rows}")
+
+
 def nrrd_data(path: Path) -> Path:
     """The file of the voxels: the header's own, or the one that it names."""
     return _data(path, _fields(path)[0])
@@ -73,10 +122,56 @@ def _data(path: Path, fields: dict[str, str]) -> Path:
     return path if name is None else data_file(path, name)
 
 
+def _roles(path: Path, fields: dict[str, str], ndim: int) -> list[str]:
+    """What each axis is: "space", "time" or "channels".
+
+    Raises:
+        InputError: if ITK would take time or channels for x, y or z.
+    """
+    kinds = fields.get("kinds", "").lower().split()
+    if kinds and len(kinds) != ndim:
+        raise broken(path, f"kinds must be {ndim} words. Received: {fields['kinds'][:80]!r}")
+    kinds = kinds or ["???"] * ndim
+    words = re.findall(_VECTOR, fields.get("space directions", "")) or [""] * ndim
+    roles = []
+    for kind, word in zip(kinds, words, strict=True):
+        if kind in (*_UNKNOWN, "domain", "space") and word == "none":
+            raise broken(
+                path, f"an axis without a direction must be of some other kind. Received: {kind}"
+            )
+        if kind != "time":
+            kind = "space" if kind in (*_UNKNOWN, "domain", "space") else "channels"
+        roles.append(kind)
+    if roles.count("space") < 2:
+        raise InputError(f"{path} must have two or three axes in space. Received: kinds {kinds}")
+    inner = [role for role in roles if role != "channels"]
+    if "time" in inner[:-1]:
+        raise InputError(f"{path} must have time as its last axis. Received: kinds {kinds}")
+    if inner[-1:] == ["time"] and words[kinds.index("time")] == "none":
+        raise InputError(
+            f"{path} must give its axis of time a space direction, or be a file per frame: ITK "
+            "reads no other. Received: none"
+        )
+    return roles
+
+
+def _scale(path: Path, fields: dict[str, str]) -> tuple[float, float, float]:
+    """What makes x, y, z of ITK's points LPS mm."""
+    space = fields.get("space", "").lower()
+    if space not in ("", *_SPACES, *_OF_NO_PATIENT):
+        raise InputError(f"{path} must be in the space LPS, RAS or LAS. Received: {space[:40]!r}")
+    key = "space units" if "space directions" in fields else "units"
+    units = re.findall(r'"([^"]*)"', fields.get(key, ""))
+    lengths = [1.0 if unit in ("", "???") else millimetres(path, unit) for unit in units[:3]]
+    lengths += [1.0] * (3 - len(lengths))
+    turn = _SPACES.get(space, (1, 1, 1))
+    return tuple(sign * length for sign, length in zip(turn, lengths, strict=True))
+
+
 def _check_axes(path: Path, fields: dict[str, str], ndim: int) -> None:
     """Spacings, directions and origin, as far as they are given."""
     if "space directions" in fields:
-        words = re.findall(r"none|\([^()]*\)", fields["space directions"])
+        words = re.findall(_VECTOR, fields["space directions"])
         if len(words) != ndim:
             raise broken(path, f"space directions must be {ndim} vectors. Received: {len(words)}")
         vectors = [_vector(path, word) for word in words if word != "none"]
@@ -93,13 +188,15 @@ def _check_axes(path: Path, fields: dict[str, str], ndim: int) -> None:
         kinds = kinds if len(kinds) == ndim else ["domain"] * ndim
         pairs = zip(kinds, spacings, strict=True)
         check_spacing(path, [step for kind, step in pairs if kind in _KINDS_OF_SPACE])
+    elif "axis mins" in fields and "axis maxs" in fields and "space directions" not in fields:
+        raise InputError(
+            f"{path} must state the size of its voxels as spacings or space directions. "
+            "Received: axis mins and axis maxs alone"
+        )
     if "space origin" in fields:
         origin = _vector(path, fields["space origin"])
         if not all(map(math.isfinite, origin)):
             raise broken(path, f"the origin must be finite. Received: {origin}")
-    units = re.findall(r'"([^"]*)"', fields.get("space units", ""))
-    if any(unit not in ("mm", "") for unit in units):
-        raise InputError(f"{path} must be in mm. Received: {fields['space units']}")
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:

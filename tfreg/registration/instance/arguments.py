@@ -8,12 +8,15 @@ from keras import ops as keras_ops
 
 from tfreg import ops
 from tfreg.errors import InputError
+from tfreg.masked import refuse_masked
 from tfreg.registration.answer import Registration
 from tfreg.registration.images import as_image
 from tfreg.registration.instance.pyramid import Pyramid
 from tfreg.registration.instance.pyramid import pyramid as named_pyramid
 from tfreg.registration.instance.similarity import VOXELWISE, Similarity, name_of
 from tfreg.registration.kinds import TRANSFORMS
+
+_LEAST = {"dense": 3}  # voxels along an axis; its regulariser takes second differences
 
 
 def kinds_of(transform: str | Sequence[str]) -> tuple[str, ...]:
@@ -92,9 +95,11 @@ def pyramids_of(
         for level in stage.levels:
             factors = level.shrink_of(len(shape))
             small = [-(-n // f) for n, f in zip(shape, factors, strict=True)]
-            if min(small) < 4:
+            least = _LEAST.get(kind, 2)
+            if any(few < min(4, max(n, least)) for few, n in zip(small, shape, strict=True)):
                 raise InputError(
-                    "A level must have 4 voxels or more along each axis. "
+                    f"A level must have 4 voxels or more along each axis, or {least} if these are "
+                    "all that the images have; a single slice must be a 2-D image. "
                     f"Received: images {shape}, shrink={level.shrink}"
                 )
             if previous and any(a % b for a, b in zip(previous, factors, strict=True)):
@@ -129,6 +134,7 @@ def start_of(start: Any, batch: int, shape: tuple[int, ...], ndim: int) -> np.nd
         return None
     if isinstance(start, Registration):
         start = start.displacement
+    refuse_masked(start, "start")
     try:
         array = np.asarray(start, dtype="float32")
     except (TypeError, ValueError):

@@ -1,0 +1,1 @@
+"""What the files mean: one module for each format, ``truth(path) -> Truth``, without tfreg."""
