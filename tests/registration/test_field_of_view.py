@@ -6,8 +6,8 @@ from tfreg import ops
 from tfreg.geometry import Geometry
 from tfreg.image import Image
 from tfreg.registration import Level, Pyramid, register
-from tfreg.registration.field_of_view import View, enough, frames, shown
-from tfreg.registration.transforms import Grid, LinearTransform
+from tfreg.registration.instance.field_of_view import View, enough, frames, shown
+from tfreg.registration.instance.maps import Grid, LinearTransform
 
 
 def _texture(rng, count=60, extent=60.0):

@@ -180,7 +180,7 @@ def test_the_widest_range_of_float32_makes_no_nan(model, pairs):
 def test_refining_with_a_finer_grid_adds_to_the_networks_answer(model, pairs):
     level = Level(grid_spacing=2, steps=40, weight=0.02)
     alone, refined = (model.register(*pairs, refine=n) for n in (0, Pyramid((level,))))
-    np.testing.assert_allclose(refined.similarity_before, alone.similarity_before, atol=1e-6)
+    np.testing.assert_allclose(refined.similarity_before, alone.similarity_before, atol=1e-5)
     assert (refined.similarity_after > alone.similarity_after - 1e-5).all()
     assert refined.similarity_after.mean() > alone.similarity_after.mean() + 0.01
     assert refined.levels[0].shape == refined.displacement.shape[1:-1]

@@ -1,6 +1,6 @@
 """The answer of a registration, the same from a network and from instance optimisation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +9,7 @@ from keras import ops as keras_ops
 
 from tfreg import ops
 from tfreg.errors import InputError
-from tfreg.registration.transforms import LINEAR
+from tfreg.registration.kinds import LINEAR
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,27 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What a model answers for a batch of pairs: a transform, and what led to it.
+
+    Attributes:
+        displacement: ``(batch, *spatial, ndim)`` in voxels, on the grid of the fixed image; or else
+        matrix: ``(batch, ndim, ndim + 1)``, from fixed to moving voxels.
+        parameters: what the transform is made of, from which refining in steps goes on; ``None``:
+            the model has none.
+        details: what is to be kept on the answer, by name, an array ``(batch, ...)`` each.
+        judged: moved images ``(batch, *spatial, 1)``, NCC before and after, where the model has
+            computed them on its way; ``None``: they are computed from the transform.
+    """
+
+    displacement: Any = None
+    matrix: Any = None
+    parameters: Any = None
+    details: dict[str, Any] = field(default_factory=dict)
+    judged: tuple[Any, Any, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Registration:
     """The answer to "where in the moving image is each point of the fixed image?".
 
@@ -147,6 +168,7 @@ class Registration:
         levels: of an instance optimisation, what each level did.
         stages: of an instance optimisation, what became of each transform.
         remarks: for each pair what its intensities say against the similarity; empty for nothing.
+        details: what else a model knows of its answer, by name, an array per pair.
     """
 
     fixed: np.ndarray
@@ -162,6 +184,7 @@ class Registration:
     levels: tuple[LevelReport, ...] = ()
     stages: tuple[StageReport, ...] = ()
     remarks: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -222,6 +245,7 @@ class Registration:
             stages=tuple(replace(s, accepted=s.accepted[index : index + 1]) for s in self.stages),
             remarks=self.remarks[index : index + 1],
             seconds=self.seconds / len(self.displacement),
+            details={name: values[index] for name, values in self.details.items()},
         )
         if "jacobian_determinant" in self.__dict__:  # already computed, for all at once
             found.__dict__["jacobian_determinant"] = self.jacobian_determinant[index]
@@ -243,7 +267,7 @@ class Registration:
         field = self.displacement if self._batched else self.displacement[None]
         ndim = field.shape[-1]
         where = np.moveaxis(np.indices(field.shape[1:-1]), 0, -1) + field
-        size = np.array(np.shape(self.moving)[-ndim:])
+        size = np.array(np.shape(self.moving)[self._batched :][:ndim])
         outside = ((where < -0.5) | (where > size - 0.5)).any(axis=-1)
         spatial = tuple(range(1, ndim + 1))
         folding = (determinant <= 0).reshape(len(field), -1).mean(axis=1)

@@ -15,10 +15,13 @@ from keras import ops as keras_ops
 from tfreg import ops
 from tfreg.ops.backend import gather
 from tfreg.ops.grid import identity_grid
-from tfreg.optimise import minimiser
-from tfreg.registration.field_of_view import enough, shown
-from tfreg.registration.similarity import similarity_of
-from tfreg.registration.transforms import LINEAR, FreeFormTransform, Grid, LinearTransform
+from tfreg.registration.instance.adam import minimiser
+from tfreg.registration.instance.field_of_view import enough, shown
+from tfreg.registration.instance.maps import FreeFormTransform, Grid, LinearTransform
+from tfreg.registration.instance.similarity import Similarity, similarity_of
+from tfreg.registration.kinds import LINEAR
+
+Regulariser = str | Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True)
@@ -27,29 +30,27 @@ class Problem:
 
     Attributes:
         transform: the transform on the grid of the level.
-        similarity: name of the similarity.
-        regulariser: ``"bending"``, ``"diffusion"`` or ``None``.
+        similarity: the similarity.
+        regulariser: ``"bending"``, ``"diffusion"``, a function of the displacement, or ``None``.
         fixed_mask, moving_mask: whether there is one.
         started: whether the map starts from a displacement, to which the transform is added (a
             velocity's map is applied before it).
         sampled: whether the similarity is that of some voxels.
+        clipped: whether what the similarity sees of the moving image is no multiple of what was
+            given.
         bounded: whether only what both images show counts, see
-            :mod:`tfreg.registration.field_of_view`.
+            :mod:`tfreg.registration.instance.field_of_view`.
     """
 
     transform: LinearTransform | FreeFormTransform
-    similarity: str
-    regulariser: str | None
+    similarity: Similarity
+    regulariser: Regulariser
     fixed_mask: bool
     moving_mask: bool
     started: bool
     sampled: bool
+    clipped: bool = False
     bounded: bool = False
-
-    @property
-    def clipped(self) -> bool:
-        """Whether scaling clips the moving image, so that it is no multiple of what is given."""
-        return self.moving_mask or (self.fixed_mask and self.similarity == "mse")
 
     def total(self, parameters: Any, start: Any, grid: Grid | None = None) -> Any:
         """The displacement of the transform together with what it started from."""
@@ -100,9 +101,9 @@ def _compared(
     """Similarity within a mask and, where there are any, the weights of what both images show; of
     less than the least share the worst value: fewer and fewer voxels agree ever more easily."""
     if weights is None:
-        return _defined(compare(fixed, moved, mask=mask), mask)
+        return _defined(compare(fixed, moved, mask), mask)
     within = _within(mask, weights)
-    values = _defined(compare(fixed, moved, mask=within), within)
+    values = _defined(compare(fixed, moved, within), within)
     return keras_ops.where(enough(weights, data["least"]), values, _WORST)
 
 
@@ -129,7 +130,7 @@ def _picked(values: Any, voxels: Any) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def shrink(factors: tuple[int, ...], smoothing: float) -> Callable:
-    """Compiled: images, then masks, ``(batch, *spatial, 1)``, to the grid of a level."""
+    """Compiled: images, then masks, to the grid of a level."""
 
     def run(fixed: Any, moving: Any, *masks: Any) -> tuple[Any, ...]:
         found = [ops.downsample(image, factors) for image in (fixed, moving, *masks)]
@@ -153,7 +154,7 @@ def shrink_displacement(factors: tuple[int, ...]) -> Callable:
 
 @functools.lru_cache(maxsize=64)
 def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
-    """Compiled: the whole loop of a level, see :func:`tfreg.optimise.minimiser`.
+    """Compiled: the whole loop of a level, see :func:`tfreg.registration.instance.adam.minimiser`.
 
     Args:
         problem: the level.
@@ -170,13 +171,15 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
             value = value + keras_ops.where(data["least"] > 0, excess, 0.0)
         if problem.regulariser is None:
             return value
+        if callable(problem.regulariser):
+            return value + weight * problem.regulariser(displacement)
         return value + weight * problem.transform.roughness(problem.regulariser, parameters)
 
     return minimiser(objective, identity=f"descent {problem} {names}")
 
 
 @functools.lru_cache(maxsize=64)
-def refinement(coarser: Any, finer: Any) -> Callable:
+def finer_parameters(coarser: Any, finer: Any) -> Callable:
     """Compiled: parameters of one level to those of the next."""
 
     def run(parameters: Any) -> Any:
@@ -245,5 +248,5 @@ def forget() -> None:
     They are kept for every shape and setting that was met; the next registration compiles its own
     again. For a process that registers images of ever new sizes.
     """
-    for function in (shrink, shrink_displacement, descent, refinement, conclusion):
+    for function in (shrink, shrink_displacement, descent, finer_parameters, conclusion):
         function.cache_clear()

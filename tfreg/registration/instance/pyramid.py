@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tfreg.errors import InputError
-from tfreg.registration.transforms import LINEAR, TRANSFORMS
+from tfreg.registration.kinds import LINEAR, TRANSFORMS
 
 SETTINGS = ("fast", "default", "accurate")
 _SMALLEST = 24  # no level is made whose finest shrunk axis would have fewer voxels
@@ -193,9 +193,7 @@ def pyramid(
     return Pyramid(tuple(reversed(levels)))
 
 
-def refinement(
-    setting: str, shape: Sequence[int], spacing: Sequence[float] | None = None
-) -> Pyramid:
+def refining(setting: str, shape: Sequence[int], spacing: Sequence[float] | None = None) -> Pyramid:
     """The B-spline that refines the answer of a network, which spares the coarser levels.
 
     Args:

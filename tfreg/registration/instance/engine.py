@@ -14,13 +14,14 @@ import numpy as np
 from keras import ops as keras_ops
 
 from tfreg.ops.backend import is_compiling
-from tfreg.registration import level as levels
 from tfreg.registration.answer import LevelReport
-from tfreg.registration.field_of_view import View
-from tfreg.registration.level import Problem
-from tfreg.registration.pyramid import Level, Pyramid
-from tfreg.registration.similarity import scaled_for
-from tfreg.registration.transforms import LINEAR, Grid, transform_of
+from tfreg.registration.instance import level as levels
+from tfreg.registration.instance.field_of_view import View
+from tfreg.registration.instance.level import Problem, Regulariser
+from tfreg.registration.instance.maps import Grid, transform_of
+from tfreg.registration.instance.pyramid import Level, Pyramid
+from tfreg.registration.instance.similarity import Similarity, scaled_for
+from tfreg.registration.kinds import LINEAR
 
 Sizes = dict[str, tuple[int, ...]]
 
@@ -55,11 +56,12 @@ def plan(
     pyramids: tuple[Pyramid, ...],
     sizes: Sizes,
     spacing: tuple[float, ...],
-    similarity: str,
-    regulariser: str | None,
+    similarity: Similarity,
+    regulariser: Regulariser,
     started: bool,
     samples: int | None,
     bounded: tuple[bool, ...],
+    replaced: bool,
 ) -> tuple[Stage, ...]:
     """The stages of a registration; from the second on each starts from a displacement.
 
@@ -67,11 +69,13 @@ def plan(
         kinds, pyramids: names of the transforms, and the levels of each.
         sizes: spatial shape of each image and mask by name.
         spacing: size of a voxel.
-        similarity, regulariser: their names.
+        similarity, regulariser, samples: as in :func:`tfreg.registration.register`.
         started: whether the first stage starts from a displacement.
-        samples: as in :func:`tfreg.registration.register`.
         bounded: whether each transform is likely to be bounded, see :class:`View`.
+        replaced: whether the similarity sees another moving image than the one that is moved.
     """
+    masks = {name: name in sizes for name in ("fixed_mask", "moving_mask")}
+    clips = masks["moving_mask"] or (masks["fixed_mask"] and similarity == "mse")
     shape = sizes["fixed"]
     full = Grid(shape, (1,) * len(shape), spacing)
     stages = []
@@ -83,10 +87,10 @@ def plan(
                 transform=transform_of(kind, grid, level.grid_spacing),
                 similarity=similarity,
                 regulariser=None if kind in LINEAR else regulariser,
-                fixed_mask="fixed_mask" in sizes,
-                moving_mask="moving_mask" in sizes,
+                **masks,
                 started=started or index > 0,
                 sampled=samples is not None,
+                clipped=replaced or (isinstance(similarity, str) and clips),
                 bounded=bounded[index],
             )
             steps.append((problem, level))
@@ -97,32 +101,45 @@ def plan(
 def descend(
     stages: tuple[Stage, ...],
     images: dict[str, np.ndarray],
+    moving: np.ndarray,
     view: View,
     displacement: Any,
     voxels: dict[tuple[int, ...], np.ndarray],
     clock: "Clock",
     progress: Callable[[LevelReport], Any] | None,
+    origin: np.ndarray | None = None,
 ) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...]]:
     """Runs all stages.
+
+    Args:
+        stages: the plan.
+        images: images and masks as the similarity is to see them.
+        moving: the moving images, which are moved in the end.
+        view: what both images show.
+        displacement: where the first stage starts, or ``None``.
+        voxels: of :func:`draw`.
+        clock: what the time is taken with.
+        progress: called after each level.
+        origin: the displacement at which the similarity before is taken; ``None``: the start.
 
     Returns:
         Displacement, similarity before and after, whether each stage was accepted
         ``(stages, batch)``, and the moved images; and the reports of the levels.
     """
-    name = stages[0].problem.similarity
-    scaled, (low, scale) = scaled_for(name, images)
+    scaled, (low, scale) = scaled_for(stages[0].problem.similarity, images)
     units = {**images, **scaled}
-    whole = {**units, "moving": images["moving"], "low": low, "scale": scale.astype("float32")}
+    whole = {**units, "moving": moving, "low": low, "scale": scale.astype("float32")}
     if stages[0].problem.clipped:
         whole["unit"] = units["moving"]
-    initial, accepted, first, anywhere = displacement, [], None, False
+    initial = displacement if origin is None else origin
+    accepted, first, anywhere = [], None, False
     reports: list[LevelReport] = []
     for stage in stages:
         previous, bounds = None, view.at(displacement, stage.linear)
         parameters = stage.steps[0][0].transform.start(len(low))
         for problem, level in stage.steps:
             if previous is not None:
-                refine = levels.refinement(previous.transform, problem.transform)
+                refine = levels.finer_parameters(previous.transform, problem.transform)
                 parameters = refine(parameters)
                 bounds = _seen(view, stage, displacement, problem, parameters, bounds)
             problem = replace(problem, bounded=bool(bounds))
@@ -155,6 +172,9 @@ def descend(
         problem = replace(stage.problem, bounded=bool(bounds))
         finish = levels.conclusion(problem, stage.full, tuple(data))
         clock.prepare([(finish, (parameters, *data.values()))])
+        if first is None and origin is not None:
+            there = {**data, "start": origin}
+            first = finish(problem.transform.start(len(low)), *there.values())[1]
         displacement, before, after, better, moved = finish(parameters, *data.values())
         accepted.append(better)
         first, anywhere = before if first is None else first, anywhere or bool(bounds)
@@ -272,10 +292,11 @@ class Clock:
         sizes: Sizes,
         batch: int,
         voxels: dict[tuple[int, ...], np.ndarray],
+        channels: int = 1,
     ) -> None:
         """Compiles what the stages need and is not there yet, several functions at a time."""
         if is_compiling():
-            self.prepare(_calls(stages, sizes, batch, voxels))
+            self.prepare(_calls(stages, sizes, batch, voxels, channels))
 
     def prepare(self, calls: Iterable[tuple[Callable, tuple]]) -> None:
         """Compiles functions for the shapes of arguments, where that is not done yet.
@@ -307,13 +328,15 @@ def _calls(
     sizes: Sizes,
     batch: int,
     voxels: dict[tuple[int, ...], np.ndarray],
+    channels: int,
 ) -> Iterator[tuple[Callable, tuple]]:
     """All functions of the stages with arguments of the right shapes; no descent takes a step."""
 
     def zeros(*shape: int) -> np.ndarray:
         return np.zeros((batch, *shape), "float32")
 
-    whole = {name: zeros(*size, 1) for name, size in sizes.items()}
+    depths = {name: 1 if name.endswith("mask") else channels for name in sizes}
+    whole = {name: zeros(*size, depths[name]) for name, size in sizes.items()}
     ndim = stages[0].full.ndim
     for stage in stages:
         previous = None
@@ -327,7 +350,7 @@ def _calls(
                     name: (-(-n // f) for n, f in zip(size, shrink, strict=True))
                     for name, size in sizes.items()
                 }
-                data = {name: zeros(*size, 1) for name, size in small.items()}
+                data = {name: zeros(*size, depths[name]) for name, size in small.items()}
             if problem.started:
                 data = {**data, "start": zeros(*problem.transform.grid.shape, ndim)}
                 if max(shrink) > 1:
@@ -341,7 +364,7 @@ def _calls(
             yield levels.descent(problem, tuple(data)), (*settings, *data.values())
             if previous is not None:
                 coarser = previous.transform
-                refine = levels.refinement(coarser, problem.transform)
+                refine = levels.finer_parameters(coarser, problem.transform)
                 yield refine, (coarser.start(batch),)
             previous = problem
         one = zeros(*(1,) * (ndim + 1))
