@@ -125,7 +125,7 @@ def test_masks_need_something_that_looks_at_them(digits, model, monkeypatch):
         given.update(options)
         return register(*images, "translation", pyramid=QUICK)
 
-    monkeypatch.setattr("tfreg.registration.model.optimise", optimise)
+    monkeypatch.setattr("tfreg.models.registration.optimise", optimise)
     with pytest.warns(InputWarning):
         model.register(fixed, moving, "fast", **masks)
     for name, found in prepared.inner.masks.items():

@@ -108,7 +108,7 @@ class Registrar:
             InputError: on settings with which no pair could be registered.
         """
         if self.model is not None:
-            from tfreg.registration.model import check_refine
+            from tfreg.models.registration import check_refine
 
             check_refine(self.settings.refine)
             self.model.check_arguments(self.settings.network)
@@ -143,7 +143,7 @@ class Registrar:
         if _without_place(files.fixed) and _without_place(files.moving):
             return self._arrays(files)
         from tfreg import io
-        from tfreg.registration.model import check_masks
+        from tfreg.models.registration import check_masks
         from tfreg.registration.physical import prepare
 
         images = {name: io.read(path) for name, path in files.named.items()}
@@ -187,7 +187,7 @@ class Registrar:
             for name, array in arrays.items()
         }
         if self.model is not None:
-            from tfreg.registration.model import check_masks
+            from tfreg.models.registration import check_masks
 
             masks = [name for name in arrays if name.endswith("mask")]
             check_masks(self.model, masks, self.settings.refine)

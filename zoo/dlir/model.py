@@ -18,7 +18,7 @@ from keras import ops as keras_ops
 
 from tfreg import losses, ops
 from tfreg.errors import InputError
-from tfreg.registration import RegistrationModel
+from tfreg.models.registration import RegistrationModel
 from zoo.dlir import tiles
 from zoo.dlir.affine import AffineConvNet
 from zoo.dlir.deformable import DeformableConvNet
@@ -310,14 +310,9 @@ class DLIR(RegistrationModel):
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "ndim": self.ndim,
+            **super().get_config(),
             "stages": self.stage_configs,
             "accumulate": self.accumulate,
             "bending_weight": self.bending_weight,
             "joint": self.joint,
-            "voxel_size": self.voxel_size,
-            "intensity_range": self.intensity_range,
-            "refine_learning_rate": self.refine_learning_rate,
-            "refine_folding_weight": self.refine_folding_weight,
         }

@@ -1,23 +1,22 @@
-"""Registering images with a network: the base of every model of the zoo."""
+"""Registering images with a network: the base of every registration model of the zoo."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import keras
 import numpy as np
 from keras import ops as keras_ops
 
 from tfreg import losses, ops
 from tfreg.errors import InputError
+from tfreg.models.base import Model, numbers
 from tfreg.optimise import minimiser
 from tfreg.registration.alignment import are_physical
 from tfreg.registration.answer import Registration
-from tfreg.registration.images import as_image, unit_range
+from tfreg.registration.images import as_image
 from tfreg.registration.instance import register as optimise
 from tfreg.registration.physical import PhysicalRegistration, prepare, register_physical
-from tfreg.registration.preprocessing import Preprocessing
 from tfreg.registration.pyramid import SETTINGS, Pyramid, refinement
 
 # Up to this many pixels a network runs faster compiled as a whole than as a graph with oneDNN's
@@ -25,8 +24,8 @@ from tfreg.registration.pyramid import SETTINGS, Pyramid, refinement
 _SMALL = 64 * 64
 
 
-class RegistrationModel(keras.Model):
-    """A network that registers: the base of every model of the zoo.
+class RegistrationModel(Model):
+    """A network that registers: the base of every registration model of the zoo.
 
     A subclass defines ``parameters`` (the network: images to the parameters of a transform, such
     as control points) and ``displacement`` (the transform: parameters to a dense displacement).
@@ -41,15 +40,14 @@ class RegistrationModel(keras.Model):
         refine_folding_weight: weight of ``losses.folding_penalty`` beside -NCC when refining.
         voxel_size: size of a voxel per axis in any unit, which tells a named refinement where
             voxels are no cubes; ``None``: they are.
-        intensity_range: the intensities that the network sees as 0 and 1, such as HU of a CT; what
-            is outside is cut off. ``None``: the darkest and the brightest voxel of each image.
+        kwargs: of :class:`tfreg.models.base.Model`, ``intensity_range`` among them.
 
     Attributes:
-        options: names of further arguments of ``register`` that a network takes.
+        options: names of further arguments of ``register`` that it takes.
         sizes_may_differ: whether the fixed and the moving image may differ in size.
     """
 
-    options: ClassVar[tuple[str, ...]] = ()
+    task: ClassVar[str] = "registration"
     sizes_may_differ = False
 
     def __init__(
@@ -58,28 +56,15 @@ class RegistrationModel(keras.Model):
         refine_learning_rate: float = 1.0,
         refine_folding_weight: float = 1.0,
         voxel_size: Sequence[float] | None = None,
-        intensity_range: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if ndim not in (2, 3):
-            raise ValueError(f"ndim must be 2 or 3. Received: ndim={ndim}")
-        self.ndim = ndim
+        super().__init__(ndim, **kwargs)
         self.refine_learning_rate = refine_learning_rate
         self.refine_folding_weight = refine_folding_weight
-        self.voxel_size = _numbers("voxel_size", voxel_size, ndim)
+        self.voxel_size = numbers("voxel_size", voxel_size, ndim)
         if self.voxel_size is not None and not min(self.voxel_size) > 0:
             raise ValueError(f"voxel_size must be positive. Received: voxel_size={voxel_size}")
-        self.intensity_range = _numbers("intensity_range", intensity_range, 2)
-        if self.intensity_range is not None and not np.diff(self.intensity_range)[0] > 0:
-            raise ValueError(
-                "intensity_range must be two numbers, the lower one first. "
-                f"Received: intensity_range={intensity_range}"
-            )
         self._similarity = losses.NCC()
-        self._functions: dict[Any, Any] = {}
-        # What the network was trained on; `zoo.load` knows.
-        self.preprocessing: Preprocessing | None = None
 
     def parameters(self, fixed: Any, moving: Any, training: bool | None = None) -> Any:
         """The transform's parameters for a batch of pairs ``(batch, *spatial, 1)``."""
@@ -96,12 +81,6 @@ class RegistrationModel(keras.Model):
             moving_shape: that of the moving image; ``None``: the same.
         """
         raise NotImplementedError
-
-    def check_size(self, size: Sequence[int]) -> None:
-        """Raises ``InputError`` when images of this size cannot go through the network."""
-
-    def check_options(self, options: dict[str, Any]) -> None:
-        """Raises ``InputError`` on unusable values of ``options``."""
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> dict[str, Any]:
         parameters = self.parameters(inputs["fixed"], inputs["moving"], training=training)
@@ -213,11 +192,8 @@ class RegistrationModel(keras.Model):
         self.check_size(fixed_array.shape[1:-1])
         if not self.built:
             self.build()
-        if self.intensity_range is not None:
-            fixed_array, moving_array = (
-                np.clip(array, *self.intensity_range) for array in (fixed_array, moving_array)
-            )
-        units = self._unit(fixed_array), self._unit(moving_array)
+        fixed_array, moving_array = self.clipped(fixed_array), self.clipped(moving_array)
+        units = self.unit(fixed_array), self.unit(moving_array)
         answer = self.answer(fixed_array, moving_array, *units, **options)
         if refine and not by_pyramid:
             answer = self._refined(answer, fixed_array, moving_array, int(refine))
@@ -273,29 +249,19 @@ class RegistrationModel(keras.Model):
         return self._function("apply")(parameters, fixed, moving)
 
     def _refined(self, answer: tuple, fixed: np.ndarray, moving: np.ndarray, steps: int) -> tuple:
-        scaled = self._unit(fixed), self._unit(moving)
+        scaled = self.unit(fixed), self.unit(moving)
         rate = np.float32(self.refine_learning_rate)
         settings = np.int32(steps), rate, np.float32(1), np.float32(0)
         parameters, *_ = self._function("refine")(*settings, answer[0], *scaled)
         return self.apply(parameters, fixed, moving)
 
-    def _unit(self, images: np.ndarray) -> np.ndarray:
-        """What the network sees of images."""
-        if self.intensity_range is None:
-            return unit_range(images)
-        low, high = self.intensity_range
-        return ((images - low) / (high - low)).astype("float32")
-
-    def check_arguments(self, options: dict[str, Any]) -> None:
-        """Raises ``InputError`` on options that the network does not take, or unusable values."""
-        unknown = [name for name in options if name not in self.options]
-        if unknown:
-            known = f"its options are {', '.join(self.options)}" if self.options else "it has none"
-            raise InputError(
-                f"{type(self).__name__} does not take this option; {known}. "
-                f"Received: {', '.join(unknown)}"
-            )
-        self.check_options(options)
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "refine_learning_rate": self.refine_learning_rate,
+            "refine_folding_weight": self.refine_folding_weight,
+            "voxel_size": self.voxel_size,
+        }
 
     def _function(self, name: str, **options: Any) -> Any:
         """Compiled functions are made on first use and kept: a second pair pays nothing."""
@@ -328,16 +294,6 @@ class RegistrationModel(keras.Model):
                 "refine": lambda: minimiser(objective),
             }[name]()
         return self._functions[key]
-
-
-def _numbers(name: str, values: Any, count: int) -> tuple[float, ...] | None:
-    """As many finite numbers, or ``None``."""
-    if values is None:
-        return None
-    found = np.asarray(values)
-    if found.shape != (count,) or found.dtype.kind not in "iuf" or not np.isfinite(found).all():
-        raise ValueError(f"{name} must be {count} finite numbers. Received: {name}={values}")
-    return tuple(map(float, found))
 
 
 def _centred(fixed: Any, moving: Any) -> Any:
