@@ -25,6 +25,7 @@ _SUBMODULES = (
     "layers",
     "losses",
     "metrics",
+    "models",
     "ops",
     "optimise",
     "registration",

@@ -69,7 +69,7 @@ class Registrar:
         if settings.model is not None:
             import zoo
 
-            self.preset = zoo.describe(settings.model)
+            self.preset = zoo.describe(settings.model, task="registration")
 
     @cached_property
     def model(self) -> Any:
@@ -78,7 +78,7 @@ class Registrar:
             return None
         import zoo
 
-        return zoo.load(self.settings.model)
+        return zoo.load(self.settings.model, task="registration")
 
     @cached_property
     def initial(self) -> Any:

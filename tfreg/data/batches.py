@@ -76,7 +76,7 @@ class Batches(ABC):
         return _alone(inputs), _alone(targets) if targets else None
 
     def tuples(self, start: int, stop: int) -> Iterator[tuple]:
-        """Batches ``start .. stop-1`` as Keras takes them without TensorFlow: ``(x,)``, ``(x, y)``."""
+        """Batches ``start .. stop-1`` as Keras takes them without TensorFlow: ``(x[, y])``."""
         for step in range(start, stop):
             inputs, targets = self.split(self.batch(step))
             yield (inputs,) if targets is None else (inputs, targets)

@@ -7,16 +7,18 @@ import numpy as np
 from tfreg.errors import InputError
 
 
-def as_image(values: Any, ndim: int, name: str) -> np.ndarray:
-    """A batch of one-channel float32 images from one image or a batch of them.
+def as_image(values: Any, ndim: int, name: str, channels: bool = False) -> np.ndarray:
+    """A batch of float32 images from one image or a batch of them.
 
     Args:
-        values: ``(*spatial,)``, ``(batch, *spatial)`` or ``(batch, *spatial, 1)``.
+        values: ``(*spatial,)``, ``(batch, *spatial)`` or ``(batch, *spatial, 1)``; with
+            ``channels`` ``(*spatial, channels)`` or ``(batch, *spatial, channels)``.
         ndim: number of spatial axes.
         name: what to call it in an error.
+        channels: whether the last axis is that of channels.
 
     Returns:
-        float32 array ``(batch, *spatial, 1)``.
+        float32 array ``(batch, *spatial, channels)``.
 
     Raises:
         InputError: on another shape, an empty array, or values that are not real and finite.
@@ -28,7 +30,14 @@ def as_image(values: Any, ndim: int, name: str) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} must hold real numbers. Received: dtype={array.dtype}")
     shape = array.shape
-    if array.ndim == ndim:
+    if channels:
+        if array.ndim not in (ndim + 1, ndim + 2):
+            raise InputError(
+                f"{name} must be one {ndim}-D image (*{ndim} axes, channels) or a batch (batch, "
+                f"*{ndim} axes, channels). Received: shape={shape}"
+            )
+        array = array[None] if array.ndim == ndim + 1 else array
+    elif array.ndim == ndim:
         array = array[None, ..., None]
     elif array.ndim == ndim + 1:
         array = array[..., None]
