@@ -9,6 +9,7 @@ Submodules load on first use, so that ``import tfreg`` costs nothing.
 import importlib
 import os
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 

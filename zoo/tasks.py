@@ -1,7 +1,6 @@
 """The tasks of models, and what a preset of each may say of its images and of its score."""
 
 import math
-import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -88,7 +87,7 @@ def check_score(task: str, content: Any) -> None:
             f"score.metric must be one of {', '.join(known)}. Received: score.metric={metric!r}"
         )
     low, high = known[metric]
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not (math.isfinite(value) and low <= value <= high):
         raise InputError(
             f"score.value must be a number within {low:g} and {high:g}. "

@@ -102,7 +102,10 @@ class Model(keras.Model):
 
     def clipped(self, images: np.ndarray) -> np.ndarray:
         """Images ``(batch, *spatial, 1)`` cut off at ``intensity_range``, if there is one."""
-        return images if self.intensity_range is None else np.clip(images, *self.intensity_range)
+        if self.intensity_range is None:
+            return images
+        low, high = self.intensity_range
+        return np.clip(images, low, high)
 
     def unit(self, images: np.ndarray) -> np.ndarray:
         """What the network sees of clipped images: intensities in [0, 1], float32."""
