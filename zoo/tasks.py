@@ -20,14 +20,15 @@ class Task:
         call: the method of its models that does so.
         scores: the metrics on held-out data that its presets may state, each with its least and
             its largest value.
-        voxels: what its presets may say of voxels: their ``spacing`` in mm or, where only their
-            shape is known, their ``proportions``.
+        images: what its presets may say of images beside size and intensities: the ``spacing`` of
+            voxels in mm or, where only their shape is known, its ``proportions``, and what the grid
+            of the network ``covers``.
     """
 
     verb: str
     call: str
     scores: Mapping[str, tuple[float, float]]
-    voxels: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
 
 TASKS: dict[str, Task] = {
@@ -35,7 +36,7 @@ TASKS: dict[str, Task] = {
         "registers",
         "register",
         {"ncc": (-1, 1), "dice": (0, 1), "mse": _ANY, "error": _ANY, "success": (0, 100)},
-        ("spacing", "proportions"),
+        ("spacing", "proportions", "covers"),
     ),
     "classification": Task("classifies", "classify", {"accuracy": (0, 1), "error": (0, 100)}),
     "pose": Task(
@@ -62,12 +63,12 @@ def check_preprocessing(task: str, content: Any) -> None:
 
     Args:
         task: of :data:`TASKS`.
-        content: ``size``, ``intensity_range`` (which may be ``None``), and ``voxels`` of the task.
+        content: ``size``, ``intensity_range`` (which may be ``None``), and ``images`` of the task.
 
     Raises:
         InputError: on a field that is missing or has no effect.
     """
-    _check_names("preprocessing", content, ("size", "intensity_range"), TASKS[task].voxels)
+    _check_names("preprocessing", content, ("size", "intensity_range"), TASKS[task].images)
 
 
 def check_score(task: str, content: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tfreg import __version__
 from tfreg.data.source import licence_of
+from tfreg.registration import Preprocessing
 from tfreg.training import STEPS_PER_EPOCH
 from zoo.presets import FORMAT, STATED, Preset, sha256_of
 from zoo.tasks import TASKS
@@ -85,8 +86,9 @@ def _stated(training: "Training") -> dict[str, Any]:
     """The preprocessing as a preset has it."""
     known = training.preprocessing
     found: dict[str, Any] = {"size": known.size, "intensity_range": known.intensity_range}
-    for name in TASKS[training.model.task].voxels:
-        if getattr(known, name) is not None:
+    usual = Preprocessing(known.size)
+    for name in TASKS[training.model.task].images:
+        if getattr(known, name) != getattr(usual, name):
             found[name] = getattr(known, name)
     return found
 

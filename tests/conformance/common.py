@@ -72,9 +72,13 @@ def check_configuration(case, folder):
 def in_bfloat16(case):
     """The model with half of the bits in its layers."""
     model = case.load()
-    config = {**model.get_config(), "dtype": BFLOAT16, "name": "half"}
-    half = type(model).from_config(config)
-    half.build()
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(BFLOAT16)
+        half = type(model).from_config({**model.get_config(), "name": "half"})
+        half.build()
+    finally:
+        keras.config.set_dtype_policy(before)
     half.set_weights(model.get_weights())
     assert half.dtype_policy.name == BFLOAT16
     assert {array.dtype.name for array in arrays_of(half)} <= {"float32", "uint32", "int32"}

@@ -21,13 +21,14 @@ def check_answer(case):
 
 
 def check_bfloat16(case):
-    """With half of the bits in its layers it still answers, in float32."""
-    half, example = common.in_bfloat16(case), case.example()
-    units = {name: half.unit(example[name][None, ..., None]) for name in ("fixed", "moving")}
-    answer = half(units)
-    for array in (answer["displacement"], answer["moved"]):
-        assert keras.backend.standardize_dtype(array.dtype) == "float32"
-        assert np.isfinite(keras.ops.convert_to_numpy(array)).all()
+    """With half of the bits in its layers coordinates still have all, and nearly the same values."""
+    half, model, example = common.in_bfloat16(case), case.load(), case.example()
+    units = {name: model.prepared(example[name], name) for name in ("fixed", "moving")}
+    found, expected = (net(units)["displacement"] for net in (half, model))
+    assert keras.backend.standardize_dtype(found.dtype) == "float32"
+    found, expected = (keras.ops.convert_to_numpy(field) for field in (found, expected))
+    moved = np.sqrt((expected**2).mean())
+    assert np.sqrt(((found - expected) ** 2).mean()) < 0.2 * moved + 0.05
 
 
 def check_refusals(case):

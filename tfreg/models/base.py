@@ -50,6 +50,10 @@ class Model(keras.Model):
         self.preprocessing: Preprocessing | None = None
         self._functions: dict[Any, Callable] = {}
 
+    def build(self, input_shape: Any = None) -> None:
+        """A model without layers of its own has nothing to build."""
+        self.built = True
+
     def check_size(self, size: Sequence[int]) -> None:
         """Raises ``InputError`` when images of this size cannot go through the network."""
 

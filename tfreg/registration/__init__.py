@@ -6,6 +6,7 @@ from tfreg.registration.answer import Check, LevelReport, Registration
 from tfreg.registration.confine import Confined, confine
 from tfreg.registration.instance import register
 from tfreg.registration.level import forget
+from tfreg.registration.optimisation import Refinement
 from tfreg.registration.physical import PhysicalRegistration
 from tfreg.registration.preprocessing import Preprocessing
 from tfreg.registration.pyramid import SETTINGS, Level, Pyramid, pyramid
@@ -22,6 +23,7 @@ __all__ = [
     "PhysicalRegistration",
     "Preprocessing",
     "Pyramid",
+    "Refinement",
     "Registration",
     "RegistrationModel",
     "confine",

@@ -9,6 +9,7 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 
+COVERS = ("trained size", "field of view")
 _RATIO = 1.5  # of a field of view or a voxel to the trained one, from which it is worth a warning
 _SHARE = 0.05  # of the range of intensities: less, and a few voxels leave no contrast to the rest
 
@@ -24,6 +25,9 @@ class Preprocessing:
             off; ``None``: the darkest and the brightest voxel of each image.
         proportions: the sides of a voxel relative to each other, array order, which say its shape
             where its spacing is unknown; ``None``: cubes.
+        covers: what the grid of the network covers: ``"trained size"``, as many voxels as it was
+            trained on, or ``"field of view"``, all of the fixed image, of a network that takes
+            images of any size and whose spacing is known.
 
     Raises:
         InputError: on a value that cannot be, or on proportions beside a spacing.
@@ -39,6 +43,7 @@ class Preprocessing:
     spacing: tuple[float, ...] | None = None
     intensity_range: tuple[float, float] | None = None
     proportions: tuple[float, ...] | None = None
+    covers: str = "trained size"
 
     def __post_init__(self) -> None:
         size = self.size
@@ -53,6 +58,11 @@ class Preprocessing:
                     f"Received: intensity_range={ends}"
                 )
             object.__setattr__(self, "intensity_range", tuple(map(float, ends)))
+        if self.covers not in COVERS or (self.covers != COVERS[0] and self.spacing is None):
+            raise InputError(
+                f"covers must be one of {COVERS}, the latter with a spacing. "
+                f"Received: covers={self.covers!r}"
+            )
         for name in ("spacing", "proportions"):
             values = getattr(self, name)
             if values is None:
@@ -73,6 +83,11 @@ class Preprocessing:
         """The sides of a voxel, in mm or relative to each other; ``None``: cubes."""
         return self.proportions if self.spacing is None else self.spacing
 
+    @property
+    def centred(self) -> bool:
+        """Whether a mask of the fixed image says what the grid of the network is about."""
+        return self.spacing is not None and self.covers == COVERS[0]
+
     def grid(self, geometry: Geometry, centre: np.ndarray | None = None) -> Geometry:
         """The grid of the network over a fixed image.
 
@@ -91,7 +106,11 @@ class Preprocessing:
                 f"The network registers {len(self.size)}-D images. Received: {geometry.ndim}-D"
             )
         size = self.size[::-1]
-        if self.spacing is None:
+        if self.covers == COVERS[1]:
+            spacing = self.spacing[::-1]
+            sides = zip(geometry.extent, spacing, strict=True)
+            size = tuple(max(2, round(extent / step)) for extent, step in sides)
+        elif self.spacing is None:
             sides = (self.proportions or (1.0,) * len(size))[::-1]
             voxels = zip(geometry.extent, size, sides, strict=True)
             fits = max(extent / (n * side) for extent, n, side in voxels)
@@ -132,7 +151,7 @@ class Preprocessing:
                     f"{name} has voxels of {_mm(spacing)}, the preset was trained on {_mm(trained)}"
                 )
             trained = trained * self.size
-            if _unlike(extent, trained):
+            if self.covers == COVERS[0] and _unlike(extent, trained):
                 found.append(
                     f"{name} shows {_mm(extent)}, the preset was trained on {_mm(trained)}: what "
                     "lies beyond follows its border"

@@ -27,11 +27,13 @@ class Stages(recipes.Recipe):
 
     Attributes:
         stages: of :class:`DLIR`.
+        options: further arguments of it.
     """
 
     method = METHOD
     learning_rate = 3e-3
     stages: ClassVar[Sequence[Mapping[str, Any]]]
+    options: ClassVar[Mapping[str, Any]] = {}
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
@@ -63,6 +65,7 @@ class Stages(recipes.Recipe):
             joint=settings["joint"],
             voxel_size=preprocessing.voxel_size,
             intensity_range=preprocessing.intensity_range,
+            **self.options,
         )
         model.build()
         return model

@@ -42,6 +42,7 @@ class ChestCT(Stages):
         {"kind": "deformable", "spacing": (8, 8, 8)},
         {"kind": "deformable", "spacing": (4, 4, 4)},
     )
+    options: ClassVar = {"refinement": {"similarity": "lncc", "confine": True, "grid": "fixed"}}
 
     def prepare(self, settings: dict[str, Any], folder: Path) -> Training:
         training, validation = (
@@ -52,7 +53,8 @@ class ChestCT(Stages):
             ]
             for split in ("train", "validation")
         )
-        preprocessing = Preprocessing(SHAPE, SPACING, (breathing.LOWEST, breathing.HIGHEST))
+        window = (breathing.LOWEST, breathing.HIGHEST)
+        preprocessing = Preprocessing(SHAPE, SPACING, window, covers="field of view")
         spacing = " x ".join(f"{s:g}" for s in SPACING)
         return Training(
             self.model(settings, preprocessing),

@@ -20,12 +20,11 @@ class TrialNet(ClassificationModel):
     def __init__(self, classes: Any, kernels: int = 8, **kwargs: Any) -> None:
         super().__init__(**{"ndim": 2, **kwargs}, classes=classes)
         self.kernels = kernels
-        options = {"padding": "same", "activation": "relu", "dtype": self.dtype_policy}
         self.stack = [
-            keras.layers.Conv2D(kernels, 5, 2, **options),
-            keras.layers.Conv2D(2 * kernels, 5, 2, **options),
-            keras.layers.GlobalMaxPooling2D(dtype=self.dtype_policy),
-            keras.layers.Dense(len(self.classes), dtype=self.dtype_policy),
+            keras.layers.Conv2D(kernels, 5, 2, padding="same", activation="relu"),
+            keras.layers.Conv2D(2 * kernels, 5, 2, padding="same", activation="relu"),
+            keras.layers.GlobalMaxPooling2D(),
+            keras.layers.Dense(len(self.classes)),
         ]
 
     def build(self, input_shape: Any = None) -> None:
