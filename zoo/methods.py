@@ -65,6 +65,17 @@ class Method:
         """Where its modules, presets, weights and fidelity sheet are."""
         return Path(str(importlib.import_module(self.package).__file__)).parent
 
+    @property
+    def tables(self) -> dict[str, str]:
+        """Its benchmark tables: modules by name, ``tables/*.py`` in its folder.
+
+        Those of the zoo's own methods are in ``benchmarks/tables``, which may import the zoo.
+        """
+        return {
+            path.stem.replace("_", "-"): f"{self.package}.tables.{path.stem}"
+            for path in sorted(self.folder.glob("tables/[!_]*.py"))
+        }
+
     def module(self, name: str) -> ModuleType:
         """One of its modules, loaded."""
         return importlib.import_module(f"{self.package}.{name}")

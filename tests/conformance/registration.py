@@ -21,7 +21,7 @@ def check_answer(case):
 
 
 def check_bfloat16(case):
-    """With half of the bits in its layers coordinates still have all, and nearly the same values."""
+    """With half of the bits in its layers, coordinates keep all, and nearly their values."""
     half, model, example = common.in_bfloat16(case), case.load(), case.example()
     units = {name: model.prepared(example[name], name) for name in ("fixed", "moving")}
     found, expected = (net(units)["displacement"] for net in (half, model))

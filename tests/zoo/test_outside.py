@@ -1,5 +1,7 @@
 """A method in a folder of its own, of another package: no file outside of it knows of it."""
 
+import argparse
+import importlib
 import json
 from pathlib import Path
 
@@ -90,6 +92,18 @@ def test_any_classifier_learns_with_keras_alone(outside):
     pixels = images[:640, ..., None].astype("float32") / 255
     losses = model.fit(pixels, labels[:640].astype("int64"), epochs=3, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_its_table_is_made(outside):
+    tables = methods.find()["trial"].tables
+    assert tables == {NAME: "trial.tables.trial_digits"}
+    module = importlib.import_module(tables[NAME])
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    lines = module.run(parser.parse_args(["--images", "50"])).markdown().splitlines()
+    header, row = (next(line for line in lines if line.startswith(s)) for s in ("| m", "| trial"))
+    assert header == "| method | accuracy | seconds (s) | paper: accuracy |"
+    assert row.startswith("| trial | 0.9") and row.endswith("| 0.9 |")
 
 
 def test_nothing_but_its_folder_names_it(outside):
