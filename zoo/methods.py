@@ -57,7 +57,7 @@ class Method:
         if self.task not in TASKS:
             raise ValueError(f"task must be one of {tuple(TASKS)}. Received: task={self.task}")
         for recipe in self.recipes:
-            if not recipe.startswith(self.name):
+            if recipe != self.name and not recipe.startswith(f"{self.name}-"):
                 raise ValueError(f"A recipe's name begins with {self.name}. Received: {recipe}")
 
     @property

@@ -248,6 +248,8 @@ def _check(preset: Preset) -> None:
             "architecture.class must be a model of the zoo. "
             f"Received: architecture.class={architecture['class']!r}"
         )
+    if not preset.name.startswith(f"{method.name}-"):
+        raise InputError(f"name must begin with {method.name}-. Received: name={preset.name!r}")
     if method.task != preset.task:
         raise InputError(
             f"task must be {method.task}, that of {method.name}. Received: task={preset.task!r}"

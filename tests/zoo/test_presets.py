@@ -124,6 +124,13 @@ def test_what_is_wrong_is_named_with_file_field_and_value(preset, change, messag
     assert "\n" not in str(error.value)
 
 
+def test_a_preset_is_called_after_its_method(preset):
+    changed(preset, name="another")
+    other = preset.rename(preset.with_name("another.json"))
+    with pytest.raises(InputError, match=r"another\.json: name must begin with \w+-. .*'another'"):
+        zoo.load(other)
+
+
 def test_unknown_presets_list_the_known():
     first, *_ = zoo.list_presets()
     for name in ("nothing-7", "nowhere/preset.json"):
