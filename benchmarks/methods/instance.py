@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.pairs import Pair
 from tfreg.registration import Pyramid, pyramid, register
-from tfreg.registration.transforms import LINEAR
+from tfreg.registration.kinds import LINEAR
 
 
 class Instance:

@@ -19,7 +19,7 @@ _REFINED = {"inference + refine": (dlir.REFINE, False)}
 _INFERENCE |= _REFINED | {"inference in tiles + refine": (dlir.REFINE, True)}
 _STEPS = {
     f"training {name.removeprefix('dlir ')}": stages
-    for name, (refine, stages, _) in ROWS.items()
+    for name, (refine, stages) in ROWS.items()
     if not refine
 }
 METHODS = (*_INFERENCE, *_STEPS)

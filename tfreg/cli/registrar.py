@@ -85,7 +85,7 @@ class Registrar:
             InputError: on settings with which no pair could be registered.
         """
         from tfreg.registration.inference import Inference
-        from tfreg.registration.optimisation import Optimisation
+        from tfreg.registration.instance.optimisation import Optimisation
 
         settings = self.settings
         if self.model is None:

@@ -10,14 +10,14 @@ import numpy as np
 from tfreg import losses, ops
 from tfreg.errors import InputError
 from tfreg.models.base import Model, numbers
-from tfreg.optimise import minimiser
 from tfreg.registration import job
 from tfreg.registration.answer import Estimate, Registration
 from tfreg.registration.images import Pair
 from tfreg.registration.inference import Inference, judged
-from tfreg.registration.optimisation import Refinement
-from tfreg.registration.physical import PhysicalRegistration
-from tfreg.registration.pyramid import SETTINGS, Pyramid
+from tfreg.registration.instance.adam import minimiser
+from tfreg.registration.instance.optimisation import Refinement
+from tfreg.registration.instance.pyramid import SETTINGS, Pyramid
+from tfreg.registration.space.physical import PhysicalRegistration
 
 # Up to this many pixels a network runs faster compiled as a whole than as a graph with oneDNN's
 # convolutions (measured at 28x28: a third less time; at 256x256 the graph takes half the time).

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops as keras_ops
 
-from tfreg.optimise import minimiser
+from tfreg.registration.instance.adam import minimiser
 
 pytestmark = pytest.mark.on_jax
 

@@ -33,7 +33,7 @@ def minimiser(losses: Callable) -> Callable:
 
     >>> import numpy as np
     >>> from keras import ops
-    >>> from tfreg.optimise import minimiser
+    >>> from tfreg.registration.instance.adam import minimiser
     >>> square = minimiser(lambda x, target: ops.sum((x - target) ** 2, axis=1))
     >>> start, target = np.zeros((2, 1), "float32"), np.array([[1.0], [-1.0]], "float32")
     >>> settings = np.int32(200), np.float32(0.1), np.float32(1), np.float32(0)

@@ -13,15 +13,15 @@ import numpy as np
 from tfreg import transforms
 from tfreg.errors import InputError
 from tfreg.image import Image
-from tfreg.registration.alignment import (
+from tfreg.registration.answer import Check, Registration
+from tfreg.registration.space.alignment import (
     check_overlap,
     image_of,
     initial_transform,
     inside,
     mask_image,
 )
-from tfreg.registration.answer import Check, Registration
-from tfreg.registration.inner import Inner, on_fixed_grid, on_network_grid
+from tfreg.registration.space.grids import Inner, on_fixed_grid, on_network_grid
 from tfreg.transforms.base import grid_points, slabs
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from tfreg.registration import job
 from tfreg.registration.answer import LevelReport, Registration
-from tfreg.registration.level import Regulariser
-from tfreg.registration.optimisation import Optimisation
-from tfreg.registration.physical import PhysicalRegistration
-from tfreg.registration.pyramid import Pyramid
-from tfreg.registration.similarity import Similarity
+from tfreg.registration.instance.level import Regulariser
+from tfreg.registration.instance.optimisation import Optimisation
+from tfreg.registration.instance.pyramid import Pyramid
+from tfreg.registration.instance.similarity import Similarity
+from tfreg.registration.space.physical import PhysicalRegistration
 
 
 def register(

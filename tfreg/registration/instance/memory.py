@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from tfreg.errors import InputError
-from tfreg.registration.pyramid import Pyramid
-from tfreg.registration.similarity import Similarity
+from tfreg.registration.instance.pyramid import Pyramid
+from tfreg.registration.instance.similarity import Similarity
 
 # Peak memory in float32 values per voxel of the largest level and pair, rounded up from
 # `python -m benchmarks run optimise-growth` less what compiling takes.

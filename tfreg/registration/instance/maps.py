@@ -13,10 +13,7 @@ from keras import ops as keras_ops
 
 from tfreg import losses, ops
 from tfreg.ops.bspline import refine_bspline
-
-LINEAR = ("translation", "rigid", "similarity", "affine")
-FREE_FORM = ("bspline", "dense", "velocity")
-TRANSFORMS = (*LINEAR, *FREE_FORM)
+from tfreg.registration.kinds import LINEAR
 
 
 @dataclass(frozen=True)

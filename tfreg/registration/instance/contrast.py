@@ -14,7 +14,7 @@ _PLACES = 2**12  # that many voxels tell how intensities are related
 _BINS = 24
 _CLEAR = 0.8  # similarity from which images agree without a closer look
 _INVERTED = -0.3  # a correlation from which down dark is bright
-_GAP = 0.3  # by so much less than a function of the other image does a line explain
+_GAP = 0.45  # by so much less than a function of the other image does a line explain
 _UNLIKE = 0.15  # a correlation, and its rise, of images without anything in common
 
 
@@ -54,12 +54,12 @@ def _finding(start: tuple[float, float], end: tuple[float, float]) -> str:
     """What correlation and correlation ratio, at the start and the end, come to."""
     if start[0] < _INVERTED:
         return (
-            f"the contrast seems to be inverted, dark in one image where the other is bright: their "
+            "the contrast seems to be inverted, dark in one image where the other is bright: their "
             f"correlation is {start[0]:.2f} at the start; similarity 'mi' or 'ngf' compares such "
             "images"
         )
     gap = start[1] - max(start[0], 0.0)
-    if gap > _GAP and end[1] - end[0] > _GAP / 2:
+    if gap > _GAP:
         return (
             f"the contrast seems to be remapped: their correlation is {start[0]:.2f} at the start, "
             f"where a function of one explains the other by {start[1]:.2f}; similarity 'mi' or "

@@ -15,10 +15,11 @@ from keras import ops as keras_ops
 from tfreg import ops
 from tfreg.ops.backend import gather
 from tfreg.ops.grid import identity_grid
-from tfreg.optimise import minimiser
-from tfreg.registration.field_of_view import enough, shown
-from tfreg.registration.similarity import Similarity, similarity_of
-from tfreg.registration.transforms import LINEAR, FreeFormTransform, Grid, LinearTransform
+from tfreg.registration.instance.adam import minimiser
+from tfreg.registration.instance.field_of_view import enough, shown
+from tfreg.registration.instance.maps import FreeFormTransform, Grid, LinearTransform
+from tfreg.registration.instance.similarity import Similarity, similarity_of
+from tfreg.registration.kinds import LINEAR
 
 Regulariser = str | Callable[[Any], Any] | None
 
@@ -38,7 +39,7 @@ class Problem:
         clipped: whether what the similarity sees of the moving image is no multiple of what was
             given.
         bounded: whether only what both images show counts, see
-            :mod:`tfreg.registration.field_of_view`.
+            :mod:`tfreg.registration.instance.field_of_view`.
     """
 
     transform: LinearTransform | FreeFormTransform
@@ -90,7 +91,7 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
 
 _OUTSIDE = {"mode": "constant", "image_gradient": False}  # of a mask: nothing lies there
 _ROUNDING = 1e-5  # of a similarity
-_STIFFNESS = float(__import__("os").environ.get("STIFF", "0.5"))
+_STIFFNESS = 1.0  # weight of a linear transform's strain where the border is left out
 _WORST = -1e3  # below what any similarity can be
 
 
@@ -153,7 +154,7 @@ def shrink_displacement(factors: tuple[int, ...]) -> Callable:
 
 @functools.lru_cache(maxsize=64)
 def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
-    """Compiled: the whole loop of a level, see :func:`tfreg.optimise.minimiser`.
+    """Compiled: the whole loop of a level, see :func:`tfreg.registration.instance.adam.minimiser`.
 
     Args:
         problem: the level.

@@ -10,10 +10,10 @@ from tfreg import ops
 from tfreg.errors import InputError
 from tfreg.registration.answer import Registration
 from tfreg.registration.images import as_image
-from tfreg.registration.pyramid import Pyramid
-from tfreg.registration.pyramid import pyramid as named_pyramid
-from tfreg.registration.similarity import VOXELWISE, Similarity, name_of
-from tfreg.registration.transforms import TRANSFORMS
+from tfreg.registration.instance.pyramid import Pyramid
+from tfreg.registration.instance.pyramid import pyramid as named_pyramid
+from tfreg.registration.instance.similarity import VOXELWISE, Similarity, name_of
+from tfreg.registration.kinds import TRANSFORMS
 
 
 def kinds_of(transform: str | Sequence[str]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """What both images of a pair really show: not beyond the moving image, not in a frame of padding.
 
 The bounds of a pair are ``(2, 2, ndim)``: of the fixed and of the moving image the first and the
-last voxel that counts, per axis, on the full grids. The moving image continues as at its border
-beyond its own last voxel, and padding is one value: a similarity that looks at either aligns borders.
+last voxel that counts, per axis, on the full grids. Beyond its last voxel the moving image goes on
+as at its border, and padding is one value: a similarity that looks at either aligns borders.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from keras import ops as keras_ops
 
 from tfreg.losses.means import weighted_sum
 from tfreg.ops.grid import axis_coordinates
-from tfreg.registration.transforms import Grid
+from tfreg.registration.instance.maps import Grid
 
 _EVERYWHERE = 1e6  # voxels from the first one that no image has
 _MOST = 0.98  # share of a fixed image inside the moving one from which borders do not matter
@@ -38,7 +38,7 @@ def frames(image: np.ndarray) -> np.ndarray:
     Example:
 
     >>> import numpy as np
-    >>> from tfreg.registration.field_of_view import frames
+    >>> from tfreg.registration.instance.field_of_view import frames
     >>> frames(np.pad(np.arange(36.0).reshape(6, 6), ((1, 2), (0, 0)))).tolist()
     [[1, 0], [6, 5]]
     """

@@ -8,7 +8,8 @@ import numpy as np
 
 from tfreg.errors import InputError
 from tfreg.registration.answer import LevelReport, Registration, StageReport
-from tfreg.registration.arguments import (
+from tfreg.registration.images import Pair
+from tfreg.registration.instance.arguments import (
     check_content,
     check_samples,
     check_start,
@@ -16,16 +17,15 @@ from tfreg.registration.arguments import (
     pyramids_of,
     start_of,
 )
-from tfreg.registration.confine import confined
-from tfreg.registration.contrast import CORRELATIONS, remarks
-from tfreg.registration.engine import Clock, descend, draw, plan
-from tfreg.registration.field_of_view import View
-from tfreg.registration.images import Pair
-from tfreg.registration.level import Regulariser
-from tfreg.registration.memory import check_memory
-from tfreg.registration.pyramid import SETTINGS, Pyramid, refining
-from tfreg.registration.similarity import Similarity, name_of, similarity_of
-from tfreg.registration.transforms import LINEAR
+from tfreg.registration.instance.contrast import CORRELATIONS, remarks
+from tfreg.registration.instance.engine import Clock, descend, draw, plan
+from tfreg.registration.instance.field_of_view import View
+from tfreg.registration.instance.level import Regulariser
+from tfreg.registration.instance.memory import check_memory
+from tfreg.registration.instance.pyramid import SETTINGS, Pyramid, refining
+from tfreg.registration.instance.similarity import Similarity, name_of, similarity_of
+from tfreg.registration.kinds import LINEAR
+from tfreg.registration.space.confine import confined
 
 GRIDS = ("network", "fixed")
 

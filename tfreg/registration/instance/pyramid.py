@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tfreg.errors import InputError
-from tfreg.registration.transforms import LINEAR, TRANSFORMS
+from tfreg.registration.kinds import LINEAR, TRANSFORMS
 
 SETTINGS = ("fast", "default", "accurate")
 _SMALLEST = 24  # no level is made whose finest shrunk axis would have fewer voxels

@@ -14,13 +14,14 @@ import numpy as np
 from keras import ops as keras_ops
 
 from tfreg.ops.backend import is_compiling
-from tfreg.registration import level as levels
 from tfreg.registration.answer import LevelReport
-from tfreg.registration.field_of_view import View
-from tfreg.registration.level import Problem, Regulariser
-from tfreg.registration.pyramid import Level, Pyramid
-from tfreg.registration.similarity import Similarity, scaled_for
-from tfreg.registration.transforms import LINEAR, Grid, transform_of
+from tfreg.registration.instance import level as levels
+from tfreg.registration.instance.field_of_view import View
+from tfreg.registration.instance.level import Problem, Regulariser
+from tfreg.registration.instance.maps import Grid, transform_of
+from tfreg.registration.instance.pyramid import Level, Pyramid
+from tfreg.registration.instance.similarity import Similarity, scaled_for
+from tfreg.registration.kinds import LINEAR
 
 Sizes = dict[str, tuple[int, ...]]
 
