@@ -103,7 +103,7 @@ def test_its_table_is_made(outside):
     lines = module.run(parser.parse_args(["--images", "50"])).markdown().splitlines()
     header, row = (next(line for line in lines if line.startswith(s)) for s in ("| m", "| trial"))
     assert header == "| method | accuracy | seconds (s) | paper: accuracy |"
-    assert row.startswith("| trial | 0.9") and row.endswith("| 0.9 |")
+    assert float(row.split()[3]) > 0.9 and row.endswith("| 0.9 |")
 
 
 def test_nothing_but_its_folder_names_it(outside):
