@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import evaluate, papers, volumes
+from benchmarks import evaluate, volumes
 from benchmarks.harness import Table
 from benchmarks.methods.elastix import Settings
 from benchmarks.pairs import Pair
@@ -16,13 +16,16 @@ from benchmarks.tables import optimise_chest_ct as without
 from benchmarks.tables.optimise import TOOLS, Measurement
 from tfreg.data import lung_pair
 from tfreg.viz import new_figure
-from zoo.dlir.train_chest_ct import STAGES
+from zoo.dlir import METHOD
+from zoo.dlir.train_chest_ct import RECIPE
+
+PAPER = METHOD.numbers["dlir-chest-ct"]
 
 PRESET = "dlir-chest-ct"
 # The preset refines within both masks, on local NCC. That it is better here than NCC was chosen on
 # validation pairs of `tfreg.data.breathing`: the density of a lung changes as it breathes.
 SIMILARITY = "lncc"
-ROWS = dlir.stages(len(STAGES) - 1)
+ROWS = dlir.stages(len(RECIPE.stages) - 1)
 LAST = list(ROWS)[-2]  # all stages, without refinement: what the paper's numbers are of
 ROWS |= {
     "dlir + refine fast": ("fast", *ROWS["dlir + refine"][1:]),
@@ -147,7 +150,7 @@ def add_paper(table: Table) -> None:
     """What was printed of the paper, case by case: before, and of all stages."""
     before = {"none": 0, LAST: 1}
     for index, row in enumerate(table.rows):
-        known = papers.DLIR_DIRLAB.get(row.group)
+        known = PAPER["error"].get(row.group)
         # By case the table has one column for the paper, which is of the network.
         if known is None or row.metric != "tre" or row.method not in before:
             continue

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 
 from tfreg import losses, ops
@@ -51,6 +52,7 @@ class RegistrationModel(Model):
     """
 
     task: ClassVar[str] = "registration"
+    metric: ClassVar[str] = "ncc"
     sizes_may_differ = False
 
     def __init__(
@@ -71,6 +73,7 @@ class RegistrationModel(Model):
         self.refinement = Refinement(**(refinement or {}))
         self._refinement = refinement
         self._similarity = losses.NCC()
+        self.ncc_tracker = keras.metrics.Mean(name="ncc")
 
     def parameters(self, fixed: Any, moving: Any, training: bool | None = None) -> Any:
         """The transform's parameters for a batch of pairs ``(batch, *spatial, 1)``."""
@@ -109,7 +112,15 @@ class RegistrationModel(Model):
         **kwargs: Any,
     ) -> Any:
         """``-NCC(fixed, moved)``, averaged over the batch."""
-        return self._similarity(x["fixed"], y_pred["moved"])
+        loss = self._similarity(x["fixed"], y_pred["moved"])
+        self.ncc_tracker.update_state(-loss)
+        return loss
+
+    def score(self, inputs: Any, targets: Any = None, batch_size: int = 32) -> np.ndarray:
+        """NCC of each fixed and moved image, within the mask where there is one."""
+        moved = self.predict(inputs, batch_size=batch_size, verbose=0)["moved"]
+        ncc = losses.ncc(inputs["fixed"], moved, inputs.get("mask"))
+        return keras.ops.convert_to_numpy(ncc)
 
     def register(
         self,

@@ -11,6 +11,8 @@ from zoo.dlir.affine import AffineConvNet
 from zoo.dlir.deformable import DeformableConvNet
 from zoo.dlir.model import DLIR
 
+pytestmark = pytest.mark.plain
+
 
 def least(model, pair):
     """The smallest budget that is enough, which the error of a smaller one names."""

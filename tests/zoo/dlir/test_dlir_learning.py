@@ -10,6 +10,8 @@ from tfreg.errors import InputError
 from zoo.dlir.deformable import DeformableConvNet
 from zoo.dlir.model import DLIR
 
+pytestmark = pytest.mark.plain
+
 
 def weights_of(network):
     return [keras.ops.convert_to_numpy(variable).copy() for variable in network.variables]

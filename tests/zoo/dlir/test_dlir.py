@@ -19,6 +19,8 @@ from zoo.dlir.affine import AffineConvNet
 from zoo.dlir.deformable import DeformableConvNet
 from zoo.dlir.model import DLIR
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.mark.parametrize("accumulate", ["compose", "add"])
 @pytest.mark.parametrize(

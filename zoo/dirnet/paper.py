@@ -1,9 +1,9 @@
-"""Numbers of the papers, each with where it was read. Nothing here is from memory."""
+"""What the DIRNet paper says in numbers, each with where it was read; none is from memory."""
 
 # DIRNet, Fig. 2: NCC on the validation set while training on MNIST, one network per digit, measured
 # in the figure's vector graphics. Iterations, then the values per digit.
-DIRNET_MNIST_ITERATIONS = (20, 100, 500, 1000, 2000, 3000, 4000, 5000)
-DIRNET_MNIST_NCC = {
+MNIST_ITERATIONS = (20, 100, 500, 1000, 2000, 3000, 4000, 5000)
+MNIST_NCC = {
     0: (0.629, 0.745, 0.868, 0.899, 0.916, 0.924, 0.930, 0.933),
     1: (0.750, 0.852, 0.941, 0.953, 0.964, 0.968, 0.970, 0.972),
     2: (0.494, 0.582, 0.790, 0.828, 0.858, 0.868, 0.876, 0.885),
@@ -19,7 +19,7 @@ DIRNET_MNIST_NCC = {
 # DIRNet, Table 1 (published version): Dice, 95th percentile of surface distances (mm), mean
 # absolute surface distance (mm) of the left ventricle's myocardium on Sunnybrook, mean and SD over
 # 258 registrations, and seconds (networks on a GPU, elastix on a CPU).
-DIRNET_CINE_TABLE = {
+CINE_TABLE = {
     "none": {"dice": (0.62, 0.15), "hd95": (7.79, 2.92), "msd": (2.89, 1.07)},
     "elastix 2x100": {
         **{"dice": (0.79, 0.08), "hd95": (5.09, 2.36), "msd": (1.91, 0.94)},
@@ -43,8 +43,8 @@ DIRNET_CINE_TABLE = {
 
 # DIRNet, Fig. 3: NCC on the validation set (256x256 slices of Sunnybrook) while training, measured
 # in the figure's vector graphics; None where the curve lies outside the figure.
-DIRNET_CINE_ITERATIONS = (200, 500, 1000, 2000, 5000, 8000, 9850)
-DIRNET_CINE_NCC = {
+CINE_ITERATIONS = (200, 500, 1000, 2000, 5000, 8000, 9850)
+CINE_NCC = {
     "bl": (0.9901, 0.9912, 0.9920, 0.9923, 0.9926, 0.9929, 0.9930),
     "a1": (0.9906, 0.9913, 0.9918, 0.9921, 0.9922, 0.9925, 0.9925),
     "a2": (0.9896, 0.9909, 0.9915, 0.9919, 0.9920, 0.9922, 0.9922),
@@ -52,21 +52,4 @@ DIRNET_CINE_NCC = {
     "b2": (None, None, None, None, 0.984, 0.9900, 0.9908),
     "c1": (0.9903, 0.9913, 0.9919, 0.9922, 0.9923, 0.9926, 0.9926),
     "c2": (0.9886, 0.9895, 0.9901, 0.9905, 0.9907, 0.9911, 0.9911),
-}
-
-# DLIR on DIR-Lab 4DCT: landmark error in mm, mean and SD over the 300 landmarks of each case,
-# before and after; the last is that of all. A secondary source: two later papers print the same
-# numbers (Hering et al., mlVIRNET, 2019, Table 1; Hering et al., MedIA 72, 2021, Table 5).
-DLIR_DIRLAB = {
-    "case 1": ((3.89, 2.78), (1.27, 1.16)),
-    "case 2": ((4.34, 3.90), (1.20, 1.12)),
-    "case 3": ((6.94, 4.05), (1.48, 1.26)),
-    "case 4": ((9.83, 4.85), (2.09, 1.93)),
-    "case 5": ((7.48, 5.50), (1.95, 2.10)),
-    "case 6": ((10.89, 6.96), (5.16, 7.09)),
-    "case 7": ((11.03, 7.42), (3.05, 3.01)),
-    "case 8": ((14.99, 9.00), (6.48, 5.37)),
-    "case 9": ((7.92, 3.97), (2.10, 1.66)),
-    "case 10": ((7.30, 6.34), (2.09, 2.24)),
-    "all": ((8.46, 6.58), (2.64, 4.32)),
 }
