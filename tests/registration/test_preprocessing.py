@@ -117,3 +117,17 @@ def test_intensities_in_other_units_are_said(rng):
     assert lung.warnings("fixed", 1400 * unit - 1000, grid) == ()
     for image in (unit, 3000 * unit + 10, -1000 - 30 * unit):
         assert "in other units" in lung.warnings("fixed", image, grid)[0]
+
+
+def test_a_grid_over_the_whole_field_of_view():
+    geometry = Geometry((30, 21, 13), (1.5, 2.0, 3.0), (5.0, 6.0, 7.0), np.eye(3).tolist())
+    known = Preprocessing((8, 8, 8), (2.5, 2.5, 2.5), covers="field of view")
+    grid = known.grid(geometry)
+    assert grid.size == (18, 17, 16) and grid.spacing == (2.5, 2.5, 2.5)
+    np.testing.assert_allclose(grid.centre, geometry.centre)
+    assert not known.centred
+    assert not [line for line in known.warnings("fixed", np.zeros(geometry.shape), geometry)]
+    with pytest.raises(InputError, match=r"covers must be one of .*Received: 'all'"):
+        Preprocessing((8, 8), (1.0, 1.0), covers="all")
+    with pytest.raises(InputError, match="with a spacing"):
+        Preprocessing((8, 8), covers="field of view")

@@ -1,14 +1,19 @@
 """Registering images: with a network, or by optimising a transform on the pair at hand."""
 
+from typing import TYPE_CHECKING, Any
+
 import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.registration.answer import Check, LevelReport, Registration
 from tfreg.registration.confine import Confined, confine
 from tfreg.registration.instance import register
 from tfreg.registration.level import forget
-from tfreg.registration.model import RegistrationModel
+from tfreg.registration.optimisation import Refinement
 from tfreg.registration.physical import PhysicalRegistration
 from tfreg.registration.preprocessing import Preprocessing
 from tfreg.registration.pyramid import SETTINGS, Level, Pyramid, pyramid
+
+if TYPE_CHECKING:
+    from tfreg.models.registration import RegistrationModel
 
 __all__ = [
     "SETTINGS",
@@ -19,6 +24,7 @@ __all__ = [
     "PhysicalRegistration",
     "Preprocessing",
     "Pyramid",
+    "Refinement",
     "Registration",
     "RegistrationModel",
     "confine",
@@ -26,3 +32,12 @@ __all__ = [
     "pyramid",
     "register",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The base of the models, which stands above this package."""
+    if name != "RegistrationModel":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tfreg.models.registration import RegistrationModel
+
+    return RegistrationModel

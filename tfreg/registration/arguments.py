@@ -13,7 +13,7 @@ from tfreg.registration.answer import Registration
 from tfreg.registration.images import as_image
 from tfreg.registration.pyramid import Pyramid
 from tfreg.registration.pyramid import pyramid as named_pyramid
-from tfreg.registration.similarity import VOXELWISE
+from tfreg.registration.similarity import VOXELWISE, Similarity, name_of
 from tfreg.registration.transforms import TRANSFORMS
 
 
@@ -25,10 +25,10 @@ def kinds_of(transform: str | Sequence[str]) -> tuple[str, ...]:
     return kinds
 
 
-def ndim_of(fixed: Any, spacing: Any, ndim: int | None) -> int:
+def ndim_of(fixed: Any, spacing: Any, ndim: int | None, channels: bool = False) -> int:
     """2 or 3, where need be from the images."""
     if ndim is None:
-        ndim = np.ndim(fixed)
+        ndim = np.ndim(fixed) - channels
         if ndim == 4 or (ndim == 3 and np.shape(spacing) == (2,)):
             raise InputError(f"A batch needs ndim=2 or ndim=3. Received: shape={np.shape(fixed)}")
     if ndim not in (2, 3):
@@ -52,7 +52,7 @@ def spacing_of(spacing: Any, ndim: int) -> tuple[float, ...]:
 def mask_of(mask: Any, name: str, image: np.ndarray, ndim: int) -> np.ndarray:
     """A mask as a batch of the shape of its image."""
     array = as_image(mask, ndim, name)
-    if array.shape[1:] != image.shape[1:] or len(array) not in (1, len(image)):
+    if array.shape[1:-1] != image.shape[1:-1] or len(array) not in (1, len(image)):
         raise InputError(
             f"{name} must have the shape of its image. "
             f"Received: {array.shape[:-1]}, image {image.shape[:-1]}, batch first"
@@ -62,7 +62,7 @@ def mask_of(mask: Any, name: str, image: np.ndarray, ndim: int) -> np.ndarray:
     for index, part in enumerate(array):
         if not part.any():
             raise InputError(f"{name} holds no voxel. Received: all zeros in image {index}")
-    return np.broadcast_to(array, image.shape) if len(array) < len(image) else array
+    return np.broadcast_to(array, (len(image), *array.shape[1:]))
 
 
 def check_content(images: dict[str, np.ndarray]) -> None:
@@ -70,7 +70,7 @@ def check_content(images: dict[str, np.ndarray]) -> None:
     for name in ("fixed", "moving"):
         for index, image in enumerate(images[name]):
             mask = images.get(f"{name}_mask")
-            values = image if mask is None else image[mask[index] > 0]
+            values = image if mask is None else image[mask[index, ..., 0] > 0]
             if values.min() == values.max():
                 where = "" if mask is None else " within its mask"
                 raise InputError(
@@ -108,7 +108,7 @@ def pyramids_of(
     return tuple(found)
 
 
-def check_samples(samples: Any, seed: Any, similarity: str) -> None:
+def check_samples(samples: Any, seed: Any, similarity: Similarity) -> None:
     """Raises ``InputError`` on a number of samples, or a seed, that cannot be used."""
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(f"seed must be an integer, 0 or more. Received: seed={seed}")
@@ -119,7 +119,8 @@ def check_samples(samples: Any, seed: Any, similarity: str) -> None:
         raise InputError(f"samples must be an integer, 16 or more. Received: samples={samples}")
     if similarity not in VOXELWISE:
         raise InputError(
-            f"Only {VOXELWISE} can be computed from samples. Received: similarity={similarity}"
+            f"Only {VOXELWISE} can be computed from samples. "
+            f"Received: similarity={name_of(similarity)}"
         )
 
 
@@ -149,7 +150,7 @@ def start_of(start: Any, batch: int, shape: tuple[int, ...], ndim: int) -> np.nd
     return np.ascontiguousarray(array)
 
 
-def check_overlap(displacement: np.ndarray | None, images: dict[str, np.ndarray]) -> None:
+def check_start(displacement: np.ndarray | None, images: dict[str, np.ndarray]) -> None:
     """Raises ``InputError`` where no voxel of a fixed image, within the masks, starts in the moving
     one."""
     if displacement is None and not {"fixed_mask", "moving_mask"} & set(images):

@@ -1,5 +1,6 @@
 """Registering an organ that slides along what is about it, such as a lung."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,6 +8,7 @@ from scipy import ndimage
 
 from tfreg.errors import InputError
 from tfreg.masked import refuse_masked
+from tfreg.registration.images import Pair
 
 
 class Confined(NamedTuple):
@@ -70,4 +72,27 @@ def confine(fixed: Any, moving: Any, fixed_mask: Any, moving_mask: Any, rim: int
     return Confined(
         *(np.where(masks[name], images[name], outside) for name in ("fixed", "moving")),
         grown.astype("uint8"),
+    )
+
+
+def confined(pair: Pair) -> Pair:
+    """A batch as :func:`confine` shows each of its pairs.
+
+    Raises:
+        InputError: where a mask is missing, or on images of several channels.
+    """
+    if pair.fixed_mask is None or pair.moving_mask is None:
+        missing = "fixed_mask" if pair.fixed_mask is None else "moving_mask"
+        raise InputError(f"confine needs the masks of both images. Received: no {missing}")
+    if pair.fixed.shape[-1] != 1:
+        raise InputError(
+            f"confine takes images of one channel. Received: {pair.fixed.shape[-1]} channels"
+        )
+    shown = [
+        confine(*(array[index, ..., 0] for array in pair.arrays.values()))
+        for index in range(len(pair.fixed))
+    ]
+    fixed, moving, mask = (np.stack(part)[..., None] for part in zip(*shown, strict=True))
+    return replace(
+        pair, fixed=fixed, moving=moving, fixed_mask=mask.astype("float32"), moving_mask=None
     )

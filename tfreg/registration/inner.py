@@ -15,6 +15,7 @@ from tfreg.geometry import Geometry
 from tfreg.image import Image
 from tfreg.registration.preprocessing import Preprocessing
 from tfreg.transforms import Affine, Displacement, Transform, compose
+from tfreg.transforms.base import grid_points, slabs
 
 _MARGIN = 0.25  # of the fixed image's size: that far the moving image is kept beyond it
 _DRIFT = 0.01  # voxels that two grids may differ by at a corner, and one is taken for the other
@@ -59,6 +60,15 @@ class Inner:
         """The map from fixed to moving points, LPS mm, of a displacement in voxels.
 
         Args:
+            displacement, field_of_view: as in :meth:`field`.
+        """
+        field = self.field(displacement, field_of_view)
+        return field if is_identity(self.initial) else compose(field, self.initial)
+
+    def field(self, displacement: np.ndarray, field_of_view: Geometry) -> Displacement:
+        """A displacement in voxels as one in the space of the fixed image, LPS mm.
+
+        Args:
             displacement: ``(*grid.shape, ndim)``, from ``grid`` to ``moving_grid``.
             field_of_view: that of the fixed image; where it exceeds the grid, the displacement of
                 the nearest voxel continues.
@@ -69,8 +79,17 @@ class Inner:
             pads = [*zip(before, after, strict=True), (0, 0)]
             displacement = np.pad(displacement, pads, mode="edge")
             grid, target = (_extended(g, -before, grid.shape + after) for g in (grid, target))
-        field = Displacement.from_voxels(displacement, grid, target)
-        return field if is_identity(self.initial) else compose(field, self.initial)
+        return Displacement.from_voxels(displacement, grid, target)
+
+    def voxels(self, field: Displacement) -> np.ndarray:
+        """A displacement in the space of the fixed image, ``(*grid.shape, ndim)`` in voxels."""
+        found = np.empty((*self.grid.shape, self.grid.ndim), "float32")
+        for rows in slabs(self.grid):
+            points = field.apply_points(grid_points(self.grid, rows))
+            index = np.moveaxis(np.indices(found[rows].shape[:-1], "float64"), 0, -1)
+            index[..., 0] += rows.start
+            found[rows] = self.moving_grid.to_index(points).reshape(index.shape) - index
+        return found
 
 
 def is_identity(transform: Transform) -> bool:
@@ -95,13 +114,13 @@ def on_network_grid(
             the fixed image.
         fixed, moving: the images.
         masks: by name; the grid is about the centre of the fixed image's, if it has one and the
-            network's spacing is known.
+            network's spacing is known and it does not cover the whole image.
         initial: the initial alignment.
     """
     grid = fixed.geometry
     if preprocessing is not None:
         mask = masks.get("fixed_mask")
-        about = mask is not None and preprocessing.spacing is not None
+        about = mask is not None and preprocessing.centred
         grid = preprocessing.grid(grid, mask.centre_of_mass() if about else None)
     return Inner(
         fixed=_onto(fixed, grid),

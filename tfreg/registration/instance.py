@@ -3,28 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from tfreg.errors import InputError
-from tfreg.registration.alignment import are_physical
+from tfreg.registration import job
 from tfreg.registration.answer import LevelReport, Registration
-from tfreg.registration.arguments import (
-    check_content,
-    check_overlap,
-    check_samples,
-    kinds_of,
-    mask_of,
-    ndim_of,
-    pyramids_of,
-    spacing_of,
-    start_of,
-)
-from tfreg.registration.engine import Clock, descend, draw, plan
-from tfreg.registration.images import as_image
-from tfreg.registration.memory import check_memory
-from tfreg.registration.physical import PhysicalRegistration, prepare, register_physical
+from tfreg.registration.level import Regulariser
+from tfreg.registration.optimisation import Optimisation
+from tfreg.registration.physical import PhysicalRegistration
 from tfreg.registration.pyramid import Pyramid
-from tfreg.registration.similarity import similarity_of
+from tfreg.registration.similarity import Similarity
 
 
 def register(
@@ -33,16 +18,18 @@ def register(
     transform: str | Sequence[str] = "bspline",
     *,
     spacing: Sequence[float] | None = None,
-    similarity: str = "ncc",
-    regulariser: str | None = "bending",
+    similarity: Similarity = "ncc",
+    regulariser: Regulariser = "bending",
     pyramid: str | Pyramid | Sequence[Pyramid] = "default",
     fixed_mask: Any = None,
     moving_mask: Any = None,
+    confine: bool = False,
     start: Any = None,
     initial: Any = "geometry",
     samples: int | None = None,
     seed: int = 0,
     ndim: int | None = None,
+    channels: bool = False,
     progress: Callable[[LevelReport], Any] | None = None,
 ) -> Registration | PhysicalRegistration:
     """Finds the map that makes a moving image most similar to a fixed one.
@@ -62,17 +49,25 @@ def register(
             spline); or several in sequence, such as ``["affine", "bspline"]``: each starts where
             the one before ended, displacements add up, a velocity's map is applied first.
         spacing: size of a voxel per axis, in mm or any unit, array-axis order; default 1 each. Of
-            arrays only, as ``start`` and ``ndim``.
+            arrays only, as ``start``, ``ndim`` and ``channels``.
         similarity: ``"ncc"``, ``"lncc"``, ``"mi"`` or ``"ngf"`` (different modalities; NGF as minus
             its distance), or ``"mse"`` (minus the MSE of intensities, both divided by the range of
-            both). Of an image with a mask the range is that within it.
+            both). Of an image with a mask the range is that within it. Or a function of one's own
+            in ``keras.ops``, ``(fixed, moved, mask) -> (batch,)``, higher is better, which becomes
+            part of the compiled loop: it sees batches ``(batch, *spatial, channels)`` in their own
+            intensities, on the grid of the level, and weights ``(batch, *spatial, 1)`` or ``None``.
+            What was compiled is kept for that very function: define it once.
         regulariser: ``"bending"``, ``"diffusion"`` or ``None``; of control points in units of their
-            cells. Linear transforms have none.
+            cells. Or a function of one's own, ``(displacement) -> (batch,)``, of the whole
+            displacement ``(batch, *spatial, ndim)`` in voxels of the level, such as
+            ``tfreg.losses.folding_penalty``. Linear transforms have none.
         pyramid: ``"fast"``, ``"default"`` or ``"accurate"``, or a :class:`Pyramid`; for a sequence
             of transforms one for all or one per transform.
         fixed_mask: weights ``>= 0`` of the shape of ``fixed``: where the similarity looks.
         moving_mask: the same for ``moving``; then what lies outside the moving image does not count
             either. Without it, the moving image continues as at its border.
+        confine: for an organ that slides along what is about it: nothing outside both masks is
+            seen, see :func:`confine`.
         start: where to start: a displacement ``(*spatial, ndim)`` in voxels (of a batch with its
             axis), a matrix ``(ndim, ndim + 1)`` from fixed to moving voxels, or a `Registration`,
             such as a network's answer. Default: no displacement.
@@ -85,6 +80,9 @@ def register(
             for all. For ncc, mi and mse.
         seed: seed of that draw. On one machine, repeated runs are equal to the bit.
         ndim: 2 or 3; needed for a batch only.
+        channels: whether arrays have a last axis of channels, such as feature maps: ``(*spatial,
+            channels)``, or with ``ndim`` ``(batch, *spatial, channels)``. All similarities but mi
+            take several.
         progress: called with a :class:`LevelReport` after each level; its time is not charged.
 
     Returns:
@@ -107,87 +105,33 @@ def register(
     >>> [round(float(v), 1) + 0.0 for v in answer.displacement[16, 16]]
     [0.0, 2.0]
 
+    Feature maps, here the image and its slopes, with a similarity of one's own:
+
+    >>> from keras import ops
+    >>> def nearness(fixed, moved, mask):
+    ...     return -ops.mean((fixed - moved) ** 2, axis=(1, 2, 3))
+    >>> features = np.stack([disc, *np.gradient(disc)], axis=-1)
+    >>> rolled = np.roll(features, 2, axis=1)
+    >>> answer = register(features, rolled, "rigid", similarity=nearness, channels=True)
+    >>> answer.similarity, answer.moved.shape, round(float(answer.displacement[16, 16, 1]), 1)
+    ('nearness', (32, 32, 3), 2.0)
+
     Reference:
         Klein, Staring and Pluim, Evaluation of optimization methods for nonrigid medical image
         registration using mutual information and B-splines, IEEE TIP 16(12), 2007.
     """
-    if are_physical(fixed, moving):
-        for name, value in (("spacing", spacing), ("start", start), ("ndim", ndim)):
-            if value is not None:
-                raise InputError(
-                    f"{name} is that of arrays; images in physical space have their own geometry, "
-                    f"and initial aligns them. Received: {name}={value!r}"
-                )
-        prepared = prepare(fixed, moving, initial, fixed_mask, moving_mask)
-        return register_physical(
-            lambda inner: register(
-                *(inner.fixed, inner.moving, transform),
-                spacing=inner.grid.spacing[::-1],
-                similarity=similarity,
-                regulariser=regulariser,
-                pyramid=pyramid,
-                **inner.masks,
-                start=inner.start,
-                samples=samples,
-                seed=seed,
-                progress=progress,
-            ),
-            prepared,
-        )
-    if not isinstance(initial, str) or initial != "geometry":
-        raise InputError(
-            "initial aligns images in physical space; arrays have start. "
-            f"Received: initial={initial!r}"
-        )
-    clock = Clock()
-    kinds = kinds_of(transform)
-    ndim = ndim_of(fixed, spacing, ndim)
-    images = {"fixed": as_image(fixed, ndim, "fixed"), "moving": as_image(moving, ndim, "moving")}
-    batch, single = len(images["fixed"]), np.ndim(fixed) == ndim
-    if len(images["moving"]) != batch:
-        raise InputError(
-            "fixed and moving must be batches of one length. "
-            f"Received: {batch} and {len(images['moving'])}"
-        )
-    for name, mask in (("fixed_mask", fixed_mask), ("moving_mask", moving_mask)):
-        if mask is not None:
-            images[name] = mask_of(mask, name, images[name.removesuffix("_mask")], ndim)
-    check_content(images)
-    shape = images["fixed"].shape[1:-1]
-    spacing = spacing_of(spacing, ndim)
-    similarity_of(similarity)
-    if progress is not None and not callable(progress):
-        raise InputError(f"progress must be a function. Received: progress={progress!r}")
-    if regulariser not in ("bending", "diffusion", None):
-        raise InputError(
-            f"regulariser must be bending, diffusion or None. Received: regulariser={regulariser}"
-        )
-    pyramids = pyramids_of(pyramid, kinds, shape, spacing)
-    check_samples(samples, seed, similarity)
-    check_memory(images, kinds, pyramids, similarity)
-    displacement = start_of(start, batch, shape, ndim)
-    check_overlap(displacement, images)
-
-    sizes = {name: array.shape[1:-1] for name, array in images.items()}
-    stages = plan(
-        kinds, pyramids, sizes, spacing, similarity, regulariser, displacement is not None, samples
+    method = Optimisation(
+        transform, similarity, regulariser, pyramid, confine, samples, seed, progress
     )
-    voxels = draw(stages, batch, images.get("fixed_mask"), samples, seed)
-    clock.compile(stages, sizes, batch, voxels)
-    answer, reports = descend(stages, images, displacement, voxels, clock, progress)
-    seconds = clock.seconds
-    displacement, first, after, accepted, moved = answer
-    take = (lambda array: array[0]) if single else (lambda array: array)
-    return Registration(
-        fixed=take(images["fixed"][..., 0]),
-        moving=take(images["moving"][..., 0]),
-        moved=take(moved[..., 0]),
-        displacement=take(displacement),
-        similarity_before=float(first[0]) if single else first,
-        similarity_after=float(after[0]) if single else after,
-        seconds=seconds,
-        compile_seconds=clock.compile_seconds,
-        similarity=similarity,
-        accepted=bool(accepted[0]) if single else accepted,
-        levels=reports,
+    return job.register(
+        method,
+        fixed,
+        moving,
+        initial=initial,
+        fixed_mask=fixed_mask,
+        moving_mask=moving_mask,
+        spacing=spacing,
+        start=start,
+        ndim=ndim,
+        channels=channels,
     )

@@ -16,8 +16,11 @@ from tfreg import ops
 from tfreg.ops.backend import gather
 from tfreg.ops.grid import identity_grid
 from tfreg.optimise import minimiser
-from tfreg.registration.similarity import similarity_of
-from tfreg.registration.transforms import FreeFormTransform, Grid, LinearTransform
+from tfreg.registration.field_of_view import enough, shown
+from tfreg.registration.similarity import Similarity, similarity_of
+from tfreg.registration.transforms import LINEAR, FreeFormTransform, Grid, LinearTransform
+
+Regulariser = str | Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True)
@@ -26,26 +29,27 @@ class Problem:
 
     Attributes:
         transform: the transform on the grid of the level.
-        similarity: name of the similarity.
-        regulariser: ``"bending"``, ``"diffusion"`` or ``None``.
+        similarity: the similarity.
+        regulariser: ``"bending"``, ``"diffusion"``, a function of the displacement, or ``None``.
         fixed_mask, moving_mask: whether there is one.
         started: whether the map starts from a displacement, to which the transform is added (a
             velocity's map is applied before it).
         sampled: whether the similarity is that of some voxels.
+        clipped: whether what the similarity sees of the moving image is no multiple of what was
+            given.
+        bounded: whether only what both images show counts, see
+            :mod:`tfreg.registration.field_of_view`.
     """
 
     transform: LinearTransform | FreeFormTransform
-    similarity: str
-    regulariser: str | None
+    similarity: Similarity
+    regulariser: Regulariser
     fixed_mask: bool
     moving_mask: bool
     started: bool
     sampled: bool
-
-    @property
-    def clipped(self) -> bool:
-        """Whether scaling clips the moving image, so that it is no multiple of what is given."""
-        return self.moving_mask or (self.fixed_mask and self.similarity == "mse")
+    clipped: bool
+    bounded: bool = False
 
     def total(self, parameters: Any, start: Any, grid: Grid | None = None) -> Any:
         """The displacement of the transform together with what it started from."""
@@ -60,16 +64,19 @@ class Problem:
 def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any:
     """Similarity of the fixed and the moved images within both masks.
 
-    Where there is a mask of the moving image, what lies outside that image does not count; else the
-    moving image continues as at its border.
+    Where there is a mask of the moving image or the level is bounded, what lies outside that image
+    does not count; else the moving image continues as at its border.
     """
-    fixed, mask = data["fixed"], data.get("fixed_mask")
+    fixed, mask, weights = data["fixed"], data.get("fixed_mask"), None
+    if problem.bounded:
+        place = keras_ops.stop_gradient(displacement)
+        weights = shown(data["bounds"], place, problem.transform.grid)
     if problem.sampled:
         points = identity_grid(displacement.shape[1:-1]) + displacement
         # The similarities expect spatial axes: a column of voxels has them.
-        where, fixed, mask = (
+        where, fixed, mask, weights = (
             None if values is None else _picked(values, data["voxels"])
-            for values in (points, fixed, mask)
+            for values in (points, fixed, mask, weights)
         )
         warp = ops.sample
     else:
@@ -78,12 +85,25 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
     if problem.moving_mask:
         mask = _within(mask, warp(data["moving_mask"], keras_ops.stop_gradient(where), **_OUTSIDE))
     compare = similarity_of(problem.similarity, True, problem.transform.grid.voxels)
-    return _defined(compare(fixed, moved, mask=mask), mask)
+    return _compared(compare, fixed, moved, mask, weights, data)
 
 
 _OUTSIDE = {"mode": "constant", "image_gradient": False}  # of a mask: nothing lies there
 _ROUNDING = 1e-5  # of a similarity
+_STIFFNESS = float(__import__("os").environ.get("STIFF", "0.5"))
 _WORST = -1e3  # below what any similarity can be
+
+
+def _compared(
+    compare: Callable, fixed: Any, moved: Any, mask: Any, weights: Any, data: dict[str, Any]
+) -> Any:
+    """Similarity within a mask and, where there are any, the weights of what both images show; of
+    less than the least share the worst value: fewer and fewer voxels agree ever more easily."""
+    if weights is None:
+        return _defined(compare(fixed, moved, mask), mask)
+    within = _within(mask, weights)
+    values = _defined(compare(fixed, moved, within), within)
+    return keras_ops.where(enough(weights, data["least"]), values, _WORST)
 
 
 def _defined(values: Any, mask: Any) -> Any:
@@ -109,7 +129,7 @@ def _picked(values: Any, voxels: Any) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def shrink(factors: tuple[int, ...], smoothing: float) -> Callable:
-    """Compiled: images, then masks, ``(batch, *spatial, 1)``, to the grid of a level."""
+    """Compiled: images, then masks, to the grid of a level."""
 
     def run(fixed: Any, moving: Any, *masks: Any) -> tuple[Any, ...]:
         found = [ops.downsample(image, factors) for image in (fixed, moving, *masks)]
@@ -144,15 +164,21 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
         data = dict(zip(names, values, strict=True))
         displacement = problem.total(parameters, data.get("start"))
         value = -similarity(problem, displacement, data)
+        if problem.bounded and problem.transform.kind in LINEAR:
+            # The border no longer holds an image in place: what is left out costs nothing.
+            strain = problem.transform.strain(parameters)
+            value = value + _STIFFNESS * keras_ops.where(data["least"] > 0, strain, 0.0)
         if problem.regulariser is None:
             return value
+        if callable(problem.regulariser):
+            return value + weight * problem.regulariser(displacement)
         return value + weight * problem.transform.roughness(problem.regulariser, parameters)
 
     return minimiser(objective, identity=f"descent {problem} {names}")
 
 
 @functools.lru_cache(maxsize=64)
-def refinement(coarser: Any, finer: Any) -> Callable:
+def finer_parameters(coarser: Any, finer: Any) -> Callable:
     """Compiled: parameters of one level to those of the next."""
 
     def run(parameters: Any) -> Any:
@@ -165,7 +191,8 @@ def refinement(coarser: Any, finer: Any) -> Callable:
 def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable:
     """Compiled: displacement on the full grid, similarity before and after, accepted, moved image.
 
-    Where the similarity got worse or is not a number, the displacement is the start's.
+    Where the similarity got worse or is not a number, the displacement is the start's. Bounded, it
+    is that where both the start and the end show both images.
 
     Args:
         problem: the last level; the data are those of the full grid.
@@ -178,14 +205,14 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
         data = dict(zip(names, values, strict=True))
         compare = similarity_of(problem.similarity, spacing=full.voxels)
 
-        def judged(moved: Any, displacement: Any) -> Any:
+        def judged(moved: Any, displacement: Any, weights: Any) -> Any:
             mask = data.get("fixed_mask")
             if problem.moving_mask:
                 mask = _within(mask, ops.resample(data["moving_mask"], displacement, **_OUTSIDE))
             seen = (moved - data["low"]) * data["scale"]
             if problem.clipped:
                 seen = ops.resample(data["unit"], displacement)
-            return _defined(compare(data["fixed"], seen, mask=mask), mask)
+            return _compared(compare, data["fixed"], seen, mask, weights, data)
 
         total = problem.total(parameters, data.get("start"), full)
         start = data["start"] if problem.started else keras_ops.zeros_like(total)
@@ -193,11 +220,19 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
         if problem.started or unmoved.shape != data["fixed"].shape:
             unmoved = ops.resample(unmoved, start)
         moved = ops.resample(data["moving"], total)
-        before, after = judged(unmoved, start), judged(moved, total)
+        ends = ((unmoved, start), (moved, total))
+        if problem.bounded:
+            weights = [shown(data["bounds"], displacement, full) for _, displacement in ends]
+            common = weights[0] * weights[1]
+            before, after = (judged(*end, w) for end, w in zip(ends, weights, strict=True))
+            gain = judged(*ends[1], common) - judged(*ends[0], common)
+        else:
+            before, after = (judged(*end, None) for end in ends)
+            gain = after - before
         finite = keras_ops.isfinite(after)
-        better = keras_ops.logical_and(after >= before, finite)
+        better = keras_ops.logical_and(gain >= 0, finite)
         # Where nothing could be gained, rounding may take a little: that is no failure.
-        accepted = keras_ops.logical_and(after >= before - _ROUNDING, finite)
+        accepted = keras_ops.logical_and(gain >= -_ROUNDING, finite)
         chosen = keras_ops.reshape(better, (-1,) + (1,) * (len(total.shape) - 1))
         displacement = keras_ops.where(chosen, total, start)
         after = keras_ops.where(better, after, before)
@@ -212,5 +247,5 @@ def forget() -> None:
     They are kept for every shape and setting that was met; the next registration compiles its own
     again. For a process that registers images of ever new sizes.
     """
-    for function in (shrink, shrink_displacement, descent, refinement, conclusion):
+    for function in (shrink, shrink_displacement, descent, finer_parameters, conclusion):
         function.cache_clear()

@@ -6,23 +6,27 @@ import numpy as np
 
 from tfreg.errors import InputError
 from tfreg.registration.pyramid import Pyramid
+from tfreg.registration.similarity import Similarity
 
 # Peak memory in float32 values per voxel of the largest level and pair, rounded up from
 # `python -m benchmarks run optimise-growth` less what compiling takes.
 _VALUES_PER_VOXEL = {"velocity": 512, "lncc": 120, "dense": 120}
 _OTHERS = 48
+_OWN = 120  # of a similarity of one's own
+_CHANNEL = 16  # of each channel beyond the first
 _COMPILING = 2**28
 
 
 def estimate(
-    images: dict[str, np.ndarray], kinds: tuple[str, ...], pyramids: Any, similarity: str
+    images: dict[str, np.ndarray], kinds: tuple[str, ...], pyramids: Any, similarity: Similarity
 ) -> int:
     """Bytes that the registration will need, images included: a guess on the safe side."""
-    batch, *shape, _ = images["fixed"].shape
+    batch, *shape, channels = images["fixed"].shape
     larger = max(1.0, images["moving"].size / images["fixed"].size)
     most = 0.0
     for kind, stage in zip(kinds, pyramids, strict=True):
-        values = max(_VALUES_PER_VOXEL.get(name, _OTHERS) for name in (kind, similarity))
+        own = _VALUES_PER_VOXEL.get(similarity, _OTHERS) if isinstance(similarity, str) else _OWN
+        values = max(_VALUES_PER_VOXEL.get(kind, _OTHERS), own) + _CHANNEL * (channels - 1)
         for level in stage.levels:
             factors = level.shrink_of(len(shape))
             voxels = np.prod([-(-n // f) for n, f in zip(shape, factors, strict=True)], dtype=float)
@@ -48,7 +52,7 @@ def check_memory(
     images: dict[str, np.ndarray],
     kinds: tuple[str, ...],
     pyramids: tuple[Pyramid, ...],
-    similarity: str,
+    similarity: Similarity,
 ) -> None:
     """Raises ``InputError`` where the estimate exceeds what the machine has."""
     there, needed = available(), estimate(images, kinds, pyramids, similarity)

@@ -3,7 +3,6 @@
 import json
 import os
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfreg import transforms
-from tfreg.errors import InputError, InputWarning
+from tfreg.errors import InputError
 from tfreg.image import Image
 from tfreg.registration.alignment import (
     check_overlap,
@@ -154,28 +153,38 @@ class Prepared:
         fixed, moving: the images.
         inner: the same on the grids on which they are registered.
         warnings: what was found.
-        seconds: how long it took.
+        refined: the same on the grids on which the answer of a network is refined, where these are
+            others.
     """
 
     fixed: Image
     moving: Image
     inner: Inner
     warnings: tuple[str, ...]
-    seconds: float
+    refined: Inner | None = None
+
+    def carried(self, displacement: np.ndarray) -> np.ndarray:
+        """A displacement on the grids of the network in voxels of those of the refinement."""
+        return self.refined.voxels(self.inner.field(displacement, self.fixed.geometry))
 
     def conclude(self, answer: Registration) -> PhysicalRegistration:
         """Takes the voxel answer back to where the images are.
 
         Args:
-            answer: of this pair, on the inner grids.
+            answer: of this pair, refined or on the inner grids.
         """
         begin = time.perf_counter()
-        transform = self.inner.transform(answer.displacement, self.fixed.geometry)
-        spent = self.seconds + answer.seconds
+        inner = self.refined or self.inner
+        transform = inner.transform(answer.displacement, self.fixed.geometry)
         found = in_physical_space(
-            *(self.fixed, self.moving, transform, self.inner.initial, answer, self.warnings)
+            self.fixed,
+            self.moving,
+            transform,
+            inner.initial,
+            answer,
+            self.warnings + answer.warnings,
         )
-        return replace(found, seconds=spent + time.perf_counter() - begin)
+        return replace(found, seconds=answer.seconds + time.perf_counter() - begin)
 
 
 def in_physical_space(
@@ -223,6 +232,7 @@ def prepare(
     fixed_mask: Any = None,
     moving_mask: Any = None,
     model: Any = None,
+    refined: bool = False,
 ) -> Prepared:
     """Checks a pair of physical images and brings them onto the grids of the registration.
 
@@ -231,11 +241,11 @@ def prepare(
         initial: see :func:`tfreg.registration.alignment.initial_transform`.
         fixed_mask, moving_mask: the same kinds of image, or ``None``.
         model: the network that will register them; ``None``: none will.
+        refined: whether its answer will be refined on the voxels of the fixed image.
 
     Raises:
         InputError: on images that cannot be registered.
     """
-    begin = time.perf_counter()
     fixed, moving = image_of(fixed, "fixed"), image_of(moving, "moving")
     if fixed.geometry.ndim != moving.geometry.ndim:
         raise InputError(
@@ -265,10 +275,11 @@ def prepare(
                 said += preprocessing.warnings(name, image.array, image.geometry)
             _check_contrast(name, image, model.intensity_range)
         inner = on_network_grid(preprocessing, fixed, moving, masks, initial)
-    for name, mask in inner.masks.items():
+    finer = on_fixed_grid(fixed, moving, masks, initial) if refined else None
+    for name, mask in (finer or inner).masks.items():
         if not mask.any():
             raise InputError(f"{name} holds no voxel on the grid of the registration.")
-    return Prepared(fixed, moving, inner, said, time.perf_counter() - begin)
+    return Prepared(fixed, moving, inner, said, finer)
 
 
 def _check_contrast(name: str, image: Image, intensity_range: Any) -> None:
@@ -281,17 +292,3 @@ def _check_contrast(name: str, image: Image, intensity_range: Any) -> None:
             f"{name} must have intensities between {low:g} and {high:g}, which the network looks "
             f"at. Received: {float(image.array.min()):g} to {float(image.array.max()):g}"
         )
-
-
-def register_physical(
-    run: Callable[[Inner], Registration], prepared: Prepared
-) -> PhysicalRegistration:
-    """Registers a prepared pair, and warns of what was found.
-
-    Args:
-        run: registers the inner images in voxels.
-        prepared: the pair.
-    """
-    for line in prepared.warnings:
-        warnings.warn(line, InputWarning, stacklevel=3)
-    return prepared.conclude(run(prepared.inner))

@@ -15,7 +15,8 @@ UNIT_RANGE = "each image to [0, 1]"  # which `RegistrationModel.register` does i
 # Of a network with an ``intensity_range``, which also does it itself.
 _CLIPPED = re.compile(r"clipped to \[(-?[\d.]+), (-?[\d.]+)\], which become \[0, 1\]")
 AS_STORED = "as stored"
-_KEYS = {"intensity", "size", "spacing", "axes"}
+_KEYS = {"intensity", "size", "spacing", "axes", "covers"}
+COVERS = ("trained size", "field of view")
 _RATIO = 1.5  # of a field of view or a voxel to the trained one, from which it is worth a warning
 _SHARE = 0.05  # of the range of intensities: less, and a few voxels leave no contrast to the rest
 
@@ -31,6 +32,9 @@ class Preprocessing:
             where its spacing is unknown; ``None``: cubes.
         intensity: what happens to the intensities: ``"each image to [0, 1]"``, or
             ``"clipped to [-1000, 400], which become [0, 1]"``.
+        covers: what the grid of the network covers: ``"trained size"``, as many voxels as it was
+            trained on, or ``"field of view"``, all of the fixed image, of a network that takes
+            images of any size and whose spacing is known.
 
     Raises:
         InputError: on a value that this version does not know.
@@ -46,6 +50,7 @@ class Preprocessing:
     spacing: tuple[float, ...] | None = None
     intensity: str = UNIT_RANGE
     proportions: tuple[float, ...] | None = None
+    covers: str = "trained size"
 
     def __post_init__(self) -> None:
         size = self.size
@@ -57,6 +62,11 @@ class Preprocessing:
             raise InputError(
                 f"intensity must be {UNIT_RANGE!r} or 'clipped to [a, b], which become [0, 1]'. "
                 f"Received: {self.intensity!r}"
+            )
+        if self.covers not in COVERS or (self.covers != COVERS[0] and self.spacing is None):
+            raise InputError(
+                f"covers must be one of {COVERS}, the latter with a spacing. "
+                f"Received: {self.covers!r}"
             )
         for name in ("spacing", "proportions"):
             values = getattr(self, name)
@@ -74,25 +84,35 @@ class Preprocessing:
 
         Args:
             content: ``{"intensity", "size"}``, and ``"spacing"`` in mm, array order, or ``"axes"``:
-                ``"as stored"`` where no voxel size is known.
+                ``"as stored"`` where no voxel size is known; ``"covers"``, see above.
 
         Raises:
             InputError: on a key that is missing, or a key or value that this version does not know.
         """
         if not isinstance(content, Mapping) or not {"intensity", "size"} <= set(content) <= _KEYS:
             raise InputError(
-                "preprocessing must have intensity and size, and may have spacing or axes. "
-                f"Received: {content}"
+                "preprocessing must have intensity and size, and may have spacing or axes, and "
+                f"covers. Received: {content}"
             )
         if "axes" in content and (content["axes"] != AS_STORED or "spacing" in content):
             raise InputError(f"axes must be {AS_STORED!r}, without spacing. Received: {content}")
-        return cls(content["size"], content.get("spacing"), content["intensity"])
+        return cls(
+            content["size"],
+            content.get("spacing"),
+            content["intensity"],
+            covers=content.get("covers", COVERS[0]),
+        )
 
     @property
     def intensity_range(self) -> tuple[float, float] | None:
         """The intensities that become 0 and 1; ``None``: those of each image."""
         found = _CLIPPED.fullmatch(self.intensity)
         return None if found is None else (float(found[1]), float(found[2]))
+
+    @property
+    def centred(self) -> bool:
+        """Whether a mask of the fixed image says what the grid of the network is about."""
+        return self.spacing is not None and self.covers == COVERS[0]
 
     def grid(self, geometry: Geometry, centre: np.ndarray | None = None) -> Geometry:
         """The grid of the network over a fixed image.
@@ -112,7 +132,11 @@ class Preprocessing:
                 f"The network registers {len(self.size)}-D images. Received: {geometry.ndim}-D"
             )
         size = self.size[::-1]
-        if self.spacing is None:
+        if self.covers == COVERS[1]:
+            spacing = self.spacing[::-1]
+            sides = zip(geometry.extent, spacing, strict=True)
+            size = tuple(max(2, round(extent / step)) for extent, step in sides)
+        elif self.spacing is None:
             sides = (self.proportions or (1.0,) * len(size))[::-1]
             voxels = zip(geometry.extent, size, sides, strict=True)
             fits = max(extent / (n * side) for extent, n, side in voxels)
@@ -153,7 +177,7 @@ class Preprocessing:
                     f"{name} has voxels of {_mm(spacing)}, the preset was trained on {_mm(trained)}"
                 )
             trained = trained * self.size
-            if _unlike(extent, trained):
+            if self.covers == COVERS[0] and _unlike(extent, trained):
                 found.append(
                     f"{name} shows {_mm(extent)}, the preset was trained on {_mm(trained)}: what "
                     "lies beyond follows its border"

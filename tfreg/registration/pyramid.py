@@ -193,9 +193,7 @@ def pyramid(
     return Pyramid(tuple(reversed(levels)))
 
 
-def refinement(
-    setting: str, shape: Sequence[int], spacing: Sequence[float] | None = None
-) -> Pyramid:
+def refining(setting: str, shape: Sequence[int], spacing: Sequence[float] | None = None) -> Pyramid:
     """The B-spline that refines the answer of a network, which spares the coarser levels.
 
     Args:

@@ -1,7 +1,7 @@
-"""Similarities by name, for instance optimisation: one value per pair, higher is better."""
+"""Similarities, by name or of one's own: one value per pair, higher is better."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from tfreg import losses
 from tfreg.errors import InputError
 from tfreg.losses.means import weighted_sum
 from tfreg.registration.images import unit_scale
+
+Similarity = str | Callable[[Any, Any, Any], Any]
 
 SIMILARITIES: dict[str, Callable] = {
     "ncc": losses.ncc,
@@ -33,14 +35,14 @@ def quick_ncc(fixed: Any, moved: Any, mask: Any = None) -> Any:
     moved image before its sums, else XLA samples it once for each. A constant image gives 0.
     """
     total = functools.partial(weighted_sum, mask=None)
-    count = 1.0
+    count: Any = 1.0
     for size in fixed.shape[1:]:
         count *= size
     weighted = fixed
     sum_moved, square_moved = total(moved), total(moved * moved)
     if mask is not None:
         weighted = fixed * mask
-        count = ops.maximum(total(mask), 1e-6)
+        count = ops.maximum(total(mask), 1e-6) * fixed.shape[-1]
         sum_moved, square_moved = total(moved * mask), total(moved * moved * mask)
     sum_fixed, square_fixed, product = (
         total(v) for v in (weighted, weighted * fixed, weighted * moved)
@@ -54,45 +56,62 @@ def quick_ncc(fixed: Any, moved: Any, mask: Any = None) -> Any:
 
 
 def similarity_of(
-    name: str, quick: bool = False, spacing: tuple[float, ...] | None = None
+    similarity: Similarity, quick: bool = False, spacing: tuple[float, ...] | None = None
 ) -> Callable[..., Any]:
-    """The function ``(fixed, moved, mask=) -> (batch,)`` behind a name.
+    """The function ``(fixed, moved, mask) -> (batch,)`` behind a name.
 
     Args:
-        name: name of the similarity.
+        similarity: its name; or that very function, which comes back as it is.
         quick: inside a loop, for images scaled by :func:`scaled_for`.
         spacing: size of a voxel per axis, for ``ngf``, which alone looks at slopes.
 
     Raises:
-        InputError: on an unknown name.
+        InputError: on an unknown name, or what is neither a name nor a function.
     """
-    if not isinstance(name, str) or name not in SIMILARITIES:
+    if callable(similarity) and isinstance(similarity, Hashable):
+        return similarity
+    if not isinstance(similarity, str) or similarity not in SIMILARITIES:
         raise InputError(
-            f"similarity must be one of {tuple(SIMILARITIES)}. Received: similarity={name}"
+            f"similarity must be one of {tuple(SIMILARITIES)}, or a function (fixed, moved, mask). "
+            f"Received: similarity={similarity}"
         )
-    if name == "ngf":
-        return functools.partial(SIMILARITIES[name], spacing=spacing)
-    return quick_ncc if quick and name == "ncc" else SIMILARITIES[name]
+    if quick and similarity == "ncc":
+        return quick_ncc
+    options = {"spacing": spacing} if similarity == "ngf" else {}
+    found = SIMILARITIES[similarity]
+    return lambda fixed, moved, mask: found(fixed, moved, mask=mask, **options)
 
 
-def scaled_for(name: str, images: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple]:
-    """Both images ``(batch, *spatial, 1)`` scaled to [0, 1], for ``ncc`` to [-1/2, 1/2].
+def name_of(similarity: Similarity) -> str:
+    """What to call a similarity."""
+    if isinstance(similarity, str):
+        return similarity
+    return getattr(similarity, "__name__", type(similarity).__name__)
+
+
+def scaled_for(
+    similarity: Similarity, images: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], tuple]:
+    """Both images ``(batch, *spatial, channels)`` scaled to [0, 1], for ``ncc`` to [-1/2, 1/2].
 
     The range is that of each image, within its mask if it has one, and what exceeds it outside is
     clipped: padding or metal beside the organ does not squeeze the contrast of the organ. For
     ``mse``, to which intensities mean the same in both images, there is one range for both: that of
-    the images with masks, if any has one.
+    the images with masks, if any has one. A function of one's own sees the images as they are.
 
     Args:
-        name: name of the similarity.
+        similarity: the similarity.
         images: ``"fixed"`` and ``"moving"``; their masks, where there are any.
 
     Returns:
         The scaled images, and the ``low`` and ``scale`` of the moving ones, see
         :func:`tfreg.registration.images.unit_scale`.
     """
+    if not isinstance(similarity, str):
+        one = np.ones((len(images["fixed"]), *(1,) * (images["fixed"].ndim - 1)), "float32")
+        return {key: images[key] for key in ("fixed", "moving")}, (0 * one, one)
     found = {key: unit_scale(images[key], images.get(f"{key}_mask")) for key in ("fixed", "moving")}
-    if name == "mse":
+    if similarity == "mse":
         masked = [key for key in found if f"{key}_mask" in images] or list(found)
         low = functools.reduce(np.minimum, (found[key][0] for key in masked))
         high = functools.reduce(
@@ -102,5 +121,5 @@ def scaled_for(name: str, images: dict[str, np.ndarray]) -> tuple[dict[str, np.n
     units = {}
     for key, (low, scale) in found.items():
         scaled = ((images[key] - low.astype("float64")) * scale).astype("float32")
-        units[key] = np.clip(scaled, 0, 1) - np.float32(0.5 if name == "ncc" else 0.0)
+        units[key] = np.clip(scaled, 0, 1) - np.float32(0.5 if similarity == "ncc" else 0.0)
     return units, found["moving"]

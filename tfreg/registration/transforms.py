@@ -75,12 +75,7 @@ class LinearTransform:
     def matrix(self, parameters: Any, grid: Grid) -> Any:
         """``[A | b]`` in voxels of ``grid``, from parameters in voxels of this level."""
         ndim = grid.ndim
-        radius = max(n * s for n, s in zip(grid.full, grid.spacing, strict=True)) / 2
-        scale = np.full(parameters.shape[-1], self.grid.voxel / radius)
-        scale[:ndim] = self.grid.voxel  # the translation, in the unit of the spacing
-        # About the origin and in that unit: a grid of one voxel has its centre there.
-        scaled = parameters * keras_ops.convert_to_tensor(scale, parameters.dtype)
-        physical = ops.linear_matrix(scaled, self.kind, (1,) * ndim)
+        physical = self._physical(parameters)
         size = np.array(grid.shrink) * np.array(grid.spacing)
         centre = ((np.array(grid.full) - 1) / 2 - (np.array(grid.shrink) - 1) / 2) / grid.shrink
 
@@ -92,6 +87,24 @@ class LinearTransform:
         turned = keras_ops.sum(linear * constant(centre), axis=-1)
         offset = constant(centre) + shift - turned
         return keras_ops.concatenate([linear, offset[..., None]], axis=-1)
+
+    def strain(self, parameters: Any) -> Any:
+        """``|A^T A - 1|^2 / 4`` of the linear part in physical space, ``(batch,)``: 0 for a
+        rotation, three times the square of a small change of scale in a volume."""
+        linear = self._physical(parameters)[:, :, : self.grid.ndim]
+        squared = keras_ops.sum(linear[:, :, :, None] * linear[:, :, None, :], axis=1)
+        difference = squared - keras_ops.eye(self.grid.ndim, dtype=squared.dtype)
+        return keras_ops.sum(difference * difference, axis=(1, 2)) / 4
+
+    def _physical(self, parameters: Any) -> Any:
+        """``[A | b]`` about the centre, in the unit of the spacing."""
+        grid, ndim = self.grid, self.grid.ndim
+        radius = max(n * s for n, s in zip(grid.full, grid.spacing, strict=True)) / 2
+        scale = np.full(parameters.shape[-1], self.grid.voxel / radius)
+        scale[:ndim] = self.grid.voxel  # the translation, in the unit of the spacing
+        # About the origin and in that unit: a grid of one voxel has its centre there.
+        scaled = parameters * keras_ops.convert_to_tensor(scale, parameters.dtype)
+        return ops.linear_matrix(scaled, self.kind, (1,) * ndim)
 
     def displacement(self, parameters: Any, grid: Grid | None = None) -> Any:
         """In voxels of ``grid``, which is this level's or the full one."""

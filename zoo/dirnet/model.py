@@ -19,7 +19,7 @@ from tfreg import ops
 from tfreg.errors import InputError
 from tfreg.layers import BSplineTransformer, TPSTransformer
 from tfreg.losses import bspline_bending_energy
-from tfreg.registration import RegistrationModel
+from tfreg.models.registration import RegistrationModel
 
 PAPER = "de Vos et al., DLMIA 2017, doi:10.1007/978-3-319-67558-9_24"
 
@@ -274,8 +274,10 @@ class DIRNet(RegistrationModel):
             )
 
     def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["ndim"]  # 2 always
         return {
-            "name": self.name,
+            **config,
             "poolings": self.poolings,
             "kernels": self.kernels,
             "convolutions": self.convolutions,
@@ -285,8 +287,6 @@ class DIRNet(RegistrationModel):
             "full_image": self.full_image,
             "bending_weight": self.bending_weight,
             "passes": self.passes,
-            "refine_learning_rate": self.refine_learning_rate,
-            "refine_folding_weight": self.refine_folding_weight,
         }
 
 

@@ -1,0 +1,1 @@
+"""What a task asks of a model of the zoo, one module per task."""
