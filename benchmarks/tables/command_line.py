@@ -1,4 +1,4 @@
-"""What a user of the shell waits for: `tfreg register` from nothing, and `tfreg batch`."""
+"""Time of `tfreg register` from nothing, and pairs per second of `tfreg batch`."""
 
 import argparse
 import csv
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import Row, Table, choose
-from benchmarks.tables.optimise import THREADS
+from benchmarks.methods.worker import THREADS
 from tfreg import io
 from tfreg.data import bodies
 from tfreg.errors import InputError
