@@ -6,6 +6,7 @@ import numpy as np
 
 from tfreg.data import PairSampler, bodies, lung_pair
 from tfreg.data import cine as data_of_cine
+from tfreg.data import digits as data_of_digits
 from tfreg.data.volume_pair import VolumePair
 from tfreg.errors import InputError
 
@@ -112,11 +113,9 @@ def digits(data: str, count: int, seed: int = 0) -> list[Pair]:
         count: pairs per digit.
         seed: which ones.
     """
-    from zoo.dirnet import train
-
     pairs = []
     for digit in range(10):
-        images, labels = train.digits(data, "test", digit)
+        images, labels = data_of_digits.load("test", data, digit)
         batch = PairSampler(images, labels, count, seed, scale=1 / 255).batch(0)
         for index in range(count):
             fixed, moving = (np.asarray(batch[k][index, ..., 0]) for k in ("fixed", "moving"))

@@ -77,7 +77,7 @@ class Instance:
         from dataclasses import replace
 
         from tfreg.registration import pyramid
-        from tfreg.registration.transforms import LINEAR
+        from tfreg.registration.kinds import LINEAR
 
         found = pyramid(self.options["pyramid"], kind, pair.fixed.shape, pair.spacing)
         if kind in LINEAR:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import zoo
-from benchmarks import figures, papers, protocol
+from benchmarks import figures, protocol
 from benchmarks import options as declared
 from benchmarks import pairs as data_sets
 from benchmarks.harness import Table
@@ -24,7 +24,9 @@ from benchmarks.methods.instance import instances
 from benchmarks.methods.nothing import Nothing
 from benchmarks.methods.preset import Preset
 from tfreg.data import cine
+from zoo.dirnet import METHOD
 
+PAPER = METHOD.numbers["dirnet-cine"]
 BATCH = 64
 LABELS = {
     "acdc": {"dice": 2, "dice LV": 3, "dice RV": 1},
@@ -144,7 +146,7 @@ def _add_paper(table: Table) -> None:
     """The paper's Table 1 beside ours; it was measured on another data set."""
     found = {
         (name if name in ("none", *_ELASTIX) else f"dirnet {name}"): values
-        for name, values in papers.DIRNET_CINE_TABLE.items()
+        for name, values in PAPER["table"].items()
     }
     for index, row in enumerate(table.rows):
         value = found.get(row.method, {}).get(row.metric)
@@ -159,10 +161,9 @@ def _add_paper(table: Table) -> None:
 
 def _learning_curves(path: Path) -> None:
     """The paper's Fig. 3 with ours: NCC on validation pairs while training."""
-    iterations = papers.DIRNET_CINE_ITERATIONS
     panels = [
-        figures.Panel(kind.upper(), f"{_PREFIX}{kind}", iterations, ncc)
-        for kind, ncc in papers.DIRNET_CINE_NCC.items()
+        figures.Panel(kind.upper(), f"{_PREFIX}{kind}", PAPER["iterations"], ncc)
+        for kind, ncc in PAPER["ncc"].items()
     ]
     labels = ("ours, 128x128 about the heart", "paper, 256x256")
     levels = (0.94, 0.95, 0.96, 0.97, 0.98, 0.99, 1.0)

@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> Table:
     from zoo.dirnet import train_cine
 
     check_steps(options.iterations)
-    batch = options.batch or train_cine.BATCH
+    batch = options.batch or train_cine.RECIPE.batch
     data = options.data
     if data == "auto":
         data = "all" if cine.available(train_cine.DATA["all"]) else "phantom"
@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> Table:
         protocol=(
             "What the paper leaves open, and our additions: one training of "
             f"{options.iterations} iterations for each, `bl` as the recipe has it "
-            f"(rate {train_cine.LEARNING_RATE:g}, falling to zero along a cosine; Glorot "
+            f"(rate {train_cine.RECIPE.learning_rate:g}, falling to zero along a cosine; Glorot "
             "initialisation; coefficients outside the grid zero; NCC of each pair; images to "
             "[0, 1]), the others with one change; `plus` is the improved network, with symmetries, "
             "and the last row is it with one change. The network alone, on "
@@ -124,7 +124,7 @@ def run(options: argparse.Namespace) -> Table:
             "symmetries": "no",
             "iterations": options.iterations,
             "batch": batch,
-            "learning_rate": train_cine.LEARNING_RATE,
+            "learning_rate": train_cine.RECIPE.learning_rate,
             "schedule": "cosine",
             "seed": options.seed,
             "deterministic": False,
@@ -164,6 +164,7 @@ def _answers(
     if choice.zero_output:
         for weight in model.regressor[-1].weights:
             weight.assign(np.zeros(weight.shape))
+    train_cine.RECIPE.compile(model, settings)
     recipes.minimise(model, data.pairs, data.held_out, settings, folder)
     inputs = {
         side: unit_range(np.stack([getattr(pair, side) for pair in pairs])[..., None])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import figures, papers
+from benchmarks import figures
 from benchmarks import options as declared
 from benchmarks import pairs as data_sets
 from benchmarks.harness import Table
@@ -19,9 +19,11 @@ from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.nothing import Nothing
 from benchmarks.methods.per_group import PerGroup
 from benchmarks.methods.preset import Preset
-from tfreg.data import mnist
+from tfreg.data import digits, mnist
 from tfreg.viz import new_figure
+from zoo.dirnet import METHOD
 
+PAPER = METHOD.numbers["dirnet-mnist"]
 REFINE = 100  # steps; chosen on validation pairs
 BATCH = 256
 _ELASTIX = (
@@ -104,7 +106,7 @@ def run(options: argparse.Namespace) -> Table:
 
 def _add_paper(table: Table) -> None:
     """The paper's last value of each digit beside ours, and their mean."""
-    printed = {str(digit): ncc[-1] for digit, ncc in papers.DIRNET_MNIST_NCC.items()}
+    printed = {str(digit): ncc[-1] for digit, ncc in PAPER["ncc"].items()}
     printed["all"] = round(float(np.mean(list(printed.values()))), 4)
     for index, row in enumerate(table.rows):
         if (row.method, row.metric) == ("dirnet", "ncc"):
@@ -118,13 +120,12 @@ def _add_paper(table: Table) -> None:
 def _mean_images(data: str, limit: int | None, path: Path) -> None:
     """The paper's Fig. 4: one random test digit is fixed, the others are registered to it."""
     from benchmarks.methods.networks import Network
-    from zoo.dirnet.train import digits
 
     figure, axes = new_figure(4, 10, 1.0)
     rng = np.random.default_rng(0)
     titles = ("mean of moving", "fixed", "mean of moved", "after refine")
     for digit in range(10):
-        images = digits(data, "test", digit)[0] / 255.0
+        images = digits.load("test", data, digit)[0] / 255.0
         chosen = int(rng.integers(len(images)))
         moving = np.delete(images, chosen, axis=0)[:limit]
         fixed = np.broadcast_to(images[chosen], moving.shape)
@@ -141,10 +142,9 @@ def _mean_images(data: str, limit: int | None, path: Path) -> None:
 
 def _learning_curves(path: Path) -> None:
     """The paper's Fig. 2 with ours: NCC on validation pairs while training."""
-    iterations = papers.DIRNET_MNIST_ITERATIONS
     panels = [
-        figures.Panel(f"digit {digit}", f"dirnet-mnist-{digit}", iterations, ncc)
-        for digit, ncc in papers.DIRNET_MNIST_NCC.items()
+        figures.Panel(f"digit {digit}", f"dirnet-mnist-{digit}", PAPER["iterations"], ncc)
+        for digit, ncc in PAPER["ncc"].items()
     ]
     labels = ("ours", "paper, read from its Fig. 2")
     levels = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

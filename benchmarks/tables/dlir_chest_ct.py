@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from benchmarks import figures, papers, protocol, volumes
+from benchmarks import figures, protocol, volumes
 from benchmarks import options as declared
 from benchmarks.harness import Table
 from benchmarks.measurement import Measurement
@@ -18,7 +18,9 @@ from benchmarks.methods.preset import Preset
 from benchmarks.methods.stages import REFINE, about, stages
 from benchmarks.pairs import Pair
 from tfreg.data import lung_pair
+from zoo.dlir import METHOD
 
+PAPER = METHOD.numbers["dlir-chest-ct"]
 PRESET = "dlir-chest-ct"
 # The preset refines within both masks, on local NCC. That it is better here than NCC was chosen on
 # validation pairs of `tfreg.data.breathing`: the density of a lung changes as it breathes.
@@ -166,7 +168,7 @@ def add_paper(table: Table, last: str) -> None:
     """What was printed of the paper, case by case: before, and of all stages."""
     before = {"none": 0, last: 1}
     for index, row in enumerate(table.rows):
-        known = papers.DLIR_DIRLAB.get(row.group)
+        known = PAPER["error"].get(row.group)
         # By case the table has one column for the paper, which is of the network.
         if known is None or row.metric != "tre" or row.method not in before:
             continue

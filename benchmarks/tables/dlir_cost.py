@@ -82,9 +82,9 @@ def run(options: argparse.Namespace) -> Table:
 
 def _model() -> Any:
     from zoo.dlir.model import DLIR
-    from zoo.dlir.train_chest_ct import STAGES
+    from zoo.dlir.train_chest_ct import RECIPE
 
-    model = DLIR(3, STAGES)
+    model = DLIR(3, RECIPE.stages)
     model.build()
     return model
 

@@ -13,7 +13,7 @@ from tfreg.image import Image
 from tfreg.models.registration import RegistrationModel
 from tfreg.registration import Level, Pyramid, Refinement
 from tfreg.registration.answer import Estimate
-from tfreg.registration.optimisation import Optimisation
+from tfreg.registration.instance.optimisation import Optimisation
 
 ONE = Pyramid((Level(grid_spacing=8, steps=20),))
 

@@ -11,7 +11,7 @@ from tfreg.errors import InputError
 from tfreg.image import Image
 from tfreg.registration import Level, Preprocessing, Pyramid, Refinement, confine, job, register
 from tfreg.registration.inference import Inference
-from tfreg.registration.optimisation import Optimisation
+from tfreg.registration.instance.optimisation import Optimisation
 
 STILL = Pyramid((Level(steps=0),))
 

@@ -15,7 +15,7 @@ from tfreg.registration import (
     Preprocessing,
     Refinement,
 )
-from tfreg.registration.physical import prepare
+from tfreg.registration.space.physical import prepare
 
 
 @pytest.fixture

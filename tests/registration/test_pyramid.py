@@ -5,7 +5,7 @@ import pytest
 
 from tfreg.errors import InputError
 from tfreg.registration import SETTINGS, Level, Pyramid, pyramid
-from tfreg.registration.pyramid import refining
+from tfreg.registration.instance.pyramid import refining
 
 
 def test_levels_go_from_coarse_to_fine_and_towards_isotropic_voxels():

@@ -5,7 +5,7 @@ from keras import ops
 from tfreg import losses
 from tfreg.errors import InputError
 from tfreg.registration import Level, Pyramid, register
-from tfreg.registration.similarity import quick_ncc
+from tfreg.registration.instance.similarity import quick_ncc
 
 
 @pytest.mark.parametrize("shape", [(3, 40, 30, 1), (2, 20, 18, 16, 1), (2, 16, 12, 3)])

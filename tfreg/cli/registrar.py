@@ -46,7 +46,7 @@ class Registrar:
         if settings.model is not None:
             import zoo
 
-            self.preset = zoo.describe(settings.model)
+            self.preset = zoo.describe(settings.model, task="registration")
 
     @cached_property
     def model(self) -> Any:
@@ -55,7 +55,7 @@ class Registrar:
             return None
         import zoo
 
-        return zoo.load(self.settings.model)
+        return zoo.load(self.settings.model, task="registration")
 
     @cached_property
     def initial(self) -> Any:
@@ -85,7 +85,7 @@ class Registrar:
             InputError: on settings with which no pair could be registered.
         """
         from tfreg.registration.inference import Inference
-        from tfreg.registration.optimisation import Optimisation
+        from tfreg.registration.instance.optimisation import Optimisation
 
         settings = self.settings
         if self.model is None:

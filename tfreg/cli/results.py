@@ -66,7 +66,7 @@ def physical_of(answer: Any) -> Any:
     """The registration of two arrays as one in physical space, of voxels of 1 mm."""
     from tfreg.geometry import Geometry
     from tfreg.image import Image
-    from tfreg.registration.physical import in_physical_space
+    from tfreg.registration.space.physical import in_physical_space
     from tfreg.transforms import Affine, Displacement
 
     fixed, moving = (Geometry.of_shape(a.shape) for a in (answer.fixed, answer.moving))

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tfreg.errors import InputError
-from tfreg.registration.images import unit_range
+from tfreg.registration.images import as_image, unit_range
 from tfreg.registration.preprocessing import Preprocessing
 
 
@@ -21,6 +21,8 @@ class Model(keras.Model):
 
     Attributes:
         task: what it is for; presets name it.
+        metric: what training is watched by, a metric that it tracks by this name, and the score of
+            its presets.
         options: names of further arguments that its call for that task takes.
         preprocessing: the images that it was trained on, where it comes from a preset.
 
@@ -29,6 +31,7 @@ class Model(keras.Model):
     """
 
     task: ClassVar[str] = ""
+    metric: ClassVar[str] = ""
     options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
@@ -68,9 +71,45 @@ class Model(keras.Model):
             )
         self.check_options(options)
 
+    def score(self, inputs: Any, targets: Any = None, batch_size: int = 32) -> np.ndarray:
+        """The metric on held-out data, one value for each item.
+
+        Args:
+            inputs, targets: of training, see ``tfreg.data.Batches.split``.
+            batch_size: items that go through the network together.
+        """
+        raise NotImplementedError
+
+    def prepared(self, values: Any, name: str, channels: int = 1) -> np.ndarray:
+        """What the network sees of images: checked, cut off, in [0, 1], float32.
+
+        Args:
+            values: ``(*spatial,)``, ``(batch, *spatial)`` or ``(batch, *spatial, 1)``; of more
+                channels than one ``(*spatial, channels)`` or ``(batch, *spatial, channels)``.
+            name: what to call them in an error.
+            channels: how many there must be.
+
+        Returns:
+            ``(batch, *spatial, channels)``.
+
+        Raises:
+            InputError: on another shape, values that are not finite, or a size that the network
+                does not take.
+        """
+        images = as_image(values, self.ndim, name, channels=channels > 1)
+        if images.shape[-1] != channels:
+            raise InputError(
+                f"{name} must have {channels} channels. Received: shape={np.shape(values)}"
+            )
+        self.check_size(images.shape[1:-1])
+        return self.unit(self.clipped(images))
+
     def clipped(self, images: np.ndarray) -> np.ndarray:
         """Images ``(batch, *spatial, 1)`` cut off at ``intensity_range``, if there is one."""
-        return images if self.intensity_range is None else np.clip(images, *self.intensity_range)
+        if self.intensity_range is None:
+            return images
+        low, high = self.intensity_range
+        return np.clip(images, low, high)
 
     def unit(self, images: np.ndarray) -> np.ndarray:
         """What the network sees of clipped images: intensities in [0, 1], float32."""
@@ -85,6 +124,24 @@ class Model(keras.Model):
             self._functions[key] = make()
         return self._functions[key]
 
+    def in_batches(self, function: Callable, *arrays: np.ndarray, batch_size: int) -> Any:
+        """What a function of tensors answers of arrays that it takes ``batch_size`` at a time.
+
+        Args:
+            function: takes as many tensors ``(batch, ...)`` and answers one, or several.
+            arrays: of one length.
+            batch_size: items that the function takes together.
+
+        Returns:
+            A NumPy array, or a tuple of such, of the length of ``arrays``.
+        """
+        starts = range(0, len(arrays[0]), batch_size)
+        parts = [function(*(array[k : k + batch_size] for array in arrays)) for k in starts]
+        if isinstance(parts[0], (tuple, list)):
+            sides = zip(*parts, strict=True)
+            return tuple(np.concatenate([_array(part) for part in side]) for side in sides)
+        return np.concatenate([_array(part) for part in parts])
+
     def get_config(self) -> dict[str, Any]:
         """The arguments that make the model again, without weights; a subclass adds its own."""
         config = {
@@ -95,6 +152,10 @@ class Model(keras.Model):
         if self.dtype_policy.name != "float32":
             config["dtype"] = self.dtype_policy.name
         return config
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return keras.ops.convert_to_numpy(tensor)
 
 
 def numbers(name: str, values: Any, count: int) -> tuple[float, ...] | None:

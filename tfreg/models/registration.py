@@ -4,19 +4,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 
 from tfreg import losses, ops
 from tfreg.errors import InputError
 from tfreg.models.base import Model, numbers
-from tfreg.optimise import minimiser
 from tfreg.registration import job
 from tfreg.registration.answer import Estimate, Registration
 from tfreg.registration.images import Pair
 from tfreg.registration.inference import Inference, judged
-from tfreg.registration.optimisation import Refinement
-from tfreg.registration.physical import PhysicalRegistration
-from tfreg.registration.pyramid import SETTINGS, Pyramid
+from tfreg.registration.instance.adam import minimiser
+from tfreg.registration.instance.optimisation import Refinement
+from tfreg.registration.instance.pyramid import SETTINGS, Pyramid
+from tfreg.registration.space.physical import PhysicalRegistration
 
 # Up to this many pixels a network runs faster compiled as a whole than as a graph with oneDNN's
 # convolutions (measured at 28x28: a third less time; at 256x256 the graph takes half the time).
@@ -51,6 +52,7 @@ class RegistrationModel(Model):
     """
 
     task: ClassVar[str] = "registration"
+    metric: ClassVar[str] = "ncc"
     sizes_may_differ = False
 
     def __init__(
@@ -71,6 +73,7 @@ class RegistrationModel(Model):
         self.refinement = Refinement(**(refinement or {}))
         self._refinement = refinement
         self._similarity = losses.NCC()
+        self.ncc_tracker = keras.metrics.Mean(name="ncc")
 
     def parameters(self, fixed: Any, moving: Any, training: bool | None = None) -> Any:
         """The transform's parameters for a batch of pairs ``(batch, *spatial, 1)``."""
@@ -109,7 +112,15 @@ class RegistrationModel(Model):
         **kwargs: Any,
     ) -> Any:
         """``-NCC(fixed, moved)``, averaged over the batch."""
-        return self._similarity(x["fixed"], y_pred["moved"])
+        loss = self._similarity(x["fixed"], y_pred["moved"])
+        self.ncc_tracker.update_state(-loss)
+        return loss
+
+    def score(self, inputs: Any, targets: Any = None, batch_size: int = 32) -> np.ndarray:
+        """NCC of each fixed and moved image, within the mask where there is one."""
+        moved = self.predict(inputs, batch_size=batch_size, verbose=0)["moved"]
+        ncc = losses.ncc(inputs["fixed"], moved, inputs.get("mask"))
+        return keras.ops.convert_to_numpy(ncc)
 
     def register(
         self,

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.registration.answer import Check, LevelReport, Registration
-from tfreg.registration.confine import Confined, confine
-from tfreg.registration.instance import register
-from tfreg.registration.level import forget
-from tfreg.registration.optimisation import Refinement
-from tfreg.registration.physical import PhysicalRegistration
+from tfreg.registration.instance.level import forget
+from tfreg.registration.instance.optimisation import Refinement
+from tfreg.registration.instance.pyramid import SETTINGS, Level, Pyramid, pyramid
 from tfreg.registration.preprocessing import Preprocessing
-from tfreg.registration.pyramid import SETTINGS, Level, Pyramid, pyramid
+from tfreg.registration.register import register
+from tfreg.registration.space.confine import Confined, confine
+from tfreg.registration.space.physical import PhysicalRegistration
 
 if TYPE_CHECKING:
     from tfreg.models.registration import RegistrationModel

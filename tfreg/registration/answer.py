@@ -9,7 +9,7 @@ from keras import ops as keras_ops
 
 from tfreg import ops
 from tfreg.errors import InputError
-from tfreg.registration.transforms import LINEAR
+from tfreg.registration.kinds import LINEAR
 
 
 @dataclass(frozen=True)

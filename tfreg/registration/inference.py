@@ -13,8 +13,8 @@ from tfreg import losses, ops
 from tfreg.errors import InputError
 from tfreg.registration.answer import Registration
 from tfreg.registration.images import Pair
-from tfreg.registration.optimisation import Refinement
-from tfreg.registration.pyramid import SETTINGS, Pyramid
+from tfreg.registration.instance.optimisation import Refinement
+from tfreg.registration.instance.pyramid import SETTINGS, Pyramid
 
 
 class Inference:

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from tfreg.errors import InputError, InputWarning
-from tfreg.registration.alignment import are_physical
 from tfreg.registration.answer import Registration
-from tfreg.registration.arguments import mask_of, ndim_of, spacing_of, start_of
 from tfreg.registration.images import Pair, as_image, stacked
 from tfreg.registration.inference import Inference
-from tfreg.registration.inner import Inner
-from tfreg.registration.optimisation import Optimisation
-from tfreg.registration.physical import PhysicalRegistration, Prepared
-from tfreg.registration.physical import prepare as in_space
+from tfreg.registration.instance.arguments import mask_of, ndim_of, spacing_of, start_of
+from tfreg.registration.instance.optimisation import Optimisation
+from tfreg.registration.space.alignment import are_physical
+from tfreg.registration.space.grids import Inner
+from tfreg.registration.space.physical import PhysicalRegistration, Prepared
+from tfreg.registration.space.physical import prepare as in_space
 
 Method = Optimisation | Inference
 

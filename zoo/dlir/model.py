@@ -25,7 +25,6 @@ from zoo.dlir import tiles
 from zoo.dlir.affine import AffineConvNet
 from zoo.dlir.deformable import DeformableConvNet
 
-PAPER = "de Vos et al., Medical Image Analysis 52, 2019, doi:10.1016/j.media.2018.11.010"
 ACCUMULATIONS = ("compose", "add")
 
 
@@ -111,7 +110,6 @@ class DLIR(RegistrationModel):
         self.networks = [self._network(dict(stage), k) for k, stage in enumerate(stages)]
         self.active = len(self.networks)
         self.sizes_may_differ = isinstance(self.networks[0], AffineConvNet)
-        self.ncc_tracker = keras.metrics.Mean(name="ncc")
         self.kept_graphs: dict[Any, Any] = {}
 
     def _network(self, options: dict[str, Any], index: int) -> keras.layers.Layer:
