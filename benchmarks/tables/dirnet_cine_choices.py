@@ -18,6 +18,7 @@ from benchmarks.judge import judge, unit_of
 from benchmarks.pairs import Pair
 from tfreg.data import cine
 from tfreg.errors import InputError
+from tfreg.steps import check_steps
 
 
 def percentiles(image: np.ndarray) -> np.ndarray:
@@ -91,10 +92,9 @@ def run(options: argparse.Namespace) -> Table:
     names = choose(options.methods, tuple(CHOICES))
     if options.batch is not None and options.batch < 1:
         raise InputError(f"--batch must be positive. Received: {options.batch}")
-    from tfreg.training import check_steps
+    check_steps(options.iterations)
     from zoo.dirnet import train_cine
 
-    check_steps(options.iterations)
     batch = options.batch or train_cine.RECIPE.batch
     data = options.data
     if data == "auto":

@@ -33,6 +33,7 @@ WRONG = [
     (["run", "optimise-growth", "--sizes", "4"], "--sizes must be integers, 16 or more."),
     (["run", "dlir-cost", "--patch", "4"], "--patch must be 16 or more. Received: 4"),
     (["run", "command-line", "--size", "100"], "--size must be a multiple of 32"),
+    (["run", "dirnet-cine-choices", "--iterations", "150"], "must be a multiple of 100. "),
     (["run", "resampling", "--repeats", "0"], "--repeats must be positive. Received: 0"),
 ]
 
