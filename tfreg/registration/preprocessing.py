@@ -23,8 +23,8 @@ class Preprocessing:
         size: voxels per axis, array order.
         spacing: of the voxels in mm, array order; ``None`` where the training images stated none.
         intensity_range: the intensities that the network sees as 0 and 1, what is outside being cut
-            off; ``None``: the darkest and the brightest voxel of each image, less what is further beyond
-            the percentiles 0.1 and 99.9 than these are apart.
+            off; ``None``: the darkest and the brightest voxel of each image, less what is further
+            beyond the percentiles 0.1 and 99.9 than these are apart.
         proportions: the sides of a voxel relative to each other, array order, which say its shape
             where its spacing is unknown; ``None``: cubes.
         covers: what the grid of the network covers: ``"trained size"``, as many voxels as it was
@@ -181,7 +181,7 @@ class Preprocessing:
     def _contrast(self, name: str, image: np.ndarray) -> list[str]:
         """What of its intensities is."""
         found = []
-        if self.intensity == UNIT_RANGE:
+        if self.intensity_range is None:
             image = without_outliers(image)
         low, high = (float(v) for v in np.percentile(image, (1, 99)))
         if self.intensity_range is not None:

@@ -52,6 +52,14 @@ class Problem:
     clipped: bool = False
     bounded: bool = False
 
+    @property
+    def identity(self) -> str | None:
+        """The problem in words, see :func:`tfreg.ops.backend.compiled`; none for functions, whose
+        words do not say what they compute."""
+        if callable(self.similarity) or callable(self.regulariser):
+            return None
+        return repr(self)
+
     def total(self, parameters: Any, start: Any, grid: Grid | None = None) -> Any:
         """The displacement of the transform together with what it started from."""
         field = self.transform.displacement(parameters, grid)
@@ -175,7 +183,7 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
             return value + weight * problem.regulariser(displacement)
         return value + weight * problem.transform.roughness(problem.regulariser, parameters)
 
-    return minimiser(objective, identity=f"descent {problem} {names}")
+    return minimiser(objective, identity=problem.identity and f"descent {problem.identity} {names}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -239,7 +247,8 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
         after = keras_ops.where(better, after, before)
         return displacement, before, after, accepted, keras_ops.where(chosen, moved, unmoved)
 
-    return ops.compiled(run, identity=f"conclusion {problem} {full} {names}")
+    identity = problem.identity and f"conclusion {problem.identity} {full} {names}"
+    return ops.compiled(run, identity=identity)
 
 
 def forget() -> None:
