@@ -1,8 +1,6 @@
 """Every model of the zoo, whatever its task, is made again from its configuration."""
 
-import importlib
 import json
-import pkgutil
 
 import keras
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 import zoo
 from tfreg.models.base import Model
 from tfreg.models.registration import RegistrationModel
+from zoo import methods
 
 # What the bases take, none of it as it is by default.
 BASES = {
@@ -23,25 +22,22 @@ BASES = {
 }
 
 
-def presets():
-    """A preset of each class of models that the folders of the zoo define."""
-    for module in pkgutil.walk_packages(zoo.__path__, "zoo."):
-        if module.name.endswith(".model"):
-            importlib.import_module(module.name)
-    classes, waiting = set(), [Model]
-    while waiting:
-        found = waiting.pop().__subclasses__()
-        waiting += found
-        classes |= {one for one in found if one.__module__.startswith("zoo.")}
+def models():
+    """Each class of models that the folders of the zoo name, with its first preset."""
     named = {}
     for name in zoo.list_presets():
         named.setdefault(zoo.describe(name).architecture["class"], name)
-    return {one.__name__: (one, named[one.__name__]) for one in classes}
+    found = {}
+    for method in methods.find().values():
+        for kind, module in method.models.items():
+            found[kind] = (method, module, named[kind])
+    return found
 
 
-@pytest.fixture(params=presets().values(), ids=presets().keys())
+@pytest.fixture(params=models().values(), ids=models().keys())
 def model(request):
-    kind, preset = request.param
+    method, module, preset = request.param
+    kind = getattr(method.module(module), zoo.describe(preset).architecture["class"])
     options = dict(zoo.describe(preset).architecture["config"])
     ndim = zoo.presets.build(zoo.describe(preset)).ndim
     for base, own in BASES.items():
