@@ -149,11 +149,12 @@ class Table:
             cells = {(one.method, one.reference): one for one in found}
             unit = f" ({found[0].unit})" if found[0].unit != "1" else ""
             n, clusters = (max(getattr(one, key) for one in found) for key in ("n", "clusters"))
+            drawn = f"{found[0].resampled}s"
+            over = f"{n} registrations of {clusters} {drawn}" if n > clusters else f"{n} {drawn}"
             lines += [
                 "",
-                f"paired differences of {metric}{unit}, mean [95 % interval] over {n} "
-                f"registrations of {clusters} {found[0].resampled}s; each interval from {DRAWS} "
-                f"draws of {found[0].resampled}s:",
+                f"paired differences of {metric}{unit}, mean [95 % interval] over {over}; each "
+                f"interval from {DRAWS} draws of {drawn}:",
                 "",
                 *_line(["method", *(f"less {reference}" for reference in references)]),
                 *_line(["---"] * (1 + len(references))),
@@ -226,8 +227,18 @@ def _names(requested: str, known: Sequence[str]) -> list[str]:
 def machine() -> dict[str, Any]:
     """Processor, cores, system and versions of what takes part."""
     packages = (
-        *("tfreg", "keras", "tensorflow", "tensorflow-cpu", "jax", "itk-elastix", "numpy"),
-        *("scipy", "SimpleITK", "torch", "picsl-greedy", "antspyx"),
+        "tfreg",
+        "keras",
+        "tensorflow",
+        "tensorflow-cpu",
+        "jax",
+        "itk-elastix",
+        "numpy",
+        "scipy",
+        "SimpleITK",
+        "torch",
+        "picsl-greedy",
+        "antspyx",
     )
     versions = {}
     for package in packages:

@@ -84,19 +84,25 @@ class Measurement:
         """Adds the paired differences to each of some methods, where it was measured.
 
         Args:
-            metric: of which there is one value per pair.
+            metric: of which there is one value per pair, of overlaps; or ``"tre"``, of one pair,
+                with one value per landmark.
             references: names of methods; of all that a pattern such as ``"elastix *"`` fits, the
-                one whose mean is highest.
+                one whose mean is best.
         """
         known = {method: found[metric] for method, found in self.values.items() if metric in found}
         compared = {method: found for method, found in known.items() if method != "none"}
-        patients = [pair.patient for pair in self.pairs]
+        clusters, resampled, better = [pair.patient for pair in self.pairs], "patient", max
+        if metric == "tre":
+            count = len(self.pairs[0].fixed_points)
+            clusters, resampled, better = list(map(str, range(count))), "landmark", min
         unit, seed = unit_of(metric, self.pairs[0].unit), self.table.settings["seed"]
         for pattern in references:
             fitting = fnmatch.filter(compared, pattern)
             if fitting:
-                best = max(fitting, key=lambda method: np.nanmean(known[method]))
-                self.table.differences += paired(compared, best, patients, metric, unit, seed=seed)
+                best = better(fitting, key=lambda method: np.nanmean(known[method]))
+                self.table.differences += paired(
+                    compared, best, clusters, metric, unit, resampled, seed
+                )
 
     def _measured(self, contender: Contender) -> list[np.ndarray]:
         from tqdm import tqdm

@@ -36,9 +36,12 @@ def hearts(split: str, data: str, seed: int = 0, limit: int | None = None) -> li
         for (name, fixed, labels), (other, moving, moving_labels) in (ends, ends[::-1]):
             pairs.append(
                 Pair(
-                    *(f"{patient} {name} <- {other}", fixed, moving),
+                    f"{patient} {name} <- {other}",
+                    fixed,
+                    moving,
                     tuple(map(float, found.spacing[index])),
-                    *(labels, moving_labels),
+                    labels,
+                    moving_labels,
                     fixed_mask=mask,
                     patient=patient,
                     unit=found.unit,

@@ -49,6 +49,18 @@ def test_labels_outside_the_mask_do_not_count():
     assert judge(everywhere, 0 * up, {"dice": (1, 2)})["dice"][0] != 1
 
 
+def test_the_worst_landmark_decides_neither_the_median_nor_the_trimmed_mean():
+    image = np.zeros((8, 8, 8), "float32")
+    places = np.array([[1.0, 1, 1], [2, 2, 2], [3, 3, 3], [4, 4, 4]])
+    ends = places + np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 3], [0, 0, 0]])
+    ends[3, 2] += 2  # 2 voxels of 10 mm
+    pair = pairs.Pair("p", image, image, (2.0, 1.0, 10.0), fixed_points=places, moving_points=ends)
+    found = judge(pair, np.zeros((8, 8, 8, 3)), {})
+    assert found["tre"] == pytest.approx([2, 1, 30, 20])
+    assert found["tre_median"] == [pytest.approx(11)]
+    assert found["tre_trimmed"] == [pytest.approx(23 / 3)]
+
+
 def test_units():
     assert unit_of("tre") == "mm" and unit_of("tre", "px") == "px"
     assert unit_of("folding", "px") == "%" and unit_of("dice posterior") == "1"

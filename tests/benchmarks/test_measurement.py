@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,18 @@ def test_methods_are_compared_to_the_best_of_a_kind(pairs):
         1,
     )
     assert (found[1].n, found[1].clusters) == (3, 3)
+
+
+def test_landmarks_of_one_pair_are_compared_one_by_one(pairs):
+    places = np.array([[2.0, 3.0], [4.0, 5.0], [5.0, 2.0]])
+    known = replace(pairs[0], fixed_points=places, moving_points=places + np.array([0, 1]))
+    measurement = measured([known])
+    measurement.run_all([Shift("elastix far", 4), Shift("elastix near", 0), Shift("ours", 1)])
+    measurement.compare("tre", ("elastix *",))
+    found = {one.method: one for one in measurement.table.differences}
+    assert {one.reference for one in found.values()} == {"elastix near"}  # the least error
+    assert (found["ours"].n, found["ours"].clusters) == (3, 3)
+    assert "over 3 landmarks; each" in measurement.table.markdown()
 
 
 def test_a_line_may_be_of_a_contender_for_each_group(pairs):

@@ -21,8 +21,16 @@ from tfreg.errors import InputError
 SOME_FAILED = 3
 _RECORD = "registration.json"
 _COLUMNS = (
-    *("name", "fixed", "moving", "status", "similarity", "before", "after", "folding"),
-    *("seconds", "error"),
+    "name",
+    "fixed",
+    "moving",
+    "status",
+    "similarity",
+    "before",
+    "after",
+    "folding",
+    "seconds",
+    "error",
 )
 
 

@@ -96,7 +96,10 @@ def samples(
             for part in (training, validation)
         )
     pairs = PairSampler(
-        *(training.images, training.slices, settings["batch"], settings["seed"]),
+        training.images,
+        training.slices,
+        settings["batch"],
+        settings["seed"],
         symmetries=settings["symmetries"] == "yes",
     )
     held_out = PairSampler(validation.images, validation.slices, VALIDATION_PAIRS)
