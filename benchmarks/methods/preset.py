@@ -1,12 +1,14 @@
 """A preset of the zoo, with its network alone or refined, as a contender."""
 
-import functools
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.methods.contender import Answer
 from benchmarks.pairs import Pair
+
+if TYPE_CHECKING:
+    from benchmarks.methods.networks import Network
 
 
 class Preset:
@@ -33,13 +35,7 @@ class Preset:
         self.refine = refine
         self.stages = stages
         self.similarity = similarity
-
-    @functools.cached_property
-    def network(self) -> Any:
-        """The :class:`benchmarks.methods.networks.Network`, loaded."""
-        from benchmarks.methods.networks import Network
-
-        return Network(self.preset, self.refine, self.stages, self.similarity)
+        self._network: Network | None = None
 
     def unavailable(self) -> str | None:
         """Whether the zoo has the preset."""
@@ -53,17 +49,17 @@ class Preset:
         from tfreg.registration import forget
 
         forget()  # what an earlier method compiled is not given to this one
-        self.network  # noqa: B018  loaded by being asked for
+        self._loaded()
 
     def register(self, pair: Pair) -> Answer:
         """Registers one pair, as a user does."""
-        return Answer(*self.network.pair(pair))
+        return Answer(*self._loaded().pair(pair))
 
     def batch(self, pairs: list[Pair]) -> float:
         """Registers the images of pairs as one batch."""
         sides = ("fixed", "moving")
         fixed, moving = (np.stack([getattr(pair, side) for pair in pairs]) for side in sides)
-        return self.network(fixed, moving)[1]
+        return self._loaded()(fixed, moving)[1]
 
     def cold(self, pair: Pair) -> tuple[float, float]:
         """From a fresh interpreter, imports included."""
@@ -73,4 +69,11 @@ class Preset:
 
     def close(self) -> None:
         """Lets go of the network."""
-        self.__dict__.pop("network", None)
+        self._network = None
+
+    def _loaded(self) -> "Network":
+        if self._network is None:
+            from benchmarks.methods.networks import Network
+
+            self._network = Network(self.preset, self.refine, self.stages, self.similarity)
+        return self._network

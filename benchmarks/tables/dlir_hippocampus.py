@@ -12,11 +12,12 @@ from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.greedy import greedy
 from benchmarks.methods.instance import AFFINE_FIRST, instances
 from benchmarks.methods.nothing import Nothing
-from benchmarks.methods.stages import stages
+from benchmarks.methods.stages import about, stages
 from tfreg.data import hippocampus
 
 PRESET = "dlir-hippocampus"
 PAIRS = 16
+_ABOUT = {"decathlon": "hippocampi of the Decathlon", "phantom": "phantom hippocampi"}
 COLUMNS = {
     "dice": "mean ± sd",
     "dice anterior": "mean",
@@ -60,10 +61,9 @@ def run(options: argparse.Namespace) -> Table:
     data = declared.source(options, "decathlon", hippocampus.available)
     chosen = pick(options.methods, contenders(data))
     pairs = volumes.hippocampi(options.split, data, options.seed, options.pairs)
-    about = {"decathlon": "hippocampi of the Decathlon", "phantom": "phantom hippocampi"}[data]
     table = Table(
         name="dlir-hippocampus",
-        data=f"{about}, {options.split} split",
+        data=f"{_ABOUT[data]}, {options.split} split",
         protocol=(
             f"{len(pairs)} random pairs of two different volumes, "
             f"{'x'.join(map(str, pairs[0].fixed.shape))} voxels of 1 mm; the same for every "

@@ -17,6 +17,7 @@ from benchmarks.tables import dlir_chest_ct, dlir_cost
 from tfreg.data import stacks
 from tfreg.errors import InputError
 from tfreg.registration import Preprocessing
+from zoo.dlir import train_chest_ct
 from zoo.dlir.model import DLIR
 from zoo.dlir.paper import DIRLAB
 
@@ -182,8 +183,8 @@ def test_errors_are_those_within_the_mask(centred):
 
 
 def test_chest_on_phantoms(tmp_path, monkeypatch, presets):
-    monkeypatch.setattr(volumes, "SHAPE", (28, 36, 36))
-    monkeypatch.setattr(volumes, "SPACING", (10.0, 9.0, 9.0))
+    monkeypatch.setattr(train_chest_ct, "SHAPE", (28, 36, 36))
+    monkeypatch.setattr(train_chest_ct, "SPACING", (10.0, 9.0, 9.0))
     presets("dlir-chest-ct", 3)
     words = ["--data", "phantom", "--pairs", "1", "--methods"]
     content, cells = run(tmp_path, "dlir-chest-ct", *words, "none,dlir affine,tfreg fast")
