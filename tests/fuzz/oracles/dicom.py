@@ -64,7 +64,7 @@ def _planes(data: Any) -> list[_Plane]:
     count = len(stored)
     groups = list(data.get("PerFrameFunctionalGroupsSequence") or [])
     shared = [*(data.get("SharedFunctionalGroupsSequence") or []), None][0]
-    if data.SOPClassUID in _ENHANCED and len(groups) != count:
+    if data.get("SOPClassUID") in _ENHANCED and len(groups) != count:
         if count > 1 or groups:
             raise ValueError("groups")
         groups = [{}]
@@ -140,7 +140,7 @@ def _scaled(data: Any, values: np.ndarray, slope: Any, intercept: Any) -> np.nda
         if "TransferSyntaxUID" not in data.file_meta:
             data.file_meta.TransferSyntaxUID = _BARE
         return apply_modality_lut(values.astype("int32"), data)
-    if data.SOPClassUID == _DOSE:
+    if data.get("SOPClassUID") == _DOSE:
         return values * float(data.DoseGridScaling)
     slope = 1.0 if slope is None else slope[0]
     intercept = 0.0 if intercept is None else intercept[0]
@@ -151,12 +151,12 @@ def _scaled(data: Any, values: np.ndarray, slope: Any, intercept: Any) -> np.nda
 
 def _of_frame(data: Any, k: int, position: Any, axes: Any) -> tuple[Any, Any]:
     """Where a frame is in files without functional groups."""
-    if data.SOPClassUID == _NM:
+    if data.get("SOPClassUID") == _NM:
         detector = data.DetectorInformationSequence[0]
         position = np.array(detector.ImagePositionPatient, "float64")
         axes = np.array(detector.ImageOrientationPatient, "float64")
         offset = k * float(data.SpacingBetweenSlices)
-    elif data.SOPClassUID == _DOSE:
+    elif data.get("SOPClassUID") == _DOSE:
         offset = float(data.GridFrameOffsetVector[k])
     else:
         return None, None
