@@ -168,7 +168,15 @@ def _time(data: Any, groups: list[Any] | None, k: int) -> tuple[float, ...]:
         index = _get(data, groups, "TemporalPositionIndex", 1)
         return (float(k) if index is None else float(index[0]), k)
     keys = ("TemporalPositionIdentifier", "TriggerTime", "AcquisitionTime", "InstanceNumber")
-    return (*(float(data.get(key) or 0) for key in keys), k)
+    return (*(_number(data.get(key)) for key in keys), k)
+
+
+def _number(value: Any) -> float:
+    """What orders in time; 0 where it cannot be read, for it says nothing else."""
+    try:
+        return float(value or 0)
+    except ValueError:
+        return 0.0
 
 
 def _meanings(planes: list[_Plane]) -> list[Meaning]:
