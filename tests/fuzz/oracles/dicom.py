@@ -116,7 +116,7 @@ def _stored(data: Any) -> np.ndarray:
     allocated, stored = int(data.BitsAllocated), int(data.BitsStored)
     if allocated not in (8, 16, 32) or not 1 <= stored <= allocated:
         raise ValueError("bits")
-    if int(data.HighBit) != stored - 1:
+    if int(data.get("HighBit", stored - 1)) != stored - 1:
         raise ValueError("bits")
     _, little = data.original_encoding
     kind = np.dtype(f"u{allocated // 8}").newbyteorder("<" if little else ">")
