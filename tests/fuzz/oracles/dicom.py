@@ -103,6 +103,8 @@ def _get(data: Any, groups: list[Any] | None, key: str, count: int) -> np.ndarra
         for group in groups:
             if found is None and group is not None and _FUNCTIONAL[key] in group:
                 found = group[_FUNCTIONAL[key]][0].get(key)
+        if found is None and not groups[0]:  # a single frame that no group describes
+            found = data.get(key)
     if found is None or found == "":
         return None
     values = np.atleast_1d(np.array(found, "float64"))
