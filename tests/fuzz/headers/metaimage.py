@@ -258,7 +258,7 @@ def _twice(header: Header, rng: np.random.Generator) -> str:
         "Offset": _words([1.5] * len(header.size)),
         "CompressedData": "True",
     }
-    key = pick(rng, [key for key in others if key in header.fields])
+    key = pick(rng, [key for key in others if key in header.fields] or list(others))
     header.again = (key, others[key])
     return key
 

@@ -64,7 +64,7 @@ def _planes(data: Any) -> list[_Plane]:
     count = len(stored)
     groups = list(data.get("PerFrameFunctionalGroupsSequence") or [])
     shared = [*(data.get("SharedFunctionalGroupsSequence") or []), None][0]
-    if data.SOPClassUID in _ENHANCED and len(groups) != count:
+    if data.get("SOPClassUID") in _ENHANCED and len(groups) != count:
         if count > 1 or groups:
             raise ValueError("groups")
         groups = [{}]
@@ -103,6 +103,8 @@ def _get(data: Any, groups: list[Any] | None, key: str, count: int) -> np.ndarra
         for group in groups:
             if found is None and group is not None and _FUNCTIONAL[key] in group:
                 found = group[_FUNCTIONAL[key]][0].get(key)
+        if found is None and not groups[0]:  # a single frame that no group describes
+            found = data.get(key)
     if found is None or found == "":
         return None
     values = np.atleast_1d(np.array(found, "float64"))
@@ -116,7 +118,7 @@ def _stored(data: Any) -> np.ndarray:
     allocated, stored = int(data.BitsAllocated), int(data.BitsStored)
     if allocated not in (8, 16, 32) or not 1 <= stored <= allocated:
         raise ValueError("bits")
-    if int(data.HighBit) != stored - 1:
+    if int(data.get("HighBit", stored - 1)) != stored - 1:
         raise ValueError("bits")
     _, little = data.original_encoding
     kind = np.dtype(f"u{allocated // 8}").newbyteorder("<" if little else ">")
@@ -140,7 +142,7 @@ def _scaled(data: Any, values: np.ndarray, slope: Any, intercept: Any) -> np.nda
         if "TransferSyntaxUID" not in data.file_meta:
             data.file_meta.TransferSyntaxUID = _BARE
         return apply_modality_lut(values.astype("int32"), data)
-    if data.SOPClassUID == _DOSE:
+    if data.get("SOPClassUID") == _DOSE:
         return values * float(data.DoseGridScaling)
     slope = 1.0 if slope is None else slope[0]
     intercept = 0.0 if intercept is None else intercept[0]
@@ -151,12 +153,12 @@ def _scaled(data: Any, values: np.ndarray, slope: Any, intercept: Any) -> np.nda
 
 def _of_frame(data: Any, k: int, position: Any, axes: Any) -> tuple[Any, Any]:
     """Where a frame is in files without functional groups."""
-    if data.SOPClassUID == _NM:
+    if data.get("SOPClassUID") == _NM:
         detector = data.DetectorInformationSequence[0]
         position = np.array(detector.ImagePositionPatient, "float64")
         axes = np.array(detector.ImageOrientationPatient, "float64")
         offset = k * float(data.SpacingBetweenSlices)
-    elif data.SOPClassUID == _DOSE:
+    elif data.get("SOPClassUID") == _DOSE:
         offset = float(data.GridFrameOffsetVector[k])
     else:
         return None, None
@@ -168,7 +170,15 @@ def _time(data: Any, groups: list[Any] | None, k: int) -> tuple[float, ...]:
         index = _get(data, groups, "TemporalPositionIndex", 1)
         return (float(k) if index is None else float(index[0]), k)
     keys = ("TemporalPositionIdentifier", "TriggerTime", "AcquisitionTime", "InstanceNumber")
-    return (*(float(data.get(key) or 0) for key in keys), k)
+    return (*(_number(data.get(key)) for key in keys), k)
+
+
+def _number(value: Any) -> float:
+    """What orders in time; 0 where it cannot be read, for it says nothing else."""
+    try:
+        return float(value or 0)
+    except ValueError:
+        return 0.0
 
 
 def _meanings(planes: list[_Plane]) -> list[Meaning]:

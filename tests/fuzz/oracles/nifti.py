@@ -1,7 +1,9 @@
 """NIfTI as nibabel reads it."""
 
 import gzip
+import io
 import itertools
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,6 @@ _STATEMENTS = "qform|sform|pixdim"
 
 def truth(path: Path) -> Truth:
     """The sform where its code is positive, else the qform, else the spacing alone."""
-    import nibabel
-
-    nibabel.Nifti1Header.quaternion_threshold = -_ROUNDING
     try:
         image = _load(path)
         array = np.asanyarray(image.dataobj).T
@@ -48,17 +47,36 @@ def truth(path: Path) -> Truth:
 
 
 def _load(path: Path) -> Any:
-    """The image, without the extensions of a header: they concern neither voxels nor place."""
+    """The image, its header cleared of what nibabel refuses or drops and others take.
+
+    The quaternion is no longer than 1, the codes are known ones, and there are no extensions.
+    """
     import nibabel
 
-    if path.suffix in (".hdr", ".img"):
-        return nibabel.load(path, mmap=False)
-    content = bytearray(path.read_bytes())
+    pair = path.suffix in (".hdr", ".img")
+    content = bytearray((path.with_suffix(".hdr") if pair else path).read_bytes())
     if path.suffix == ".gz":
         content = bytearray(gzip.decompress(content))
+    if pair and b"ni" not in (content[4:6], content[344:346]):
+        return nibabel.load(path, mmap=False)
     first = 348 in (int.from_bytes(content[:4], order) for order in ("little", "big"))
     content[348 if first else 540] = 0
-    return (nibabel.Nifti1Image if first else nibabel.Nifti2Image).from_bytes(bytes(content))
+    order = "<" if int.from_bytes(content[:4], "little") in (348, 540) else ">"
+    form, where = (f"{order}3f", 256) if first else (f"{order}3d", 352)
+    parts = np.array(struct.unpack_from(form, content, where))
+    if 1 < parts @ parts < 1 + _ROUNDING:  # nibabel takes that for an error
+        struct.pack_into(form, content, where, *parts / np.sqrt(parts @ parts) * (1 - 1e-7))
+    form, where = (f"{order}2h", 252) if first else (f"{order}2i", 344)
+    codes = struct.unpack_from(form, content, where)  # of which any that is positive counts
+    struct.pack_into(form, content, where, *(min(max(code, 0), 4) for code in codes))
+    if not pair:
+        return (nibabel.Nifti1Image if first else nibabel.Nifti2Image).from_bytes(bytes(content))
+    holder = nibabel.FileHolder
+    files = {
+        "header": holder(fileobj=io.BytesIO(content)),
+        "image": holder(str(path.with_suffix(".img"))),
+    }
+    return (nibabel.Nifti1Pair if first else nibabel.Nifti2Pair).from_file_map(files, mmap=False)
 
 
 def _statements(header: Any) -> list[np.ndarray]:
