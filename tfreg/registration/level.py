@@ -182,6 +182,12 @@ def refinement(coarser: Any, finer: Any) -> Callable:
 
 
 @functools.lru_cache(maxsize=64)
+def matrix(transform: LinearTransform, full: Grid) -> Callable:
+    """Compiled: parameters of a linear transform to ``[A | b]`` in voxels of the full grid."""
+    return ops.compiled(lambda parameters: transform.matrix(parameters, full))
+
+
+@functools.lru_cache(maxsize=64)
 def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable:
     """Compiled: displacement on the full grid, similarity before and after, accepted, moved image.
 
@@ -241,5 +247,5 @@ def forget() -> None:
     They are kept for every shape and setting that was met; the next registration compiles its own
     again. For a process that registers images of ever new sizes.
     """
-    for function in (shrink, shrink_displacement, descent, refinement, conclusion):
+    for function in (shrink, shrink_displacement, descent, refinement, matrix, conclusion):
         function.cache_clear()
