@@ -205,8 +205,8 @@ def _seen(
     """The bounds of a stage where it has come to; those of one that bends stay."""
     if not stage.linear:
         return bounds
-    matrix = keras_ops.convert_to_numpy(problem.transform.matrix(parameters, stage.full))
-    return view.at(displacement, True, matrix)
+    matrix = levels.matrix(problem.transform, stage.full)(parameters)
+    return view.at(displacement, True, keras_ops.convert_to_numpy(matrix))
 
 
 def _on_grid(grid: Grid, level: Level, images: dict[str, Any], displacement: Any) -> dict[str, Any]:
@@ -362,6 +362,8 @@ def _calls(
             parameters = problem.transform.start(batch)
             settings = (*_NO_STEP, parameters, np.float32(0))
             yield levels.descent(problem, tuple(data)), (*settings, *data.values())
+            if stage.linear:
+                yield levels.matrix(problem.transform, stage.full), (parameters,)
             if previous is not None:
                 coarser = previous.transform
                 refine = levels.finer_parameters(coarser, problem.transform)

@@ -197,6 +197,16 @@ def finer_parameters(coarser: Any, finer: Any) -> Callable:
 
 
 @functools.lru_cache(maxsize=64)
+def matrix(transform: LinearTransform, full: Grid) -> Callable:
+    """Compiled: parameters of a linear transform to ``[A | b]`` in voxels of the full grid."""
+
+    def run(parameters: Any) -> Any:
+        return transform.matrix(parameters, full)
+
+    return ops.compiled(run, identity=f"matrix {transform} {full}")
+
+
+@functools.lru_cache(maxsize=64)
 def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable:
     """Compiled: displacement on the full grid, similarity before and after, accepted, moved image.
 
@@ -257,5 +267,6 @@ def forget() -> None:
     They are kept for every shape and setting that was met; the next registration compiles its own
     again. For a process that registers images of ever new sizes.
     """
-    for function in (shrink, shrink_displacement, descent, finer_parameters, conclusion):
+    functions = (shrink, shrink_displacement, descent, finer_parameters, matrix, conclusion)
+    for function in functions:
         function.cache_clear()
