@@ -29,11 +29,11 @@ tfreg default LNCC,tfreg default LNCC confined"
 tables: .venv/.dev
 	$(BIN)/python -m pip install --quiet --editable ".[torch,greedy,ants]"
 	$(BIN)/python -m benchmarks run resampling
-	$(BIN)/python -m benchmarks run optimise-cine --pairs 100
+	$(BIN)/python -m benchmarks run optimise-cine
 	$(BIN)/python -m benchmarks run optimise-chest-ct
 	$(BIN)/python -m benchmarks run optimise-digits --pairs 5
 	$(BIN)/python -m benchmarks run optimise-growth
-	$(BIN)/python -m benchmarks run dirnet-cine --pairs 100
+	$(BIN)/python -m benchmarks run dirnet-cine
 	$(BIN)/python -m benchmarks run dirnet-cine --pairs 100 --split train \
 		--methods "none,elastix 2x100,dirnet bl,dirnet plus" --out benchmarks/results/dirnet-cine-train
 	$(BIN)/python -m benchmarks run dirnet-cine-choices
