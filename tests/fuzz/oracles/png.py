@@ -51,7 +51,7 @@ def _wide(content: bytes, size: tuple[int, ...], channels: int) -> np.ndarray:
     start = content.index(b"IDAT")
     length = int.from_bytes(content[start - 4 : start])
     lines = np.frombuffer(zlib.decompress(content[start + 4 : start + 4 + length]), "u1")
-    lines = lines.reshape(size[0], -1)
+    lines = lines[: size[0] * (1 + 2 * channels * size[1])].reshape(size[0], -1)
     if lines[:, 0].any():
         raise ValueError("a filter")
     return np.frombuffer(lines[:, 1:].tobytes(), ">u2").reshape(*size, channels)
