@@ -218,7 +218,7 @@ def test_arrays_unlike_the_training_images_are_warned_of(model, pairs):
     with pytest.warns(InputWarning, match="fixed has 56 x 56 voxels, .* trained on 28 x 28"):
         model.register(*large)
     flat = pairs[0][0].astype("float32")
-    flat[:2, :3] = 5000  # more than a few voxels
+    flat[:2, :3] = 50000  # more than a few voxels
     with pytest.warns(InputWarning, match="little contrast is left"):
         model.register(flat, pairs[1][0])
 

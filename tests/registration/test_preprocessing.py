@@ -86,9 +86,9 @@ def test_warnings(rng):
     assert known.warnings("fixed", image, grid) == ()
     voxels, view = known.warnings("moving", image, oblique((30, 20), (1.0, 3.0)))
     assert "moving has voxels of 3 x 1 mm" in voxels and "60 x 30 mm" in view
-    image[3, 4] = 1e3  # cut off
+    image[3, 4] = 1e3  # a hot voxel is cut off
     assert known.warnings("fixed", image, grid) == ()
-    image[:2, :2] = 1e3
+    image[3, :5] = 1e3
     assert "little contrast" in known.warnings("fixed", image, grid)[0]
 
 
