@@ -2,12 +2,13 @@
 
 Some versions of TensorFlow print notices to stderr while they load, whatever
 ``TF_CPP_MIN_LOG_LEVEL`` says ("oneDNN custom operations are on ..."). A command says one line, or
-none. TensorFlow loads JAX, where it is installed, for a converter, and Keras pyplot for a gallery
-of images: together more than a fourth of the time that both take to load.
+none. Both load JAX, where it is installed, for a converter and for checkpoints, and Keras pyplot
+for a gallery of images: together more than a fourth of the time that they take to load.
 """
 
 import contextlib
 import importlib.util
+import json
 import logging
 import os
 import sys
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -37,6 +39,21 @@ def prepare(verbose: bool = False) -> None:
         _load_within("tensorflow", _silent_stderr)
     _load_within("tensorflow", lambda: _without("jax"))
     _load_within("keras", lambda: _without("matplotlib.pyplot"))
+    if _backend() == "tensorflow":
+        _load_within("keras", lambda: _without("jax"))
+
+
+def _backend() -> str | None:
+    """The backend that Keras will choose, as far as it can be known before it loads."""
+    if "KERAS_BACKEND" in os.environ:
+        return os.environ["KERAS_BACKEND"]
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        return json.loads((home / "keras.json").read_text(encoding="utf-8")).get("backend")
+    except FileNotFoundError:
+        return "tensorflow"
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _load_within(name: str, context: Callable[[], AbstractContextManager]) -> None:
@@ -71,7 +88,7 @@ class _Finder(MetaPathFinder):
 @contextlib.contextmanager
 def _without(name: str) -> Iterator[None]:
     """Hides a module that can be done without; what is loaded later finds it."""
-    if name in sys.modules:
+    if name in sys.modules:  # or hidden already
         yield
         return
     sys.modules[name] = None  # as Python marks what must not be imported

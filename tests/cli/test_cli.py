@@ -146,8 +146,8 @@ def volumes(tmp_path, monkeypatch):
         {"kind": "deformable", "spacing": [2, 4, 4], "kernels": 2},
     ]
     known = zoo.describe("dirnet-phantom")
-    monkeypatch.setattr(zoo, "describe", lambda name: known)
-    monkeypatch.setattr(zoo, "load", lambda name: DLIR(3, stages))
+    monkeypatch.setattr(zoo, "describe", lambda name, task=None: known)
+    monkeypatch.setattr(zoo, "load", lambda name, task=None: DLIR(3, stages))
     rng = np.random.default_rng(0)
     for name, shape in (("fixed", (6, 12, 16)), ("moving", (8, 13, 15))):
         np.save(tmp_path / f"{name}.npy", rng.random(shape).astype("float32"))

@@ -111,5 +111,6 @@ def test_nothing_but_its_folder_names_it(outside):
     root = Path(zoo.__file__).parent.parent
     for folder in ("tfreg", "zoo", "benchmarks"):
         for path in (root / folder).rglob("*.py"):
-            assert "TrialNet" not in path.read_text() and NAME not in path.read_text(), path
+            text = path.read_text(encoding="utf-8")
+            assert "TrialNet" not in text and NAME not in text, path
     assert json.loads((outside / "trial/presets/trial-digits.json").read_text())["format"] == 2

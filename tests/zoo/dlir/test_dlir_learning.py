@@ -194,6 +194,7 @@ def test_every_option_survives_the_config():
         "intensity_range": (-1000.0, 200.0),
         "refine_learning_rate": 0.25,
         "refine_folding_weight": 3.0,
+        "refinement": {"similarity": "lncc", "confine": True},
     }
     config = DLIR(**options).get_config()
     assert {**config, "name": None} == {**options, "name": None}
