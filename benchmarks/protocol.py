@@ -22,6 +22,23 @@ TOOLS = f"{greedy.ABOUT}; {ants.ABOUT}"
 RANDOM = f"{THREADS} threads, RandomSeed 1"
 
 
+def registrations(count: int, limit: int | None) -> str:
+    """How many registrations a table has, and whether there are more.
+
+    Args:
+        count: how many.
+        limit: how many were asked for at most; ``None``: all that there are.
+
+    Example:
+
+    >>> from benchmarks.protocol import registrations
+    >>> registrations(156, None), registrations(100, 100)
+    ('all 156 registrations', '100 registrations drawn at random')
+    """
+    drawn = limit is not None and count >= limit
+    return f"{count} registrations drawn at random" if drawn else f"all {count} registrations"
+
+
 def of_stages(pairs: int, seed: int, elastix: str, similarity: str = "NCC") -> dict[str, Any]:
     """What decides the numbers of a network in stages beside tools that begin affinely.
 

@@ -104,10 +104,11 @@ def run(options: argparse.Namespace) -> Table:
         name="dirnet-cine",
         data=f"{_ABOUT[data]}, {options.split} split",
         protocol=(
-            f"{len(pairs)} registrations of {len({pair.patient for pair in pairs})} patients: end "
-            f"diastole and end systole of every slice that shows the {tissue} in both, each to "
-            f"the other, 128x128; the same for every method. {protocol.WARPS} `dice`, "
-            f"{protocol.SURFACES}, in {pairs[0].unit}: {tissue}, mean ± SD over registrations; "
+            f"{protocol.registrations(len(pairs), options.pairs)} of "
+            f"{len({pair.patient for pair in pairs})} patients: end diastole and end systole of a "
+            f"slice that shows the {tissue} in both, each to the other, 128x128; the "
+            f"same for every method. {protocol.WARPS} `dice`, {protocol.SURFACES}, in "
+            f"{pairs[0].unit}: {tissue}, mean ± SD over registrations; "
             "`dice LV`, `dice RV`: the cavities; `folding`: share of pixels where the map folds; "
             "`sd log J`: SD of the logarithm of the Jacobian determinant. `seconds`: one pair at a "
             f"time, warm, on all cores; `seconds_batched`: per pair in batches of {BATCH}."
