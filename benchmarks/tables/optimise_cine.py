@@ -60,12 +60,13 @@ def run(options: argparse.Namespace) -> Table:
         protocol=(
             f"{protocol.registrations(len(pairs), options.pairs)}: end diastole and end systole of "
             "a slice that shows the myocardium in both, each to the other, 128x128; the same for "
-            "every method. Every method hands over a displacement, one evaluator warps: Dice of the myocardium (linear "
-            "warp of its mask, threshold 1/2), NCC of the images, share of pixels where the map "
-            "folds. `seconds`: one pair at a time, warm, on all cores; `seconds_batched`: per pair "
-            f"in batches of {BATCH}; `compile`: once per size of image, not in `seconds`. Settings "
-            "of tfreg were chosen on validation patients and phantoms. elastix with NCC has no "
-            "penalty on folding; its default and tfreg have one on bending."
+            "every method. Every method hands over a displacement, one evaluator warps: Dice of "
+            "the myocardium (linear warp of its mask, threshold 1/2), NCC of the images, share of "
+            "pixels where the map folds. `seconds`: one pair at a time, warm, on all cores; "
+            f"`seconds_batched`: per pair in batches of {BATCH}; `compile`: once per size of "
+            "image, not in `seconds`. Settings of tfreg were chosen on validation patients and "
+            "phantoms. elastix with NCC has no penalty on folding; its default and tfreg have one "
+            "on bending."
         ),
         columns=COLUMNS,
         settings={
