@@ -174,7 +174,7 @@ def register(
 
     sizes = {name: array.shape[1:-1] for name, array in images.items()}
     linear = [kind in LINEAR for kind in kinds]
-    view = View(images, any(linear))
+    view = View(images)
     bounded = tuple(bool(view.at(displacement, one)) for one in linear)
     stages = plan(
         *(kinds, pyramids, sizes, spacing, similarity, regulariser),
@@ -191,7 +191,8 @@ def register(
     if similarity in CORRELATIONS:
         plain = {name: array[..., 0] for name, array in images.items()}
         known = (first, after) if similarity == "ncc" else None
-        said = remarks(plain, start, displacement, known)
+        # Of a linear transform `check` says it, which looked at nothing else.
+        said = remarks(plain, start, displacement, known, None if linear[-1] else view.padded)
     take = (lambda array: array[0]) if single else (lambda array: array)
     found = Registration(
         fixed=take(images["fixed"][..., 0]),
