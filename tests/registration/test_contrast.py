@@ -40,3 +40,14 @@ def test_hearts_and_modalities_are_not(hearts, similarity):
     moving = 1 - hearts.moving if similarity == "mi" else hearts.moving
     answer = register(hearts.fixed, moving, pyramid=SHORT, similarity=similarity, ndim=2)
     assert answer.warnings == ()
+
+
+def test_padding_does_not_make_unlike_images_alike(rng, scene):
+    fixed, moving = (
+        np.pad(scene[part] + 1, ((16, 16), (20, 8))) for part in (np.s_[:32, :44], np.s_[32:, 28:])
+    )
+    with pytest.warns(InputWarning, match="beside their padding remains unlike"):
+        answer = register(fixed, moving, pyramid=SHORT)
+    assert answer.similarity_after > 0.8
+    same = np.pad(np.roll(scene, 1, axis=1)[:32, :44] + 1, ((16, 16), (20, 8)))
+    assert register(fixed, same, pyramid=SHORT).warnings == ()

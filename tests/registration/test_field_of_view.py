@@ -59,14 +59,14 @@ def test_what_is_shown_is_what_a_warped_mask_of_ones_says(rng):
 
 def test_where_the_moving_image_covers_all_nothing_is_left_out(rng):
     images = {name: rng.random((1, 20, 24, 1)) for name in ("fixed", "moving")}
-    view = View(images, linear=True)
+    view = View(images)
     assert view.at(None, False) == {} and view.at(None, True) == {}
     shift = np.zeros((1, 20, 24, 2), "float32")
     shift[..., 1] = 6
     found = view.at(shift, False)
     assert found["bounds"][0, 1].tolist() == [[0, 0], [19, 23]]
     assert found["least"][0] == pytest.approx(0.5 * 18 / 24, abs=0.02)
-    assert View({**images, "moving_mask": np.ones((1, 20, 24, 1))}, True).at(shift, True) == {}
+    assert View({**images, "moving_mask": np.ones((1, 20, 24, 1))}).at(shift, True) == {}
 
 
 @pytest.mark.parametrize("overlap", [0.9, 0.65, pytest.param(0.4, marks=pytest.mark.on_jax)])

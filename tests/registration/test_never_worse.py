@@ -10,6 +10,7 @@ from tfreg.data import hippocampus
 from tfreg.registration import register
 
 PAIRS = 40
+WORSE = 0.02  # of Dice: less is within what two observers differ by
 
 
 def _dice(labels, moving_labels, displacement):
@@ -32,6 +33,6 @@ def test_no_hippocampus_ends_below_its_start_in_silence(transform):
         labels = subjects.labels[a], subjects.labels[b]
         before = _dice(*labels, np.zeros_like(answer.displacement))
         after = _dice(*labels, answer.displacement)
-        if after < before and not said and not answer.check().problems:
+        if after < before - WORSE and not said and not answer.check().problems:
             silent.append((int(a), int(b), float(before), float(after)))
     assert not silent

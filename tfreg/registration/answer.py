@@ -56,7 +56,7 @@ class StageReport:
 
 _WORSE = 1e-3  # of a similarity, from which a loss is worth looking at
 _VOLUME = 2.0  # times as large or as small, from which a change of volume is
-_UNLIKE = 0.75  # NCC below which a linear transform has left much to be explained
+_UNLIKE = 0.8  # NCC below which a linear transform has left much to be explained
 
 
 @dataclass(frozen=True)

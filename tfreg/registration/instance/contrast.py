@@ -15,6 +15,7 @@ _BINS = 24
 _CLEAR = 0.8  # similarity from which images agree without a closer look
 _INVERTED = -0.3  # a correlation from which down dark is bright
 _GAP = 0.45  # by so much less than a function of the other image does a line explain
+_ALIKE = 0.75  # a correlation below which much of two images is not explained
 _UNLIKE = 0.15  # a correlation, and its rise, of images without anything in common
 
 
@@ -23,6 +24,7 @@ def remarks(
     start: np.ndarray | None,
     displacement: np.ndarray,
     similarity: tuple[Any, Any] | None,
+    padded: np.ndarray | None = None,
 ) -> tuple[str, ...]:
     """What the intensities say against a correlation as similarity.
 
@@ -32,6 +34,8 @@ def remarks(
             and at the end.
         similarity: NCC before and after, ``(batch,)`` each, which spare a closer look at images
             that agree; ``None``: not known.
+        padded: ``(batch, 2, 2, ndim)``: the first and the last voxel of both images that are no
+            padding, which agrees with itself; ``None``: there is none.
 
     Returns:
         A line for each pair, empty where nothing is to be said.
@@ -39,15 +43,22 @@ def remarks(
     found = []
     before, after = similarity or (np.full(len(displacement), -np.inf),) * 2
     for index in range(len(displacement)):
-        if after[index] >= _CLEAR and before[index] > _INVERTED:
+        if padded is None and after[index] >= _CLEAR and before[index] > _INVERTED:
             found.append("")
             continue
         own = {name: array[index] for name, array in images.items()}
+        bounds = None if padded is None else padded[index]
         ends = [
-            _related(*_values(own, None if field is None else field[index]))
+            _related(*_values(own, None if field is None else field[index], bounds))
             for field in (start, displacement)
         ]
-        found.append(_finding(*ends))
+        line = _finding(*ends)
+        if not line and padded is not None and ends[1][0] < _ALIKE:
+            line = (
+                "what both images show beside their padding remains unlike, their correlation is "
+                f"{ends[1][0]:.2f} at the end: labels may agree less than before"
+            )
+        found.append(line)
     return tuple(found)
 
 
@@ -82,19 +93,23 @@ def inverted(correlation: float) -> str:
 
 
 def _values(
-    images: dict[str, np.ndarray], displacement: np.ndarray | None
+    images: dict[str, np.ndarray],
+    displacement: np.ndarray | None,
+    padded: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Intensities of both images at places that both show, within their masks."""
+    """Intensities of both images at places that both show, within their masks or bounds."""
     from scipy import ndimage
 
     fixed, moving = images["fixed"], images["moving"]
     step = max(1, round((fixed.size / _PLACES) ** (1 / fixed.ndim)))
     chosen = tuple(slice((n - 1) % step // 2, None, step) for n in fixed.shape)
     axes = (np.arange(n)[part] for n, part in zip(fixed.shape, chosen, strict=True))
-    where = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).astype("float64")
-    if displacement is not None:
-        where += displacement[chosen]
+    place = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    where = place.astype("float64") if displacement is None else place + displacement[chosen]
     kept = ((where >= 0) & (where <= np.array(moving.shape) - 1)).all(axis=-1)
+    if padded is not None:
+        for at, (low, high) in zip((place, where), padded, strict=True):
+            kept &= ((at >= low) & (at <= high)).all(axis=-1)
     if "fixed_mask" in images:
         kept &= images["fixed_mask"][chosen] > 0
     if "moving_mask" in images:

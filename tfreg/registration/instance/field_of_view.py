@@ -69,20 +69,23 @@ class View:
     Args:
         images: ``"fixed"`` and ``"moving"``, ``(batch, *spatial, 1)``, and their masks, with which
             frames are not looked for: a mask says what is to be looked at.
-        linear: whether any transform is linear. A frame holds only those that bend.
+
+    Attributes:
+        padded: ``(batch, 2, 2, ndim)``, the bounds without the frames; ``None``: there are none.
+            They are left out under linear transforms; what bends would fold at them.
     """
 
-    def __init__(self, images: dict[str, np.ndarray], linear: bool) -> None:
+    def __init__(self, images: dict[str, np.ndarray]) -> None:
         self._images = images
-        self._padded = None
-        if linear and not {"fixed_mask", "moving_mask"} & set(images):
+        self.padded = None
+        if not {"fixed_mask", "moving_mask"} & set(images):
             pairs = zip(images["fixed"], images["moving"], strict=True)
             found = np.array([[frames(image[..., 0]) for image in pair] for pair in pairs])
             sizes = [
                 [(0,) * (image.ndim - 2), np.array(image.shape[1:-1]) - 1]
                 for image in (images["fixed"], images["moving"])
             ]
-            self._padded = found if (found != np.array(sizes)).any() else None
+            self.padded = found if (found != np.array(sizes)).any() else None
 
     def at(self, displacement: Any, linear: bool, matrix: Any = None) -> dict[str, np.ndarray]:
         """The bounds that matter to a map.
@@ -98,7 +101,7 @@ class View:
             fixed image that must stay inside; or nothing where nothing is to be left out. A pair to
             which they do not matter has bounds far away and a share of 0.
         """
-        images, padded = self._images, self._padded if linear else None
+        images, padded = self._images, self.padded if linear else None
         shape, other = images["fixed"].shape[1:-1], images["moving"].shape[1:-1]
         whole = np.stack([np.zeros(len(other)), np.array(other) - 1])
         fits = all(n <= m for n, m in zip(shape, other, strict=True))

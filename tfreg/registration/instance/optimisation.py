@@ -101,7 +101,7 @@ class Optimisation:
         check_start(start, images)
         sizes = {name: array.shape[1:-1] for name, array in images.items()}
         linear = [kind in LINEAR for kind in kinds]
-        view = View(images, any(linear))
+        view = View(images)
         bounded = tuple(bool(view.at(start, one)) for one in linear)
         stages = plan(
             kinds,
@@ -126,7 +126,9 @@ class Optimisation:
         if self.similarity in CORRELATIONS and pair.fixed.shape[-1] == 1:
             plain = {name: array[..., 0] for name, array in pair.arrays.items()}
             known = (before, after) if self.similarity == "ncc" else None
-            said = remarks(plain, start, displacement, known)
+            # Of a linear transform `check` says it, which looked at nothing else.
+            padded = None if linear[-1] else view.padded
+            said = remarks(plain, start, displacement, known, padded)
         return Registration(
             fixed=pair.visible(pair.fixed),
             moving=pair.visible(pair.moving),
