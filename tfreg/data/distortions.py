@@ -167,9 +167,7 @@ def bending(size: int) -> np.ndarray:
     return tps_matrix(grid, pixels)
 
 
-def _similarity(
-    angle: np.ndarray, scale: np.ndarray, place: np.ndarray, size: int
-) -> np.ndarray:
+def _similarity(angle: np.ndarray, scale: np.ndarray, place: np.ndarray, size: int) -> np.ndarray:
     """Canvas to digit: the inverse of scaling, rotating and moving the digit from the middle."""
     cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
     matrix = np.zeros((len(angle), 3, 3))
