@@ -21,7 +21,7 @@ POINTS = (4, 4)
 _CENTRE = (SIZE - 1) / 2
 _CORNER_NOISE, _POINT_NOISE = 5.0, 1.5  # standard deviations in pixels
 _CORNERS = np.array([(0, 0), (0, 1), (1, 1), (1, 0)], "float64")  # one after the other
-_TRIES = 16  # one set of corners in 50 is not convex; 16 in a row never are
+_TRIES = 16  # one set of corners in 370 is not convex; 16 in a row never are
 
 
 class Maps(NamedTuple):
@@ -44,7 +44,8 @@ def draw_maps(kind: str, count: int, rng: np.random.Generator) -> Maps:
     0.7 to 1.2, and any place on a canvas of 42x42 at which the scaled frame of 28x28 is inside.
     ``"p"``: scale 0.75 to 1, then every corner of the frame pulled outwards along its diagonal by
     normal noise of 5 pixels; corners that are not those of a convex quadrilateral, which no view of
-    a square is, are drawn again. ``"e"``: scale 0.75 to 1, then 4x4 points moved by normal noise of 1.5 pixels.
+    a square is, are drawn again. ``"e"``: scale 0.75 to 1, then 4x4 points moved by normal noise of
+    1.5 pixels.
 
     Args:
         kind: ``"r"``, ``"rts"``, ``"p"`` or ``"e"``.
