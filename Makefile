@@ -18,6 +18,7 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # Without ANTs, which takes five minutes for a pair, and some settings of elastix.
 ON_PHANTOMS := "none,elastix 10 mm x500,elastix 10 mm x2000,greedy,dlir affine,dlir + stage 1,$\

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 
+def pytest_addoption(parser):
+    parser.addoption("--record", action="store_true", help="write golden.json anew")
+
+
 def pytest_collection_modifyitems(items):
     """Skips what cannot run here, or takes long, and says so."""
     needs = {
@@ -29,10 +33,12 @@ def pytest_collection_modifyitems(items):
 def plain(request):
     """Small calculations run as they are written: compiling each would take most of the time.
 
-    Tests marked ``compiled`` keep TensorFlow's islands, as most tests of the networks do.
+    Tests marked ``compiled`` keep TensorFlow's islands, as most tests of the networks do; those
+    marked ``plain`` do without.
     """
     path = Path(str(request.node.fspath))
-    small = path.parent.name in ("ops", "layers", "losses") or path.name.startswith("test_dlir")
+    small = path.parent.name in ("ops", "layers", "losses")
+    small = small or request.node.get_closest_marker("plain")
     if not small or request.node.get_closest_marker("compiled"):
         yield
         return
@@ -40,6 +46,14 @@ def plain(request):
 
     with ops.uncompiled():
         yield
+
+
+@pytest.fixture
+def outside(monkeypatch):
+    """The folder of another package that has a method, as if pip had installed it."""
+    folder = Path(__file__).parent / "outside"
+    monkeypatch.syspath_prepend(str(folder))
+    return folder
 
 
 @pytest.fixture

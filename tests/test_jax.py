@@ -20,9 +20,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 @pytest.mark.skipif(keras.config.backend() == "jax", reason="already running on JAX")
 def test_on_jax():
-    parts = ["ops", "layers", "losses", "test_optimise.py", "registration"]
-    parts += ["zoo/test_dirnet.py", "zoo/test_dlir.py", "zoo/test_dlir_learning.py"]
-    parts.append("zoo/test_dlir_tiles.py")
+    parts = ["ops", "layers", "losses", "test_optimise.py", "registration", "zoo"]
     options = ["-q", "-rs", "-m", "compiled or on_jax"]
     answer = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *(str(ROOT / "tests" / part) for part in parts)],

@@ -1,4 +1,3 @@
-import functools
 import json
 import os
 import signal
@@ -9,53 +8,22 @@ import time
 import numpy as np
 import pytest
 
+import zoo
 from tfreg.errors import InputError
 from tfreg.training import Checkpoint, fit
-from zoo.dirnet import train as recipe
-from zoo.dirnet.train import train
-from zoo.presets import build, describe
-from zoo.recipes import read_log
 
-SETTINGS = {
-    "data": "phantom",
-    "digit": 3,
-    "iterations": 100,
-    "batch": 32,
-    "learning_rate": 3e-3,
-    "schedule": "cosine",
-    "seed": 0,
-    "deterministic": False,
-}
-
-
-def weights_of(folder, name="x"):
-    import keras
-
-    model = recipe.DIRNet(**recipe.ARCHITECTURE)
-    model.build()
-    model.load_weights(folder / "weights" / f"{name}.weights.h5")
-    return [keras.ops.convert_to_numpy(weight) for weight in model.weights]
+NAME = "trial-digits"
 
 
 @pytest.mark.long
-def test_kill_and_resume_is_no_different_from_not_being_killed(tmp_path):
+def test_kill_and_resume_is_no_different_from_not_being_killed(outside, tmp_path):
     """A user's command, killed the hard way after its first checkpoint, then typed again."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    words = [
-        "train",
-        "dirnet-mnist",
-        "--data",
-        "phantom",
-        "--digit",
-        "3",
-        "--iterations",
-        "200",
-        "--out",
-    ]
+    words = ["train", NAME, "--iterations", "400", "--out"]
     command = [sys.executable, "-m", "tfreg.cli", *words]
-    process = subprocess.Popen(
-        [*command, str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    path = os.pathsep.join([str(outside), os.environ.get("PYTHONPATH", "")])
+    options = {"env": {**os.environ, "PYTHONPATH": path}, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([*command, str(killed)], stdout=subprocess.DEVNULL, **options)
     deadline = time.monotonic() + 240
     while not (killed / "checkpoint.json").exists():
         assert process.poll() is None and time.monotonic() < deadline
@@ -63,33 +31,28 @@ def test_kill_and_resume_is_no_different_from_not_being_killed(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = json.loads((killed / "checkpoint.json").read_text())["step"]
-    assert done < 200 and not (killed / "presets").exists()
+    assert done < 400 and not (killed / "presets").exists()
     for folder in (killed, whole):
-        subprocess.run([*command, str(folder)], check=True, capture_output=True)
-    name = "dirnet-phantom-3"
-    for a, b in zip(weights_of(killed, name), weights_of(whole, name), strict=True):
+        subprocess.run([*command, str(folder)], check=True, stdout=subprocess.DEVNULL, **options)
+    presets = [folder / "presets" / f"{NAME}.json" for folder in (killed, whole)]
+    for a, b in zip(*(zoo.load(preset).get_weights() for preset in presets), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
-    assert read_log(killed)["iteration"] == [100, 200]
-    assert json.loads((killed / "checkpoint.json").read_text())["step"] == 200
+    assert zoo.describe(presets[0]).training["curve"]["iteration"] == [100, 200, 300, 400]
+    assert json.loads((killed / "checkpoint.json").read_text())["step"] == 400
 
 
-def test_a_finished_training_is_not_repeated_and_makes_a_loadable_preset(tmp_path, monkeypatch):
-    from zoo import presets
+def test_a_finished_training_is_not_repeated(outside, tmp_path):
+    from trial.train_digits import RECIPE
 
-    monkeypatch.setattr(recipe, "digits", functools.cache(recipe.digits))  # drawn once, not thrice
-    first = train("x", tmp_path / "dirnet", SETTINGS, verbose=0)
-    before = os.path.getmtime(tmp_path / "dirnet" / "checkpoint-100.weights.h5")
-    again = train("x", tmp_path / "dirnet", SETTINGS, verbose=0)
-    assert os.path.getmtime(tmp_path / "dirnet" / "checkpoint-100.weights.h5") == before
-    assert again.score == first.score
-    monkeypatch.setattr(presets, "_ROOT", tmp_path)
-    preset = describe("x")
-    assert preset.training["curve"]["iteration"] == [100]
-    assert "--digit 3" in preset.training["command"]
-    model = build(preset)
-    model.load_weights(preset.weights_path)
-    with pytest.raises(InputError, match="another learning_rate"):
-        train("x", tmp_path / "dirnet", {**SETTINGS, "learning_rate": 1}, verbose=0)
+    settings = {
+        **{"data": "phantom", "iterations": 100, "batch": 4, "learning_rate": 3e-3},
+        **{"schedule": "constant", "seed": 0, "deterministic": False},
+    }
+    first = RECIPE.train(settings, tmp_path, verbose=0)
+    before = os.path.getmtime(tmp_path / "checkpoint-100.weights.h5")
+    again = RECIPE.train(settings, tmp_path, verbose=0)
+    assert os.path.getmtime(tmp_path / "checkpoint-100.weights.h5") == before
+    assert again.score == first.score and zoo.load(again.path).classes[3] == "3"
 
 
 def test_checkpoint_refuses_what_it_cannot_use(tmp_path):
@@ -123,14 +86,17 @@ def tiny(folder, steps, killed_after=None):
     """Trains a very small network in epochs of two steps; may die while it writes a checkpoint."""
     import keras
 
-    from tfreg.data import PairSampler, phantoms
+    from tfreg.data import Array, Batches
+
+    class Noise(Batches):
+        def batch(self, step):
+            rng = np.random.default_rng([self.seed, step])
+            return {"x": rng.random((4, 6), "float32"), "y": rng.random((4, 2), "float32")}
 
     keras.utils.set_random_seed(0)
-    phantom = phantoms.digits(20, seed=0)
-    pairs = PairSampler(phantom.images, phantom.labels, 4, seed=0, scale=1 / 255)
-    model = recipe.DIRNet(poolings=1, kernels=2, convolutions=1)
-    model.build()
-    model.compile(keras.optimizers.Adam(1e-2))
+    noise = Noise(4, 0, {"x": Array((6,)), "y": Array((2,))}, targets=("y",))
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2)])
+    model.compile(keras.optimizers.Adam(1e-2), "mse")
     save = model.save_weights
 
     def save_weights(path, **options):
@@ -139,8 +105,8 @@ def tiny(folder, steps, killed_after=None):
         save(path, **options)
 
     model.save_weights = save_weights
-    held_out = (pairs.batch(99), None)
-    fit(model, pairs.dataset, steps, folder, {"r": 1}, 2, validation=held_out, verbose=0)
+    held_out = noise.split(noise.batch(99))
+    fit(model, noise.dataset, steps, folder, {"r": 1}, 2, validation=held_out, verbose=0)
     return [keras.ops.convert_to_numpy(weight) for weight in model.weights]
 
 

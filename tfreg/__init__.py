@@ -9,6 +9,7 @@ Submodules load on first use, so that ``import tfreg`` costs nothing.
 import importlib
 import os
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -16,7 +17,34 @@ __version__ = "0.1.0"
 # without AVX-512 VNNI. It reads this when it loads; a value that is there already stays.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-_SUBMODULES = (
+_CLASSES = {"Geometry": "tfreg.geometry", "Image": "tfreg.image"}
+
+if TYPE_CHECKING:
+    from tfreg import (
+        data,
+        errors,
+        geometry,
+        image,
+        io,
+        layers,
+        losses,
+        metrics,
+        models,
+        ops,
+        optimise,
+        registration,
+        report,
+        training,
+        transforms,
+        viz,
+    )
+    from tfreg.geometry import Geometry
+    from tfreg.image import Image
+
+__all__ = [
+    "Geometry",
+    "Image",
+    "__version__",
     "data",
     "errors",
     "geometry",
@@ -25,6 +53,7 @@ _SUBMODULES = (
     "layers",
     "losses",
     "metrics",
+    "models",
     "ops",
     "optimise",
     "registration",
@@ -32,11 +61,8 @@ _SUBMODULES = (
     "training",
     "transforms",
     "viz",
-)
-
-_CLASSES = {"Geometry": "tfreg.geometry", "Image": "tfreg.image"}
-
-__all__ = ["__version__", *_CLASSES, *_SUBMODULES]
+]
+_SUBMODULES = tuple(name for name in __all__ if name[0].islower())
 
 
 def __getattr__(name: str) -> ModuleType | type:

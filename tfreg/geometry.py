@@ -86,7 +86,7 @@ class Geometry:
             (2.0, 1.0)
         """
         shape = tuple(shape)
-        step = 1.0 if spacing is None else spacing
+        step: Any = 1.0 if spacing is None else spacing
         step = (step,) * len(shape) if np.ndim(step) == 0 else tuple(step)
         identity = tuple(map(tuple, np.eye(len(shape))))
         return cls(shape[::-1], step[::-1], (0.0,) * len(shape), identity)
@@ -214,7 +214,8 @@ class Geometry:
             if not (np.isfinite(steps) & (steps > 0)).all():
                 raise InputError(f"spacing must be positive. Received: {spacing}")
         if size is None:
-            size = np.maximum(1, np.rint(np.array(self.extent) / steps)).astype(int).tolist()
+            counts = np.maximum(1, np.rint(np.array(self.extent) / steps))
+            size = tuple(int(count) for count in counts)
         size = tuple(size)
         direction = np.array(self.direction)
         half = steps * (self._one_per_axis(size, "size") - 1) / 2

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.pairs import Pair
 from tfreg.registration import Pyramid, pyramid, register
-from tfreg.registration.transforms import LINEAR
+from tfreg.registration.kinds import LINEAR
 
 
 class Instance:
@@ -31,8 +31,10 @@ class Instance:
         """
         first = pairs[0]
         options = dict(self.options)
-        if first.fixed_mask is not None:
-            options["fixed_mask"] = np.stack([pair.fixed_mask for pair in pairs])
+        masks = ("fixed_mask", "moving_mask") if options.get("confine") else ("fixed_mask",)
+        for name in masks:
+            if getattr(first, name) is not None:
+                options[name] = np.stack([getattr(pair, name) for pair in pairs])
         if self.weight is not None:
             options["pyramid"] = [self._pyramid(kind, first) for kind in options["transform"]]
         ndim = first.fixed.ndim

@@ -4,16 +4,20 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 import zoo
-from benchmarks.methods.regrid import Grid
-from benchmarks.pairs import Pair, confined
-from tfreg.registration import Registration, register
-from tfreg.registration.pyramid import refinement
+from benchmarks.pairs import Pair
+from tfreg.errors import InputWarning
+from tfreg.geometry import Geometry
+from tfreg.image import Image
+from tfreg.registration import Registration
+from tfreg.transforms import Affine
 
 # Networks of one architecture share one model and its compiled functions and take turns with their
 # weights, off the clock: ten networks compile once, not ten times.
@@ -34,17 +38,16 @@ print(json.dumps([time.perf_counter() - begin, peak]))
 
 
 class Network:
-    """A preset with a refinement, or none.
+    """A preset with a refinement, or none, as a user registers with it.
 
     Args:
         preset: name of the preset.
         refine: as in ``RegistrationModel.register``.
         stages: how many of its stages run, of a network that has such; ``None``: all.
-        similarity: of a named refinement, as :func:`tfreg.registration.register` takes it; of one
-            in steps and of the network alone it is NCC.
+        similarity: of a named refinement; ``None``: the preset's.
 
     Raises:
-        ValueError: on another similarity where there is no named refinement.
+        ValueError: on a similarity where there is no named refinement.
     """
 
     def __init__(
@@ -52,22 +55,25 @@ class Network:
         preset: str,
         refine: int | str = 0,
         stages: int | None = None,
-        similarity: str = "ncc",
+        similarity: str | None = None,
     ) -> None:
-        if similarity != "ncc" and not isinstance(refine, str):
+        if similarity is not None and not isinstance(refine, str):
             raise ValueError(
                 "similarity is of a named refinement. "
                 f"Received: similarity={similarity}, refine={refine}"
             )
         self.preset = preset
-        self.refine = refine
-        self.similarity = similarity
-        self.options = {} if stages is None else {"stages": stages}
+        self.named = isinstance(refine, str)
+        self.options: dict[str, Any] = {"refine": refine}
         model = zoo.load(preset)
+        if similarity is not None:
+            changed = replace(model.refinement, pyramid=refine, similarity=similarity)
+            self.options["refine"] = changed
+        if stages is not None:
+            self.options["stages"] = stages
         self._weights = model.get_weights()
-        about = zoo.describe(preset)
-        self._kind = json.dumps(about.architecture, sort_keys=True)
-        self._spacing = about.preprocessing.get("spacing")
+        self._kind = json.dumps(zoo.describe(preset).architecture, sort_keys=True)
+        self._spacing = None if model.preprocessing is None else model.preprocessing.spacing
         _models.setdefault(self._kind, model)
 
     def __call__(self, fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, float]:
@@ -79,66 +85,49 @@ class Network:
         answer, seconds = self.register(fixed, moving)
         return answer.displacement, seconds
 
-    def register(self, fixed: np.ndarray, moving: np.ndarray) -> tuple[Registration, float]:
+    def register(
+        self, fixed: np.ndarray, moving: np.ndarray, **given: Any
+    ) -> tuple[Registration, float]:
         """As a call, with the whole answer."""
 
         def once(model: Any) -> tuple[Registration, float]:
-            return model.register(fixed, moving, refine=self.refine, **self.options), 0.0
+            answer = model.register(fixed, moving, **given, **self.options)
+            return answer, answer.compile_seconds
 
         return self._timed(once, (fixed.shape, moving.shape))
 
     def pair(self, pair: Pair) -> tuple[np.ndarray, float]:
-        """As a call, from the start of a pair; a named refinement looks at its mask alone.
+        """As a call; a named refinement looks at the masks.
 
-        The network sees voxels of the size that it was trained on. Where there are masks of both
-        images, the refinement sees the pair as :func:`benchmarks.pairs.confined` shows it.
+        A pair that has a start, or voxels of another size than the network was trained on, is
+        registered in physical space.
         """
-        shape, by_pyramid = pair.fixed.shape, isinstance(self.refine, str)
-        grid = self._grid(pair)
-        plain = pair.start is None and pair.fixed_mask is None and grid is None
-        if plain and self.similarity == "ncc":
-            return self(pair.fixed, pair.moving)
-        # Whole voxels, so that nothing is interpolated twice; the network finds the rest, from half
-        # a voxel further off than others at most.
-        shift = np.rint(np.zeros(len(shape)) if pair.start is None else pair.start).astype(int)
+        masks = {name: getattr(pair, name) for name in ("fixed_mask", "moving_mask")}
+        masks = {name: mask for name, mask in masks.items() if self.named and mask is not None}
+        if pair.start is None and not self._resampled(pair):
+            given = {"spacing": pair.spacing} if self.named else {}
+            answer, seconds = self.register(pair.fixed, pair.moving, **masks, **given)
+            return answer.displacement, seconds
+        start = np.zeros(pair.fixed.ndim) if pair.start is None else np.array(pair.start)
+        fixed, moving = _image(pair.fixed, pair.spacing), _image(pair.moving, pair.spacing)
+        given = {name: _image(mask, pair.spacing) for name, mask in masks.items()}
+        shift = Affine(np.eye(len(start)), (start * pair.spacing)[::-1])
 
         def once(model: Any) -> tuple[np.ndarray, float]:
-            images = pair.fixed, pair.moving
-            if pair.start is not None or grid is not None:
-                sizes = zip(shape, shift, pair.moving.shape, strict=True)
-                index = np.ix_(*(np.clip(np.arange(n) + s, 0, m - 1) for n, s, m in sizes))
-                images = pair.fixed, pair.moving[index]
-            if grid is not None:
-                images = tuple(grid.image(image) for image in images)
-            answer = model.register(
-                *images, refine=0 if by_pyramid else self.refine, **self.options
-            )
-            displacement = answer.displacement
-            if grid is not None:
-                displacement = grid.displacement(displacement)
-            displacement = displacement + shift.astype("float32")
-            if not by_pyramid:
-                return displacement, 0.0
-            shown = confined(pair)
-            better = register(
-                *(shown.fixed, shown.moving),
-                spacing=pair.spacing,
-                similarity=self.similarity,
-                pyramid=refinement(self.refine, shape, pair.spacing),
-                start=displacement,
-                fixed_mask=shown.fixed_mask,
-            )
-            return better.displacement, better.compile_seconds
+            answer = model.register(fixed, moving, initial=shift, **given, **self.options)
+            return answer.displacement.field, answer.inner.compile_seconds
 
-        return self._timed(once, (shape, pair.moving.shape))
+        with warnings.catch_warnings():  # of voxels of another size, which is known
+            warnings.simplefilter("ignore", InputWarning)
+            field, seconds = self._timed(once, (pair.fixed.shape, pair.moving.shape))
+        return field[..., ::-1] / np.array(pair.spacing, "float32"), seconds
 
-    def _grid(self, pair: Pair) -> Grid | None:
-        """The grid of the network, where its voxels are of another size by a tenth or more."""
+    def _resampled(self, pair: Pair) -> bool:
+        """Whether the voxels of the network are of another size, by a tenth or more."""
         if self._spacing is None or pair.unit != "mm":
-            return None
-        ratio = np.array(self._spacing, float) / np.array(pair.spacing)
-        same = np.abs(np.log(ratio)).max() < np.log(1.1)
-        return None if same else Grid(pair.fixed.shape, pair.spacing, self._spacing)
+            return False
+        ratio = np.array(self._spacing) / np.array(pair.spacing)
+        return bool(np.abs(np.log(ratio)).max() > np.log(1.1))
 
     def _timed(self, once: Callable, shapes: tuple) -> tuple[Any, float]:
         """What ``once(model)`` answers, warm, and its seconds without those of compiling."""
@@ -146,13 +135,17 @@ class Network:
         if _loaded.get(self._kind) != self.preset:
             model.set_weights(self._weights)
             _loaded[self._kind] = self.preset
-        key = (self._kind, *shapes, str(self.refine), self.similarity, *self.options.items())
+        key = (self._kind, *shapes, *map(str, self.options.items()))
         if key not in _warm:
             once(model)
             _warm.add(key)
         begin = time.perf_counter()
         answer, compiling = once(model)
         return answer, time.perf_counter() - begin - compiling
+
+
+def _image(array: np.ndarray, spacing: Sequence[float]) -> Image:
+    return Image(array, Geometry.of_shape(array.shape, spacing))
 
 
 def cold_start(preset: str, size: tuple[int, ...], refine: int) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import evaluate, papers
+from benchmarks import evaluate
 from benchmarks import pairs as data_sets
 from benchmarks.harness import Table, choose
 from benchmarks.methods.elastix import Settings
@@ -22,7 +22,10 @@ from tfreg.data import cine
 from tfreg.errors import InputError
 from tfreg.viz import draw_grid, new_figure
 from zoo import describe, list_presets
+from zoo.dirnet import METHOD
 from zoo.dirnet.model import VARIANTS
+
+PAPER = METHOD.numbers["dirnet-cine"]
 
 BATCH = 64
 LABELS = {
@@ -158,7 +161,7 @@ def _add_paper(table: Table) -> None:
     """The paper's Table 1 beside ours; it was measured on another data set."""
     found = {
         (name if name in ("none", *ELASTIX) else f"dirnet {name}"): values
-        for name, values in papers.DIRNET_CINE_TABLE.items()
+        for name, values in PAPER["table"].items()
     }
     for index, row in enumerate(table.rows):
         value = found.get(row.method, {}).get(row.metric)
@@ -257,8 +260,8 @@ def _learning_curves(path: Path) -> None:
     figure, axes = new_figure(1, len(VARIANTS), 2.2)
     for axis, kind in zip(axes[0], VARIANTS, strict=True):
         axis.plot(
-            papers.DIRNET_CINE_ITERATIONS,
-            [np.nan if value is None else value for value in papers.DIRNET_CINE_NCC[kind]],
+            PAPER["iterations"],
+            [np.nan if value is None else value for value in PAPER["ncc"][kind]],
             *("o",),
             color="black",
             markersize=3,

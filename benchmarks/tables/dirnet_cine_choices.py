@@ -82,7 +82,9 @@ COLUMNS = {"dice": "mean ± sd", "ncc": "mean", "folding": "mean"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of this table."""
     parser.add_argument("--iterations", type=int, default=1000, help="of each training")
-    parser.add_argument("--batch", type=int, default=train_cine.BATCH, help="pairs per iteration")
+    parser.add_argument(
+        "--batch", type=int, default=train_cine.RECIPE.batch, help="pairs per iteration"
+    )
     parser.add_argument(
         "--data",
         choices=("auto", "all", "phantom"),
@@ -110,7 +112,7 @@ def run(options: argparse.Namespace) -> Table:
         protocol=(
             "What the paper leaves open, and our additions: one training of "
             f"{options.iterations} iterations for each, `bl` as the recipe has it "
-            f"(rate {train_cine.LEARNING_RATE:g}, falling to zero along a cosine; Glorot "
+            f"(rate {train_cine.RECIPE.learning_rate:g}, falling to zero along a cosine; Glorot "
             "initialisation; coefficients outside the grid zero; NCC of each pair; images to "
             "[0, 1]), the others with one change; `plus` is the improved network, with symmetries, "
             "and the last row is it with one change. The network alone, on "
@@ -128,7 +130,7 @@ def run(options: argparse.Namespace) -> Table:
             "symmetries": "no",
             "iterations": options.iterations,
             "batch": options.batch,
-            "learning_rate": train_cine.LEARNING_RATE,
+            "learning_rate": train_cine.RECIPE.learning_rate,
             "schedule": "cosine",
             "seed": options.seed,
             "deterministic": False,
@@ -161,6 +163,7 @@ def _answers(
     if choice.zero_output:
         for weight in model.regressor[-1].weights:
             weight.assign(np.zeros(weight.shape))
+    train_cine.RECIPE.compile(model, settings)
     recipes.minimise(model, data.pairs, data.held_out, settings, folder)
     inputs = {
         side: unit_range(np.stack([getattr(pair, side) for pair in pairs])[..., None])

@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import evaluate, papers
+from benchmarks import evaluate
 from benchmarks.harness import Row, Table, choose
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.networks import Network, cold_start
 from benchmarks.methods.worker import WorkerError
-from tfreg.data import PairSampler, mnist
+from tfreg.data import PairSampler, digits, mnist
 from tfreg.errors import InputError
 from tfreg.viz import new_figure
 from zoo import describe
-from zoo.dirnet.train import digits
+from zoo.dirnet import METHOD
+
+PAPER = METHOD.numbers["dirnet-mnist"]
 
 REFINE = 100  # steps; chosen on validation pairs
 BATCH = 256
@@ -109,7 +111,7 @@ def preset_of(data: str, digit: int) -> str:
 
 
 def _pairs(data: str, digit: int, count: int, seed: int) -> dict[str, np.ndarray]:
-    images, labels = digits(data, "test", digit)
+    images, labels = digits.load("test", data, digit)
     batch = PairSampler(images, labels, count, seed, scale=1 / 255).batch(0)
     return {key: value[..., 0] for key, value in batch.items()}
 
@@ -136,13 +138,13 @@ def _measure(table: Table, method: str, data: str, pairs: dict[int, dict[str, An
     for metric, groups in values.items():
         everything = [v for group in groups.values() for v in group]
         network = method == "dirnet" and metric == "ncc" and data == "mnist"
-        paper = {d: papers.DIRNET_MNIST_NCC[d][-1] if network else None for d in range(10)}
-        mean = float(np.mean(list(paper.values()))) if network else None
+        printed = {d: PAPER["ncc"][d][-1] if network else None for d in range(10)}
+        mean = float(np.mean(list(printed.values()))) if network else None
         mean = None if mean is None else round(mean, 4)
         table.rows.append(Row.of(method, "all", metric, UNITS[metric], everything, mean))
         if metric in ("ncc", "folding", "seconds"):
             table.rows += [
-                Row.of(method, str(d), metric, UNITS[metric], groups[d], paper[d]) for d in groups
+                Row.of(method, str(d), metric, UNITS[metric], groups[d], printed[d]) for d in groups
             ]
 
 
@@ -200,7 +202,7 @@ def _mean_images(data: str, limit: int | None, path: Path) -> None:
     rng = np.random.default_rng(0)
     titles = ("mean of moving", "fixed", "mean of moved", "after refine")
     for digit in range(10):
-        images = digits(data, "test", digit)[0] / 255.0
+        images = digits.load("test", data, digit)[0] / 255.0
         chosen = int(rng.integers(len(images)))
         moving = np.delete(images, chosen, axis=0)[:limit]
         fixed = np.broadcast_to(images[chosen], moving.shape)
@@ -222,8 +224,8 @@ def _learning_curves(path: Path) -> None:
         curve = describe(f"dirnet-mnist-{digit}").training["curve"]
         axis.plot(curve["iteration"], curve["ncc"], label="ours")
         axis.plot(
-            papers.DIRNET_MNIST_ITERATIONS,
-            papers.DIRNET_MNIST_NCC[digit],
+            PAPER["iterations"],
+            PAPER["ncc"][digit],
             "o",
             color="black",
             markersize=3,

@@ -39,12 +39,11 @@ OURS = {
 SIMILARITIES = {"ncc": "NCC", "lncc": "LNCC"}
 
 
-def stages(deformable: int, similarity: str = "ncc") -> dict[str, tuple[int | str, int, str]]:
-    """Refinement, number of stages and similarity of the refinement, by the name of the row.
+def stages(deformable: int) -> dict[str, tuple]:
+    """Refinement and number of stages by the name of the row.
 
     Args:
         deformable: number of deformable stages; an affine one is the first.
-        similarity: of the refinement.
 
     Example:
 
@@ -52,9 +51,9 @@ def stages(deformable: int, similarity: str = "ncc") -> dict[str, tuple[int | st
     >>> list(dlir.stages(2))
     ['dlir affine', 'dlir + stage 1', 'dlir + stage 2', 'dlir + refine']
     """
-    rows = {"dlir affine": (0, 1, "ncc")}
-    rows |= {f"dlir + stage {k}": (0, k + 1, "ncc") for k in range(1, deformable + 1)}
-    return {**rows, "dlir + refine": (REFINE, deformable + 1, similarity)}
+    rows: dict[str, tuple] = {"dlir affine": (0, 1)}
+    rows |= {f"dlir + stage {k}": (0, k + 1) for k in range(1, deformable + 1)}
+    return {**rows, "dlir + refine": (REFINE, deformable + 1)}
 
 
 def add_arguments(
@@ -107,7 +106,7 @@ def preset_for(name: str, data: str) -> str:
 def settings(
     options: argparse.Namespace, pairs: list[Pair], elastix: str, similarity: str = "ncc"
 ) -> dict[str, Any]:
-    """What decides the numbers, for the last lines of a table; ``similarity`` as in `stages`."""
+    """What decides the numbers, for the last lines of a table; the refinement's similarity."""
     return {
         "pairs": len(pairs),
         "seed": options.seed,
@@ -125,7 +124,7 @@ def run(
     measurement: Measurement,
     known: Sequence[str],
     preset: str,
-    rows: dict[str, tuple[int | str, int, str]],
+    rows: dict[str, tuple],
 ) -> dict[str, list[np.ndarray]]:
     """Measures every method that can run; answers the displacements of each.
 
@@ -162,7 +161,7 @@ def run_on_labels(
     measurement: Measurement,
     known: Sequence[str],
     preset: str,
-    rows: dict[str, tuple[int | str, int, str]],
+    rows: dict[str, tuple],
     outlined: Sequence[int],
 ) -> Table:
     """:func:`run`, with a figure of outlines; answers the table.

@@ -8,10 +8,10 @@ from benchmarks.methods.elastix import Settings
 from benchmarks.tables import dlir
 from benchmarks.tables.optimise import TOOLS, Measurement
 from tfreg.data import cine
-from zoo.dlir.train_cine import STAGES
+from zoo.dlir.train_cine import RECIPE
 
 PRESET = "dlir-cine"
-ROWS = dlir.stages(len(STAGES) - 1)
+ROWS = dlir.stages(len(RECIPE.stages) - 1)
 _GRIDS = ((16, 500), (8, 500), (8, 2000), (4, 500))  # in pixels, and iterations
 METHODS = (
     *("none", *(f"elastix {grid} px x{iterations}" for grid, iterations in _GRIDS)),

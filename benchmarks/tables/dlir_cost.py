@@ -11,15 +11,15 @@ from benchmarks.methods.alone import alone, peak, resident
 from benchmarks.tables import dlir
 from benchmarks.tables.optimise import THREADS
 from tfreg.errors import InputError
-from zoo.dlir.train_chest_ct import STAGES
+from zoo.dlir.train_chest_ct import RECIPE
 
-ROWS = dlir.stages(len(STAGES) - 1)
+ROWS = dlir.stages(len(RECIPE.stages) - 1)
 _INFERENCE = {"inference": (0, False), "inference in tiles": (0, True)}
 _REFINED = {"inference + refine": (dlir.REFINE, False)}
 _INFERENCE |= _REFINED | {"inference in tiles + refine": (dlir.REFINE, True)}
 _STEPS = {
     f"training {name.removeprefix('dlir ')}": stages
-    for name, (refine, stages, _) in ROWS.items()
+    for name, (refine, stages) in ROWS.items()
     if not refine
 }
 METHODS = (*_INFERENCE, *_STEPS)
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> Table:
 def _model():
     from zoo.dlir.model import DLIR
 
-    model = DLIR(3, STAGES)
+    model = DLIR(3, RECIPE.stages)
     model.build()
     return model
 

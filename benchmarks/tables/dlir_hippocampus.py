@@ -8,11 +8,11 @@ from benchmarks.methods.elastix import Settings
 from benchmarks.tables import dlir
 from benchmarks.tables.optimise import TOOLS, Measurement
 from tfreg.data import hippocampus
-from zoo.dlir.train_hippocampus import STAGES
+from zoo.dlir.train_hippocampus import RECIPE
 
 PRESET = "dlir-hippocampus"
 PAIRS = 16
-ROWS = dlir.stages(len(STAGES) - 1)
+ROWS = dlir.stages(len(RECIPE.stages) - 1)
 ELASTIX = {
     f"elastix {spacing} mm x{iterations}": Settings(
         iterations, spacing, levels=3, samples=4096, affine=True

@@ -62,13 +62,14 @@ class Measurement:
         elastix: settings of elastix by the name of the method.
         ours: options of ``register`` by the name of the method.
         networks: arguments of :class:`benchmarks.methods.networks.Network` by the name of the
-            method: preset, refinement, and of DLIR the number of stages and the similarity.
+            method: preset and refinement, of DLIR also the number of stages, and the similarity of
+            the refinement where it is not the preset's.
         labels, surfaces: as :func:`benchmarks.judge.judge` takes them.
         batch: pairs per batch of ours; 0: one at a time only.
         affine: whether the tools that have no settings here begin with an affine registration.
         in_voxels: whether the grid spacings of elastix are in voxels, whatever their size.
         by_pair: whether every pair is a group of the table.
-        confined: methods that see a pair as :func:`benchmarks.pairs.confined` shows it.
+        confined: other tools that see a pair as :func:`benchmarks.pairs.confined` shows it.
         keep: displacements that :meth:`run` returns at most, of large volumes; ``None``: all.
         values: of every method and metric, one per pair; filled by :meth:`run`.
     """
@@ -127,15 +128,14 @@ class Measurement:
         from tqdm import tqdm
 
         forget()  # what an earlier method compiled is not given to this one
-        seen = self._seen(method)
-        times = {"seconds": [], "compile": [register(seen[:1])[2]]}
+        times = {"seconds": [], "compile": [register(self.pairs[:1])[2]]}
         fields = []
         for pair in tqdm(self.pairs, desc=method, unit="pair"):
-            displacement, seconds, _ = register([seen[len(times["seconds"])]])
+            displacement, seconds, _ = register([pair])
             self._judge(method, pair, displacement[0], fields)
             times["seconds"].append(seconds)
         if self.batch:
-            chosen = [seen[i % len(seen)] for i in range(self.batch)]
+            chosen = [self.pairs[i % len(self.pairs)] for i in range(self.batch)]
             register(chosen)
             times["seconds_batched"] = [register(chosen)[1] / self.batch for _ in range(3)]
         self._write(method, times)

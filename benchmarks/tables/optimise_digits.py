@@ -8,9 +8,8 @@ from benchmarks.harness import Table, choose
 from benchmarks.methods.elastix import Settings
 from benchmarks.pairs import Pair
 from benchmarks.tables.optimise import OURS, THREADS, Measurement, pareto
-from tfreg.data import PairSampler, mnist
+from tfreg.data import PairSampler, digits, mnist
 from tfreg.errors import InputError
-from zoo.dirnet.train import digits
 
 BATCH = 256
 ELASTIX = {
@@ -48,7 +47,7 @@ def run(options: argparse.Namespace) -> Table:
         data = "mnist" if mnist.available() else "phantom"
     pairs = []
     for digit in range(10):
-        images, labels = digits(data, "test", digit)
+        images, labels = digits.load("test", data, digit)
         batch = PairSampler(images, labels, options.pairs, options.seed, scale=1 / 255).batch(0)
         for index in range(options.pairs):
             fixed, moving = (np.asarray(batch[k][index, ..., 0]) for k in ("fixed", "moving"))

@@ -4,12 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import pairs, papers
+from benchmarks import pairs
 from benchmarks.__main__ import main
 from benchmarks.harness import Row, Table
 from benchmarks.tables import dirnet_cine
 from tfreg.errors import InputError
 from zoo.dirnet.model import VARIANTS
+from zoo.dirnet.paper import CINE_NCC
 
 
 def test_the_table_on_phantoms(tmp_path, capsys, monkeypatch):
@@ -49,7 +50,7 @@ def test_the_papers_values_stand_in_their_rows():
     assert found["elastix 2x2000", "dice"] == 0.81 and found["dirnet b1", "hd95"] == 6.41
     assert found["dirnet plus", "dice"] is None and found["none", "dice LV"] is None
     assert "| paper: dice | paper: hd95 |" in table.markdown()
-    assert set(papers.DIRNET_CINE_NCC) == set(VARIANTS)
+    assert set(CINE_NCC) == set(VARIANTS)
 
 
 @pytest.mark.parametrize(

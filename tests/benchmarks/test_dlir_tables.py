@@ -1,5 +1,6 @@
 import functools
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,18 +8,21 @@ import pytest
 from scipy import ndimage
 
 import zoo
-from benchmarks import pairs, papers, volumes
+from benchmarks import pairs, volumes
 from benchmarks.__main__ import main
 from benchmarks.harness import Row, Table
 from benchmarks.judge import judge
 from benchmarks.methods import networks
 from benchmarks.methods.elastix import Settings
-from benchmarks.methods.regrid import Grid
 from benchmarks.tables import dlir_chest_ct, dlir_cine, dlir_cost, dlir_hippocampus
 from tfreg.data import dirlab, stacks
 from tfreg.data.volume_pair import VolumePair
 from tfreg.errors import InputError
+from tfreg.registration import Preprocessing
 from zoo.dlir.model import DLIR
+from zoo.dlir.paper import DIRLAB
+
+pytestmark = pytest.mark.plain
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def presets(monkeypatch):
         monkeypatch.setattr(networks, name, {})
     monkeypatch.setattr(networks, "_warm", set())
 
-    def put(name, deformable, shift=(0.0, 0.0, 0.0), spacing=None):
+    def put(name, deformable, shift=(0.0, 0.0, 0.0), **preprocessing):
         small = {"kernels": 2}
         stages = [{"kind": "affine", "nodes": 3, "convolutions": 2, **small}]
         stages += [{"kind": "deformable", "spacing": (4, 8, 8), **small}] * deformable
@@ -48,11 +52,13 @@ def presets(monkeypatch):
             architecture={"class": "DLIR", "config": {"name": name}},
             training={"curve": curve},
             provenance={"data": "nothing"},
-            preprocessing={"spacing": spacing},
         )
         monkeypatch.setattr(zoo, "list_presets", lambda: [name])
         monkeypatch.setattr(zoo, "describe", lambda _: preset)
         monkeypatch.setattr(zoo, "load", lambda _: model)
+        if preprocessing:
+            model.preprocessing = Preprocessing(**preprocessing)
+        return model
 
     return put
 
@@ -132,10 +138,9 @@ def test_a_network_starts_where_the_pair_says(presets, centred, refine):
     if refine:
         found = judge(centred, displacement, {})
         assert np.mean(found["tre"]) < 0.3 and found["error"][0] < 0.5
-    else:  # the start in whole voxels, and what the network adds
-        np.testing.assert_allclose(
-            displacement, np.broadcast_to((3, 1, 0), displacement.shape), atol=1e-5
-        )
+    else:  # the start, and what the network adds
+        expected = np.broadcast_to((2.6, 1, 0.4), displacement.shape)
+        np.testing.assert_allclose(displacement, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -144,38 +149,28 @@ def test_a_refinement_looks_at_the_similarity_that_it_is_given(presets, centred,
     if plain:  # nothing but two images of one size
         centred = pairs.Pair("plain", centred.fixed, centred.fixed, centred.spacing)
     found = {}
-    for similarity in ("ncc", "lncc"):
+    for similarity in (None, "ncc", "lncc"):
         network = networks.Network("dlir-chest-ct", "fast", 1, similarity)
         found[similarity], _ = network.pair(centred)
         truth = (0, 0, 0) if plain else (3, 0, 0)
         assert np.abs(found[similarity] - truth)[4:12, 4:16, 4:20].mean() < 0.25
     assert np.abs(found["lncc"] - found["ncc"]).max() > 0.05
+    np.testing.assert_array_equal(found[None], found["ncc"])
     with pytest.raises(ValueError, match="similarity"):
         networks.Network("dlir-chest-ct", 10, 1, "lncc")
 
 
 def test_a_network_sees_voxels_of_its_own_size(presets, centred):
-    presets("dlir-chest-ct", 1, shift=(1.0, 1.0, -0.5), spacing=[2.0, 2.0, 1.05])
+    known = {"size": (16, 10, 23), "spacing": (2.0, 2.0, 1.05), "covers": "field of view"}
+    model = presets("dlir-chest-ct", 1, shift=(1.0, 1.0, -0.5), **known)
     displacement, _ = networks.Network("dlir-chest-ct", 0, 1).pair(centred)
-    expected = np.broadcast_to((4, 2, -0.525), displacement.shape)  # in voxels of 2, 1 and 1
+    expected = np.add(centred.start, (1, 2, -0.525))  # in voxels of 2, 1 and 1
+    expected = np.broadcast_to(expected, displacement.shape)
     np.testing.assert_allclose(displacement, expected, atol=1e-5)
-    presets("dlir-chest-ct", 1, shift=(1.0, 1.0, -0.5), spacing=[2.05, 1.0, 0.95])
-    displacement, _ = networks.Network("dlir-chest-ct", 0, 1).pair(centred)  # about the same
-    np.testing.assert_allclose(displacement, np.broadcast_to((4, 1, -0.5), displacement.shape))
-
-
-def test_another_grid_shows_the_same_place():
-    z, y = np.mgrid[:20, :31].astype(float)
-    grid = Grid((20, 31), (3.0, 1.2), (2.5, 2.5))
-    shown = grid.image(z + 100 * y)
-    assert shown.shape == (24, 15)
-    back = Grid(shown.shape, (2.5, 2.5), (3.0, 1.2)).image(shown)[:, :31]
-    inside = (slice(2, -2), slice(4, -4))
-    centre = (np.array(shown.shape) - 1) / 2
-    k = np.arange(shown.shape[0]) - centre[0], np.arange(shown.shape[1]) - centre[1]
-    expected = (9.5 + k[0] * 2.5 / 3)[:, None] + 100 * (15 + k[1] * 2.5 / 1.2)
-    np.testing.assert_allclose(shown[inside], expected[inside], atol=6)
-    assert back.shape[0] == 20
+    plain = pairs.Pair("plain", centred.fixed, centred.fixed, centred.spacing)
+    model.preprocessing = replace(model.preprocessing, spacing=(2.05, 1.0, 0.95))
+    displacement, _ = networks.Network("dlir-chest-ct", 0, 1).pair(plain)  # about the same
+    np.testing.assert_allclose(displacement, np.broadcast_to((1, 1, -0.5), displacement.shape))
 
 
 def test_errors_are_those_within_the_mask(centred):
@@ -232,7 +227,7 @@ def test_a_patient_that_was_trained_on_is_said(tmp_path, monkeypatch):
 
 def test_the_papers_cases_stand_in_their_rows():
     table = Table("t", "d", "p", dlir_chest_ct.COLUMNS)
-    groups = [*papers.DLIR_DIRLAB]
+    groups = [*DIRLAB]
     table.rows = [
         Row.of(method, group, "tre", "mm", [2.0, 3.0])
         for group in groups
@@ -243,10 +238,10 @@ def test_the_papers_cases_stand_in_their_rows():
     shown = table.markdown()
     assert "| case 8 | 2.500 ± 0.707 | 2.500 ± 0.707 | 2.500 ± 0.707 | 6.48 ± 5.37 |" in shown
     assert "| none | 2.500 ± 0.707 | 8.46 ± 6.58 |" in shown and "[S]" in table.notes[-1]
-    means = [papers.DLIR_DIRLAB[f"case {k}"][1][0] for k in range(1, 11)]
-    assert np.mean(means) == pytest.approx(papers.DLIR_DIRLAB["all"][1][0], abs=0.06)
-    starts = [papers.DLIR_DIRLAB[f"case {k}"][0][0] for k in range(1, 11)]
-    assert np.mean(starts) == pytest.approx(papers.DLIR_DIRLAB["all"][0][0], abs=0.006)
+    means = [DIRLAB[f"case {k}"][1][0] for k in range(1, 11)]
+    assert np.mean(means) == pytest.approx(DIRLAB["all"][1][0], abs=0.06)
+    starts = [DIRLAB[f"case {k}"][0][0] for k in range(1, 11)]
+    assert np.mean(starts) == pytest.approx(DIRLAB["all"][0][0], abs=0.006)
 
 
 def test_elastix_smooths_thick_slices_within_only():
@@ -297,9 +292,8 @@ def test_every_method_has_settings():
     for module in (dlir_hippocampus, dlir_chest_ct):
         assert {*module.ELASTIX, *module.ROWS} < set(module.METHODS)
     assert dlir_chest_ct.LAST == "dlir + stage 3"
-    similarities = [row[-1] for name, row in dlir_chest_ct.ROWS.items() if "refine" in name]
-    assert similarities == ["lncc", "lncc", "ncc"]
-    assert {row[-1] for row in dlir_hippocampus.ROWS.values()} == {"ncc"}
+    refined = [row for name, row in dlir_chest_ct.ROWS.items() if "refine" in name]
+    assert refined == [("default", 4), ("fast", 4), ("default", 4, "ncc")]
 
 
 def test_pairs_of_hippocampi_are_of_two_volumes_and_seeded():
@@ -321,7 +315,7 @@ def test_cases_of_dirlab_are_read_in_order(tmp_path, monkeypatch):
     found = volumes.chests("dirlab", limit=2)
     assert [pair.name for pair in found] == ["case 1", "case 2"]
     assert found[0].fixed.max() == 400 and found[0].start is None
-    assert {pair.name for pair in volumes.chests("dirlab")} | {"all"} == set(papers.DLIR_DIRLAB)
+    assert {pair.name for pair in volumes.chests("dirlab")} | {"all"} == set(DIRLAB)
 
 
 def test_dirlab_that_is_not_there_is_said(tmp_path, monkeypatch):

@@ -206,9 +206,9 @@ def test_interrupted(many, run, monkeypatch):
     keep(many, "a", "flat", "b")
 
     def register(self, group):
-        if group[0].job.prepared is not None:
+        if group[0].read.physical:
             raise KeyboardInterrupt
-        return self.registrar.register([loaded.job for loaded in group])
+        return self.registrar.register([loaded.read for loaded in group])
 
     monkeypatch.setattr(batch._Batch, "register", register)
     code, said, _ = run("-m", MODEL)

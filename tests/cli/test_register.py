@@ -11,7 +11,7 @@ from tfreg import Geometry, Image, io, transforms
 from tfreg.cli import main
 from tfreg.data import phantoms
 from tfreg.errors import InputWarning
-from tfreg.registration import register
+from tfreg.registration import Refinement, register
 
 TURN = ((0.8, -0.6), (0.6, 0.8))
 MODEL = "dirnet-phantom"
@@ -84,6 +84,27 @@ def test_refined_with_a_mask_and_a_report(run, tmp_path):
     page = (tmp_path / "out" / "report.html").read_text()
     assert "moving.nii.gz onto fixed.nii.gz" in page and MODEL in page
     assert "fixed_mask" in record(tmp_path / "out")["provenance"]["sha256"]
+
+
+def test_refined_by_another_similarity(run, tmp_path, digits):
+    words = ("fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--refine", "fast", "--confine")
+    words += ("--similarity", "mse")
+    for name in ("fixed", "moving"):
+        words += (f"--{name}-mask", f"{name}_mask.nrrd")
+    code, said, _ = run(*words)
+    assert code == 0 and said.startswith("MSE -")
+    images = {
+        f"{name}{kind}": io.read(digits / f"{name}{kind}{end}")
+        for name in ("fixed", "moving")
+        for kind, end in (("", ".nii.gz"), ("_mask", ".nrrd"))
+    }
+    with pytest.warns(InputWarning):
+        answer = zoo.load(MODEL).register(
+            **images, refine=Refinement(similarity="mse", pyramid="fast", confine=True)
+        )
+    written = record(tmp_path / "out")
+    assert written["similarity_after"] == round(answer.similarity_after, 6)
+    assert written["refine"] == "fast" and written["confine"] is True
 
 
 def test_without_a_network(run, tmp_path, digits):
@@ -177,6 +198,9 @@ def test_arrays_without_a_network_and_with_a_mask(run, tmp_path):
         (["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--transform", "rigid"], "--transform"),
         (["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--pyramid", "fast"], "--pyramid"),
         (["fixed.nii.gz", "moving.nii.gz", "--refine", "3"], "--refine"),
+        (["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--similarity", "mse"], "--similarity"),
+        (["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--confine", "--refine", "3"], "--confine"),
+        (["fixed.npy", "moving.npy", "--confine"], "confine needs the masks"),
         (["fixed.nii.gz", "moving.nii.gz", "--transform", "wobble"], "wobble"),
         (["fixed.nii.gz", "moving.nii.gz", "--similarity", "sad"], "sad"),
         (["fixed.nii.gz", "moving.nii.gz", "--shard", "1/2"], "--shard"),
@@ -232,11 +256,9 @@ itk.transformix_filter(
 """
 
 
-@pytest.mark.long
-@pytest.mark.real_data
-def test_the_lung_pair_of_elastix_from_files(tmp_path, capfd):
-    """35 mm apart by their headers: as through Python, and as transformix takes the landmarks."""
-    pytest.importorskip("itk")
+@pytest.fixture
+def lungs(tmp_path):
+    """The lung pair of elastix' test data, in files too: images, masks and landmarks."""
     images, masks, points = {}, {}, {}
     with np.load(os.path.join(os.environ["TFREG_DATA"], "ct_lung_pair.npz")) as pack:
         for k in ("fixed", "moving"):
@@ -248,6 +270,41 @@ def test_the_lung_pair_of_elastix_from_files(tmp_path, capfd):
             io.write(images[k], tmp_path / f"{k}.mha")
             io.write(masks[k], tmp_path / f"{k}_mask.mha")
             io.write_points(points[k], tmp_path / f"{k}.csv")
+    return images, masks, points
+
+
+@pytest.mark.long
+@pytest.mark.real_data
+def test_a_network_and_its_refinement_on_the_lung_pair(run, tmp_path, lungs):
+    """The rows of the table `dlir-chest-ct`, by the call of a user and by the command."""
+    images, masks, points = lungs
+    model = zoo.load("dlir-chest-ct")
+    words = [tmp_path / "fixed.mha", tmp_path / "moving.mha", "--init", "mass"]
+    words += ["-m", "dlir-chest-ct"]
+    for k in ("fixed", "moving"):
+        words += [f"--{k}-mask", tmp_path / f"{k}_mask.mha"]
+        words += [f"--{k}-points", tmp_path / f"{k}.csv"]
+    for refine, expected in ((0, 3.40), ("fast", 1.81)):
+        answer = model.register(
+            *(images["fixed"], images["moving"], refine),
+            initial="mass",
+            fixed_mask=masks["fixed"],
+            moving_mask=masks["moving"],
+        )
+        here = answer.warp_points(points["fixed"])
+        error = np.linalg.norm(here - points["moving"], axis=1).mean()
+        assert error == pytest.approx(expected, abs=0.06)
+        assert run(*words, "--refine", str(refine))[0] == 0
+        assert abs(record(tmp_path / "out")["tre_after"] - error) < 2e-3
+    assert answer.similarity == "lncc" and answer.check().folding < 0.01
+
+
+@pytest.mark.long
+@pytest.mark.real_data
+def test_the_lung_pair_of_elastix_from_files(tmp_path, lungs):
+    """35 mm apart by their headers: as through Python, and as transformix takes the landmarks."""
+    pytest.importorskip("itk")
+    images, masks, points = lungs
     out = tmp_path / "out"
     words = ["register", "fixed.mha", "moving.mha", "--init", "mass", "-o", "out"]
     for k in ("fixed", "moving"):

@@ -31,7 +31,7 @@ def sampler(**options):
 
 def test_a_patch_is_one_box_of_both_images_of_a_pair():
     patches = sampler(scale=0.5)
-    assert isinstance(patches, Batches) and patches.names == ("fixed", "moving")
+    assert isinstance(patches, Batches) and tuple(patches.arrays) == ("fixed", "moving")
     assert len(patches.images) == 3
     batch, seen, starts = patches.batch(7), set(), []
     for fixed, moving in zip(batch["fixed"], batch["moving"], strict=True):

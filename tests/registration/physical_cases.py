@@ -9,7 +9,7 @@ from tfreg.registration import (
     Pyramid,
     Registration,
 )
-from tfreg.registration.physical import prepare
+from tfreg.registration.space.physical import prepare
 
 SHIFT = {2: np.array([3.0, -2.0]), 3: np.array([3.0, -2.0, 4.0])}
 QUICK = Pyramid((Level(steps=50),))

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tfreg.registration import Level, Pyramid, forget, level, register
+from tfreg.registration import Level, Pyramid, forget, register
+from tfreg.registration.instance import level
 
 
 @pytest.mark.on_jax

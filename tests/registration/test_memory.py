@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from tfreg.errors import InputError
-from tfreg.registration import memory, pyramid, register
+from tfreg.registration import pyramid, register
+from tfreg.registration.instance import memory
 
 GROWTH = Path(__file__).parents[2] / "benchmarks" / "results" / "optimise-growth" / "table.json"
 

@@ -13,7 +13,7 @@ from tfreg.registration import (
     PhysicalRegistration,
     register,
 )
-from tfreg.registration.physical import prepare
+from tfreg.registration.space.physical import prepare
 
 
 @pytest.fixture(params=[2, 3])

@@ -6,48 +6,40 @@ from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 from tfreg.registration import Preprocessing
 
-CONTENT = {"intensity": "each image to [0, 1]", "size": [20, 30]}
-
 
 def oblique(size, spacing, angle=0.4):
     c, s = np.cos(angle), np.sin(angle)
     return Geometry(size, spacing, (5.0, -7.0), ((c, -s), (s, c)))
 
 
-@pytest.mark.parametrize("name", zoo.list_presets())
-def test_every_preset_can_be_parsed(name):
-    preset = zoo.describe(name)
-    ndim = preset.architecture["config"].get("ndim", 2)
-    assert len(Preprocessing.parse(preset.preprocessing).size) == ndim
-
-
-def test_spacing_and_axes():
-    assert Preprocessing.parse({**CONTENT, "axes": "as stored"}).spacing is None
-    assert Preprocessing.parse({**CONTENT, "spacing": [1, 2.5]}).spacing == (1.0, 2.5)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"intensity": "each slice to [0, 1]"}, "each slice"),
-        ({"size": [20]}, "size"),
-        ({"size": [20, 0]}, "size"),
-        ({"size": [20, 30.5]}, "size"),
-        ({"spacing": [1, 1, 1]}, "spacing"),
-        ({"spacing": [1, -1]}, "spacing"),
-        ({"axes": "canonical"}, "axes"),
-        ({"axes": "as stored", "spacing": [1, 1]}, "axes"),
-        ({"window": [0, 1]}, "window"),
+        ({"size": [20]}, r"size must be 2 or 3 positive integers. Received: size=\[20\]"),
+        ({"size": [20, 0]}, r"size=\[20, 0\]"),
+        ({"size": [20, 30.5]}, r"size=\[20, 30\.5\]"),
+        (
+            {"spacing": [1, 1, 1]},
+            r"spacing must be 2 positive numbers.*=\[1, 1, 1\]",
+        ),
+        ({"spacing": [1, -1]}, r"spacing=\[1, -1\]"),
+        ({"proportions": [1, 0]}, r"proportions=\[1, 0\]"),
+        ({"spacing": [1, 2], "proportions": [1, 2]}, "no effect beside a spacing"),
+        ({"intensity_range": [3, 1]}, r"lower one first. Received: intensity_range=\[3, 1\]"),
+        ({"intensity_range": "clipped to [0, 1]"}, "intensity_range=clipped"),
+        ({"intensity_range": [0, float("inf")]}, "intensity_range"),
+        ({"intensity_range": [0, 1, 2]}, "intensity_range"),
     ],
 )
-def test_what_is_unknown_is_refused(change, message):
+def test_what_cannot_be_is_refused(change, message):
     with pytest.raises(InputError, match=message):
-        Preprocessing.parse({**CONTENT, **change})
+        Preprocessing(**{"size": [20, 30], **change})
 
 
-def test_a_missing_key_is_refused():
-    with pytest.raises(InputError, match="intensity and size"):
-        Preprocessing.parse({"size": [20, 30]})
+def test_the_size_of_a_voxel_is_its_spacing_or_its_proportions():
+    assert Preprocessing([20, 30], [1, 2.5]).voxel_size == (1.0, 2.5)
+    assert Preprocessing([20, 30], proportions=[3, 1]).voxel_size == (3.0, 1.0)
+    assert Preprocessing([20, 30]).voxel_size is None
 
 
 def test_without_a_spacing_the_field_of_view_just_fits():
@@ -104,16 +96,26 @@ def test_the_shape_of_the_voxels_is_kept_where_their_size_is_unknown():
     np.testing.assert_allclose(found.spacing, np.array([1, 1, 20 / 3]) * 165 / 128)
     np.testing.assert_allclose(found.centre, stack.centre)
     assert zoo.load("dlir-cine").preprocessing.grid(stack).matches(found)
-    with pytest.raises(InputError, match="proportions"):
-        Preprocessing((20, 30), proportions=(1, 0))
 
 
 def test_intensities_in_other_units_are_said(rng):
-    lung = Preprocessing(
-        (20, 30), (1.0, 1.0), intensity="clipped to [-1000, 400], which become [0, 1]"
-    )
+    lung = Preprocessing((20, 30), (1.0, 1.0), (-1000, 400))
     assert lung.intensity_range == (-1000.0, 400.0)
     grid, unit = oblique((30, 20), (1.0, 1.0)), rng.random((20, 30))
     assert lung.warnings("fixed", 1400 * unit - 1000, grid) == ()
     for image in (unit, 3000 * unit + 10, -1000 - 30 * unit):
         assert "in other units" in lung.warnings("fixed", image, grid)[0]
+
+
+def test_a_grid_over_the_whole_field_of_view():
+    geometry = Geometry((30, 21, 13), (1.8, 2.0, 3.0), (5.0, 6.0, 7.0), np.eye(3).tolist())
+    known = Preprocessing((8, 8, 8), (2.5, 2.5, 2.5), covers="field of view")
+    grid = known.grid(geometry)
+    assert grid.size == (22, 17, 16) and grid.spacing == (2.5, 2.5, 2.5)
+    np.testing.assert_allclose(grid.centre, geometry.centre)
+    assert not known.centred
+    assert not [line for line in known.warnings("fixed", np.zeros(geometry.shape), geometry)]
+    with pytest.raises(InputError, match=r"covers must be one of .*Received: covers='all'"):
+        Preprocessing((8, 8), (1.0, 1.0), covers="all")
+    with pytest.raises(InputError, match="with a spacing"):
+        Preprocessing((8, 8), covers="field of view")

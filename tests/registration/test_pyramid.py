@@ -5,7 +5,7 @@ import pytest
 
 from tfreg.errors import InputError
 from tfreg.registration import SETTINGS, Level, Pyramid, pyramid
-from tfreg.registration.pyramid import refinement
+from tfreg.registration.instance.pyramid import refining
 
 
 def test_levels_go_from_coarse_to_fine_and_towards_isotropic_voxels():
@@ -92,7 +92,7 @@ def test_settings_can_be_changed():
 
 def test_a_refinement_is_the_finest_level_with_more_weight_on_smoothness():
     whole = pyramid("default", "bspline", (128, 128), (1, 1))
-    settings = {name: refinement(name, (128, 128)) for name in ("fast", "default", "accurate")}
+    settings = {name: refining(name, (128, 128)) for name in ("fast", "default", "accurate")}
     assert len(whole.levels) == 2
     for name, steps in (("fast", 30), ("default", 60), ("accurate", 120)):
         expected = replace(whole.levels[-1], steps=steps, weight=0.3, learning_rate=0.5)
@@ -100,16 +100,16 @@ def test_a_refinement_is_the_finest_level_with_more_weight_on_smoothness():
     fine = settings["fast"]
     assert fine.levels[0].shrink == (1, 1) and fine.levels[0].grid_spacing == 4
     with pytest.raises(InputError, match="slow"):
-        refinement("slow", (128, 128))
+        refining("slow", (128, 128))
 
 
 def test_the_refinement_of_a_volume_starts_a_level_further_up_and_spares_the_finest():
     small, large = (48, 64, 48), (112, 128, 128)
     for name, steps, finest in (("fast", 30, 30), ("default", 60, 20), ("accurate", 120, 60)):
-        assert [level.steps for level in refinement(name, small).levels] == [steps] * 2
-        levels = refinement(name, large).levels
+        assert [level.steps for level in refining(name, small).levels] == [steps] * 2
+        levels = refining(name, large).levels
         assert [level.steps for level in levels] == [steps, finest]
         # As in the pyramid from nothing, "fast" leaves the finest level of a large volume out.
         assert levels[-1].shrink == ((2, 2, 2) if name == "fast" else (1, 1, 1))
         # A large image has this one level, which is not cut short.
-        assert refinement(name, (1200, 1000)).levels[-1].steps == steps
+        assert refining(name, (1200, 1000)).levels[-1].steps == steps

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from tfreg import ops
-from tfreg.registration.level import Problem
-from tfreg.registration.transforms import FREE_FORM, LINEAR, Grid, transform_of
+from tfreg.registration.instance.level import Problem
+from tfreg.registration.instance.maps import Grid, transform_of
+from tfreg.registration.kinds import FREE_FORM, LINEAR
 
 SHAPES = [((20, 27), (1.0, 2.5)), ((12, 20, 17), (3.0, 1.0, 1.5))]
 

@@ -6,7 +6,7 @@ from tfreg import transforms
 from tfreg.geometry import Geometry
 from tfreg.image import Image
 from tfreg.registration import Registration
-from tfreg.registration.physical import PhysicalRegistration
+from tfreg.registration.space.physical import PhysicalRegistration
 
 
 def grids(ndim):

@@ -1,144 +1,138 @@
-import importlib.util
 import json
 import shutil
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 import zoo
 from tfreg.errors import InputError
-from zoo import presets
-from zoo.dirnet.model import VARIANTS
-
-_spec = importlib.util.spec_from_file_location(
-    "make_golden", Path(__file__).parent / "make_golden.py"
-)
-make_golden = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(make_golden)
-
-
-def test_every_network_of_the_papers_is_there():
-    digits = {f"dirnet-mnist-{digit}" for digit in range(10)}
-    hearts = {f"dirnet-cine-{name}" for name in (*VARIANTS, "plus", "bl-cc0", "bl-phantom")}
-    expected = {*digits, *hearts, "dirnet-phantom"}
-    assert expected == {name for name in zoo.list_presets() if name.startswith("dirnet")}
-
-
-DLIR = {"dlir-mnist": 2, "dlir-cine": 3, "dlir-hippocampus": 3, "dlir-chest-ct": 3}
-
-
-@pytest.mark.parametrize("name", [n for n in zoo.list_presets() if n.startswith("dlir")])
-def test_networks_in_stages(name):
-    """Every preset of DLIR is one of the four recipes, and each stage improves on those before."""
-    recipe = name.removesuffix("-phantom")
-    preset = zoo.describe(name)
-    stages = preset.architecture["config"]["stages"]
-    assert preset.architecture["config"]["ndim"] == DLIR[recipe]
-    assert stages[0]["kind"] == "affine" and len(stages) > 2
-    spacings = [stage["spacing"] for stage in stages[1:]]
-    assert spacings == sorted(spacings, reverse=True)
-    reached = [curve["ncc"][-1] for curve in preset.training["curve"].values()]
-    assert len(reached) == len(stages) and reached == sorted(reached)
-
-
-def recipe_of(name):
-    """The recipe that a preset's name begins with."""
-    if name.startswith("dlir"):
-        return name.removesuffix("-phantom")
-    return "dirnet-cine" if name.startswith("dirnet-cine") else "dirnet-mnist"
-
-
-@pytest.mark.parametrize("name", zoo.list_presets())
-def test_golden_output(name):
-    path = make_golden.GOLDEN
-    golden = json.loads(path.read_text()) if path.exists() else {}
-    if name not in golden:
-        pytest.fail(f"{path} has no values for {name}: run tests/zoo/make_golden.py")
-    found = make_golden.answer(name)
-    assert found.keys() == golden[name].keys()
-    for key, expected in golden[name].items():
-        # Convolutions may add up in another order on another processor.
-        assert found[key]["ncc"] == pytest.approx(expected["ncc"], abs=2e-3)
-        np.testing.assert_allclose(found[key]["displacement"], expected["displacement"], atol=0.05)
-
-
-@pytest.mark.parametrize("name", zoo.list_presets())
-def test_preset_says_what_it_is(name):
-    preset = zoo.describe(name)
-    assert preset.licence and preset.provenance["paper"] and preset.provenance["data"]
-    recipe = recipe_of(name)
-    assert preset.training["command"].startswith(f"tfreg train {recipe} ")
-    iterations, curve = preset.training["iterations"], preset.training["curve"]
-    if recipe.startswith("dirnet"):
-        hearts = {"bl": 10_000, "plus": 10_000, "bl-phantom": 1000}
-        expected = 5000 if recipe == "dirnet-mnist" else hearts.get(name[len(recipe) + 1 :], 1500)
-        assert iterations == expected
-        curve = {"stage 1": curve}
-    # A curve per stage, each of all iterations.
-    assert [*curve] == [f"stage {k + 1}" for k in range(len(curve))]
-    assert {stage["iteration"][-1] for stage in curve.values()} == {iterations}
-    last = curve[f"stage {len(curve)}"]
-    assert preset.score["value"] == pytest.approx(last["ncc"][-1], abs=2e-3)
-    assert presets.sha256_of(preset.weights_path) == preset.sha256
+from zoo.tasks import TASKS
 
 
 @pytest.fixture
-def copy(tmp_path, monkeypatch):
-    for part in ("presets", "weights"):
-        shutil.copytree(presets._ROOT / "dirnet" / part, tmp_path / "dirnet" / part)
-    monkeypatch.setattr(presets, "_ROOT", tmp_path)
-    return tmp_path / "dirnet"
+def preset(tmp_path):
+    """The JSON file of a copy of the smallest preset, with its weights beside it."""
+    smallest = min(
+        map(zoo.describe, zoo.list_presets()), key=lambda one: one.weights_path.stat().st_size
+    )
+    for path in (smallest.path, smallest.weights_path):
+        (tmp_path / path.parent.name).mkdir()
+        shutil.copy(path, tmp_path / path.parent.name)
+    return tmp_path / "presets" / smallest.path.name
 
 
-def test_corrupted_weights_name_file_and_hash(copy):
-    path = copy / "weights" / "dirnet-phantom.weights.h5"
-    content = bytearray(path.read_bytes())
+def changed(preset, **changes):
+    """Other values in the JSON file: ``a__b`` is b of a, and ``...`` takes it away."""
+    content = json.loads(preset.read_text())
+    for names, value in changes.items():
+        *outer, last = names.split("__")
+        place = content
+        for name in outer:
+            place = place[name]
+        if value is ...:
+            del place[last]
+        else:
+            place[last] = value
+    preset.write_text(json.dumps(content))
+
+
+def test_a_preset_is_loaded_from_its_file(preset):
+    model = zoo.load(preset)
+    assert model.task == zoo.load(str(preset)).task == zoo.describe(preset).task
+    assert model.preprocessing is not None and callable(getattr(model, TASKS[model.task].call))
+
+
+def test_presets_are_listed_by_task():
+    by_task = {task: zoo.list_presets(task=task) for task in TASKS}
+    assert sorted(name for names in by_task.values() for name in names) == zoo.list_presets()
+    assert by_task["registration"]
+    with pytest.raises(InputError, match=r"task must be one of registration, .*Received: task='x'"):
+        zoo.list_presets(task="x")
+
+
+def test_a_preset_of_another_task_is_refused(preset):
+    name, wanted = zoo.describe(preset).name, zoo.describe(preset).task
+    other = next(task for task in TASKS if task != wanted)
+    verbs = TASKS[wanted].verb, TASKS[other].verb
+    expected = f"{name} {verbs[0]}; what is needed here {verbs[1]}: `tfreg models --task {other}`"
+    for look in (zoo.describe, zoo.load):
+        with pytest.raises(InputError, match=expected):
+            look(preset, task=other)
+    assert zoo.load(preset, task=wanted).task == wanted
+
+
+def test_corrupted_weights_name_file_and_hash(preset):
+    known = zoo.describe(preset)
+    content = bytearray(known.weights_path.read_bytes())
     content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    expected = zoo.describe("dirnet-phantom").sha256
-    with pytest.raises(InputError, match=rf"dirnet-phantom\.weights\.h5 is damaged.*{expected}"):
-        zoo.load("dirnet-phantom")
+    known.weights_path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"{known.name}\.weights\.h5 is damaged.*{known.sha256}"):
+        zoo.load(preset)
 
 
-def test_missing_weights_name_file_and_hash(copy):
-    (copy / "weights" / "dirnet-phantom.weights.h5").unlink()
-    expected = zoo.describe("dirnet-phantom").sha256
-    with pytest.raises(InputError, match=rf"dirnet-phantom\.weights\.h5 is missing.*{expected}"):
-        zoo.load("dirnet-phantom")
+def test_missing_weights_name_file_and_hash(preset):
+    known = zoo.describe(preset)
+    known.weights_path.unlink()
+    with pytest.raises(InputError, match=rf"{known.name}\.weights\.h5 is missing.*{known.sha256}"):
+        zoo.load(preset)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"name": "dirnet-phantom"}'])
-def test_damaged_json_is_named(copy, text):
-    (copy / "presets" / "dirnet-phantom.json").write_text(text)
-    with pytest.raises(InputError, match=r"dirnet-phantom\.json"):
-        zoo.load("dirnet-phantom")
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"name": "x"}', '{"format": 2}'])
+def test_damaged_json_is_named(preset, text):
+    preset.write_text(text)
+    with pytest.raises(InputError, match=rf"{preset.name} is not a preset"):
+        zoo.load(preset)
 
 
-def test_a_later_format_is_refused(copy):
-    path = copy / "presets" / "dirnet-phantom.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(InputError, match="format 2"):
-        zoo.load("dirnet-phantom")
+@pytest.mark.parametrize("form", [1, 3])
+def test_another_format_is_refused(preset, form):
+    changed(preset, format=form)
+    with pytest.raises(InputError, match=f"{preset.name} has format {form}; .*reads format 2"):
+        zoo.load(preset)
 
 
-def test_unknown_preset_lists_the_known():
-    with pytest.raises(InputError, match=r"dirnet-phantom.*Received: dirnet-mnist-77"):
-        zoo.load("dirnet-mnist-77")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "other"}, "name must be that of the file. Received: name='other'"),
+        ({"task": "painting"}, "task must be one of .*Received: task='painting'"),
+        ({"task": "features"}, "task must be registration, .*Received: task='features'"),
+        ({"extra": 1}, "is not a preset of format 2: .*extra"),
+        ({"architecture": {"class": "x"}}, "architecture must hold class and config"),
+        ({"architecture__class": "Nothing"}, "Received: architecture.class='Nothing'"),
+        ({"architecture__config__voxel_size": [1, 1]}, r"architecture.config.voxel_size=\[1, 1\]"),
+        ({"architecture__config__intensity_range": None}, "config.intensity_range=None"),
+        ({"architecture__config__wheels": 4}, "architecture.config: .*wheels"),
+        ({"preprocessing": None}, "preprocessing must be an object"),
+        ({"preprocessing__size": ...}, "preprocessing.size is missing"),
+        ({"preprocessing__size": [28, 0]}, r"preprocessing.size must be .*size=\[28, 0\]"),
+        ({"preprocessing__intensity_range": ...}, "preprocessing.intensity_range is missing"),
+        ({"preprocessing__intensity_range": [4, 4]}, r"preprocessing.intensity_range .*=\[4, 4\]"),
+        ({"preprocessing__intensity": "each"}, "Received: preprocessing.intensity='each'"),
+        ({"preprocessing__spacing": [1, "a"]}, r"preprocessing.spacing must be .*=\[1, 'a'\]"),
+        ({"score__metric": "accuracy"}, "score.metric must be one of ncc.*'accuracy'"),
+        ({"score__metric": ["ncc"]}, r"Received: score.metric=\['ncc'\]"),
+        ({"score__value": 1.5}, "score.value must be a number within -1 and 1. .*=1.5"),
+        ({"score__value": None}, "score.value=None"),
+        ({"score__data": ...}, "score.data is missing"),
+        ({"score__unit": "%"}, "score may hold metric, value, data. .*score.unit='%'"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_field_and_value(preset, change, message):
+    changed(preset, **change)
+    with pytest.raises(InputError, match=rf"{preset.name}.*{message}") as error:
+        zoo.load(preset)
+    assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", zoo.list_presets())
-def test_loaded_weights_are_those_of_the_file(name, numpy):
-    import h5py
+def test_a_preset_is_called_after_its_method(preset):
+    changed(preset, name="another")
+    other = preset.rename(preset.with_name("another.json"))
+    with pytest.raises(InputError, match=r"another\.json: name must begin with \w+-. .*'another'"):
+        zoo.load(other)
 
-    found = sorted(float(np.abs(numpy(w)).sum()) for w in zoo.load(name).weights)
-    expected = []
-    with h5py.File(zoo.describe(name).weights_path) as file:
-        file.visititems(
-            lambda _, item: (
-                expected.append(float(np.abs(item[()]).sum()))
-                if isinstance(item, h5py.Dataset)
-                else None
-            )
-        )
-    np.testing.assert_allclose(found, sorted(expected), rtol=1e-6)
+
+def test_unknown_presets_list_the_known():
+    first, *_ = zoo.list_presets()
+    for name in ("nothing-7", "nowhere/preset.json"):
+        with pytest.raises(InputError, match=rf"{first}.*Received: {name}"):
+            zoo.load(name)

@@ -1,171 +1,124 @@
-import argparse
 import json
-from types import SimpleNamespace
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 
-import zoo.recipes as recipes
-from tfreg.cli import main
-from tfreg.data import PairSampler, acdc, cine, sunnybrook
+from tfreg.cli import main, train
 from tfreg.errors import InputError
-from zoo.dirnet import train_cine
-from zoo.dirnet.model import DIRNet
+from tfreg.registration import Preprocessing
+from zoo import methods, recipes, writing
 
+RECIPES = sorted(name for method in methods.find().values() for name in method.recipes)
 SETTINGS = {
-    **{"variant": "bl", "data": "all", "symmetries": "no", "iterations": 100, "batch": 2},
-    **{"learning_rate": 0.01, "schedule": "cosine", "seed": 0, "deterministic": False},
+    **{"data": "phantom", "iterations": 100, "batch": 4, "learning_rate": 0.01},
+    **{"schedule": "cosine", "seed": 0, "deterministic": False},
 }
 
 
 @pytest.fixture
-def packs(tmp_path, monkeypatch):
-    """Prepared files with one patient per split, each of one brightness: 1, 2 and 3."""
-    values = np.arange(1, 4)
-    ramp = np.arange(256).reshape(1, 16, 16)
-    stack = (1000 * values[:, None, None] + ramp).astype("int16")
-    label = np.zeros((3, 16, 16), "uint8")
-    label[:, 4:12, 4:12] = 2
-    np.savez(
-        tmp_path / acdc.PACK,
-        **{"ed": stack, "es": stack + 1, "seg_ed": label, "seg_es": label},
-        patient=np.array([1, 15, 17]),
-        slice=np.arange(3),
-    )
-    np.savez(
-        tmp_path / sunnybrook.PACK,
-        images=np.stack([stack, stack + 1, stack + 2], axis=1),
-        **{name: label for name in ("endo_ed", "endo_es", "epi_ed")},
-        ed_frame=np.zeros(3, int),
-        es_frame=np.ones(3, int),
-        subject=np.array(["SCD0000101", "SCD0000401", "SCD0000501"]),
-        spacing_yx=np.ones((3, 2)),
-    )
-    monkeypatch.setenv("TFREG_DATA", str(tmp_path))
+def recipe(outside):
+    return methods.recipe("trial-digits")
 
 
-@pytest.mark.parametrize("data", ["all", "cc0"])
-def test_no_recipe_reads_a_test_patient(packs, monkeypatch, data):
-    asked = []
-    for reader in (acdc, sunnybrook):
-        listed = reader.patients
-        monkeypatch.setattr(
-            reader,
-            "patients",
-            lambda of, split, f=listed: asked.append((of, split)) or f(of, split),
-        )
-    found = train_cine.samples({**SETTINGS, "data": data})
-    sources = train_cine.DATA[data]
-    assert sorted(asked) == sorted(
-        (of, split) for of in sources for split in ("train", "validation")
-    )
-    assert len(found.pairs.images) == {"all": 5, "cc0": 3}[data]
-    held_out = np.unique(found.held_out["fixed"][:, 64, 64])
-    seen = {patient.split()[1] for patient in found.training.patients}
-    assert seen <= {"SC-HF-I-1", "patient001"} and len(held_out) >= 1
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_has_its_options_and_its_sources(name, capsys):
+    recipe = methods.recipe(name)
+    given = train.parser_of(recipe).parse_args([])
+    settings = train.settings_of(given)
+    recipe.check(settings)
+    assert settings["data"] == next(iter(recipe.sources)) and "phantom" in recipe.sources
+    assert settings["iterations"] == recipe.iterations and settings["batch"] == recipe.batch
+    assert recipe.preset_name(settings).startswith(recipe.method.name)
+    assert "out" not in settings and "tensorboard" not in settings
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", name, "--help"])
+    assert exit_.value.code == 0 and "--learning-rate" in capsys.readouterr().out
 
 
-@pytest.mark.real_data
-def test_training_frames_are_of_no_test_patient():
-    seen = {split: {*cine.frames(split, train_cine.DATA["all"]).patients} for split in cine.SPLITS}
-    assert seen["test"] and not seen["test"] & (seen["train"] | seen["validation"])
-    assert not seen["train"] & seen["validation"]
-
-
-@pytest.mark.parametrize(
-    ("words", "name", "licence"),
-    [
-        (["--variant", "a1"], "dirnet-cine-a1", "CC BY-NC-SA 4.0"),
-        (["--data", "cc0"], "dirnet-cine-bl-cc0", "CC0 1.0"),
-        (["--data", "phantom", "--variant", "c2"], "dirnet-cine-c2-phantom", "Apache-2.0"),
-    ],
-)
-def test_data_decides_name_and_licence(packs, monkeypatch, tmp_path, words, name, licence):
-    seen = {}
-
-    def train(model, pairs, held_out, settings, folder, about, *_):
-        seen.update(about=about, settings=settings, folder=folder)
-        return SimpleNamespace(score={"value": 0.5})
-
-    monkeypatch.setattr(recipes, "train", train)
-    monkeypatch.setattr(
-        cine, "frames", lambda *args, f=cine.frames: f(*args)._replace(patients=np.array(["p"]))
-    )
-    assert main(["train", "dirnet-cine", *words, "--out", str(tmp_path / "out")]) == 0
-    assert seen["about"].name == name and seen["about"].licence == licence
-    assert seen["folder"] == tmp_path / "out" and seen["settings"]["deterministic"] is False
-
-
+@pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--iterations", "150"], "multiple of 100"),
-        (["--batch", "0"], "--batch must be positive"),
-        (["--learning-rate", "0"], "--learning-rate"),
-        (["--seed", "-1"], "--seed"),
+        (["--batch", "0"], "--batch must be positive. Received: 0"),
+        (["--learning-rate", "0"], "--learning-rate must be positive. Received: 0.0"),
+        (["--seed", "-1"], "--seed must not be negative. Received: -1"),
+        (["--data", "brains"], "invalid choice"),
     ],
 )
-def test_bad_options_are_refused_before_anything_is_read(monkeypatch, capsys, words, message):
-    monkeypatch.setattr(cine, "frames", None)
-    assert main(["train", "dirnet-cine", *words]) == 2
-    assert message in capsys.readouterr().err
+def test_bad_options_are_refused_before_anything_is_read(monkeypatch, capsys, name, words, message):
+    monkeypatch.setattr(type(methods.recipe(name)), "prepare", None)
+    try:
+        code = main(["train", name, *words])
+    except SystemExit as exit_:
+        code = exit_.code
+    assert code == 2 and message in capsys.readouterr().err
 
 
-def options(**given):
-    return argparse.Namespace(**{"deterministic": False, "tensorboard": None, "out": None, **given})
-
-
-def test_what_cannot_be_done_is_refused(monkeypatch):
+def test_what_cannot_be_done_is_refused(recipe, monkeypatch, capsys):
+    monkeypatch.setattr(type(recipe), "prepare", None)
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
-    with pytest.raises(InputError, match=r"--deterministic.*KERAS_BACKEND=jax"):
-        recipes.run(options(deterministic=True), "x", None)
-    monkeypatch.setattr(recipes.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"tfreg\[tensorboard\]"):
-        recipes.run(options(tensorboard="logs"), "x", None)
+    assert main(["train", recipe.name, "--deterministic"]) == 2
+    assert "set KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND=jax" in capsys.readouterr().err
+    monkeypatch.setattr(train.importlib.util, "find_spec", lambda name: None)
+    assert main(["train", recipe.name, "--tensorboard", "logs"]) == 2
+    assert 'pip install "tfreg[tensorboard]"' in capsys.readouterr().err
 
 
 def test_a_command_can_be_typed_again():
     settings = {"variant": "bl", "learning_rate": 0.01, "deterministic": True, "other": False}
-    command = recipes._command("dirnet-cine", settings)
-    assert command == "tfreg train dirnet-cine --variant bl --learning-rate 0.01 --deterministic"
+    command = writing.command_of("a-recipe", {**settings, "digit": None})
+    assert command == "tfreg train a-recipe --variant bl --learning-rate 0.01 --deterministic"
 
 
-def test_a_checkpoint_knows_its_network_and_its_images(monkeypatch, tmp_path, rng):
+def test_a_checkpoint_knows_its_network_and_its_images(recipe, monkeypatch, tmp_path):
     known = []
     monkeypatch.setattr(
         recipes, "fit", lambda m, b, i, folder, identity, **_: known.append(identity)
     )
+    training = recipe.prepare(SETTINGS, tmp_path)
 
-    def minimise(images, **changes):
-        pairs = PairSampler(rng.random((images, 16, 16)), np.zeros(images))
-        recipes.minimise(DIRNet(kernels=2, **changes), pairs, {}, SETTINGS, tmp_path)
+    def minimise(model=training.model, count=40):
+        training.batches.count = count
+        recipes.minimise(model, training.batches, training.held_out, SETTINGS, tmp_path)
         return known[-1]
 
-    first = minimise(4)
-    assert first == minimise(4) == json.loads(json.dumps(first))
-    assert first != minimise(5) and first != minimise(4, boundary="edge")
+    first = minimise()
+    assert first == minimise() == json.loads(json.dumps(first))
+    assert first != minimise(count=41) and first["network"]["kernels"] == 8
+    other = type(training.model)(training.model.classes, kernels=4)
+    assert first != minimise(other)
 
 
-@pytest.mark.long
-def test_the_command_trains_writes_curves_and_repeats(tmp_path):
-    """Deterministic training: the same weights to the bit; and curves for TensorBoard."""
-    import subprocess
-    import sys
+def test_a_recipe_decides_optimiser_metric_and_score(recipe, monkeypatch, tmp_path):
+    """What the model and the recipe say is what is trained with, watched and written."""
+    kind = type(recipe)
 
-    words = ["train", "dirnet-cine", "--data", "phantom", "--iterations", "100", "--batch", "2"]
-    for name in ("one", "other"):
-        more = ["--out", str(tmp_path / name), "--tensorboard", str(tmp_path / f"{name}-curves")]
-        command = [sys.executable, "-m", "tfreg.cli", *words, "--deterministic", *more]
-        subprocess.run(command, check=True, capture_output=True)
-    model = DIRNet()
-    model.build()
-    found = []
-    for name in ("one", "other"):
-        model.load_weights(tmp_path / name / "weights" / "dirnet-cine-bl-phantom.weights.h5")
-        found.append([keras.ops.convert_to_numpy(weight) for weight in model.weights])
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert list((tmp_path / "one-curves").rglob("events*"))
-    preset = json.loads((tmp_path / "one/presets/dirnet-cine-bl-phantom.json").read_text())
-    assert preset["training"]["command"].endswith("--deterministic")
+    def compile_(self, model, settings):
+        model.compile(keras.optimizers.SGD(settings["learning_rate"]), jit_compile=False)
+
+    monkeypatch.setattr(kind, "compile", compile_)
+    model = type(recipe.prepare(SETTINGS, tmp_path).model)
+    monkeypatch.setattr(model, "score", lambda self, x, y, batch_size: np.full(len(y), 0.25))
+    preset = recipe.train(SETTINGS, tmp_path, "trial-other", verbose=0)
+    assert preset.training["optimiser"] == "SGD" and preset.name == "trial-other"
+    assert preset.score == {
+        **{"metric": "accuracy", "value": 0.25},
+        "data": "500 random images of the validation split",
+    }
+    assert [*preset.training["curve"]] == ["iteration", "accuracy"]
+
+
+def test_a_model_and_its_preprocessing_must_agree(recipe, tmp_path):
+    training = recipe.prepare(SETTINGS, tmp_path)
+    other = replace(training, preprocessing=Preprocessing((28, 28), intensity_range=(0, 9)))
+    with pytest.raises(ValueError, match=r"intensity_range of the model must be .*Received: None"):
+        writing._unstated(other)
+
+
+def test_a_folder_of_another_training_is_refused(recipe, tmp_path):
+    recipe.train(SETTINGS, tmp_path, verbose=0)
+    with pytest.raises(InputError, match="another learning_rate"):
+        recipe.train({**SETTINGS, "learning_rate": 1}, tmp_path, verbose=0)

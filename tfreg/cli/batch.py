@@ -13,8 +13,8 @@ from typing import Any
 
 from tfreg.cli.pairs import Pair, read_pairs, shard_of
 from tfreg.cli.pipeline import run_all
-from tfreg.cli.register import array_summary, report_writer, suffix_of
-from tfreg.cli.registrar import Job, Registrar, concluded, physical_of
+from tfreg.cli.registrar import Read, Registrar
+from tfreg.cli.results import array_summary, physical_of, report_writer, suffix_of
 from tfreg.cli.settings import Settings, add_settings
 from tfreg.errors import InputError
 
@@ -89,7 +89,7 @@ def run_pairs(options: argparse.Namespace) -> int:
 class Loaded:
     """A pair that is to be registered."""
 
-    job: Job
+    read: Read
     provenance: dict[str, Any]
 
 
@@ -111,21 +111,21 @@ class _Batch:
         return done or Loaded(self.registrar.read(pair.files), provenance)
 
     def kind(self, loaded: Loaded) -> tuple:
-        return loaded.job.kind
+        return loaded.read.job.kind
 
     def voxels(self, loaded: Loaded) -> int:
-        return loaded.job.arrays["fixed"].size
+        return loaded.read.job.pair.fixed.size
 
     def register(self, group: Sequence[Loaded]) -> list[Any]:
-        return self.registrar.register([loaded.job for loaded in group])
+        return self.registrar.register([loaded.read for loaded in group])
 
     def write(self, pair: Pair, loaded: Loaded, answer: Any) -> dict[str, Any]:
         """Writes a pair's folder; its row."""
         from tfreg import io
 
         folder = self.out / pair.name
-        answer = concluded(loaded.job, answer)
-        physical = loaded.job.prepared is not None
+        answer = loaded.read.concluded(answer)
+        physical = loaded.read.physical
         record, files = (self._physical if physical else self._arrays)(pair, answer, folder)
         record["provenance"] = loaded.provenance
         if self.report:

@@ -6,19 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tfreg.cli.registrar import Files, Job, Registrar, concluded, physical_of
+from tfreg.cli.registrar import Files, Read, Registrar
+from tfreg.cli.results import array_summary, physical_of, report_writer, suffix_of
 from tfreg.cli.settings import Settings, add_settings
 from tfreg.errors import InputError
-
-# The format of the moved image by the end of the fixed image's name; of all others, the first.
-_SUFFIXES = {
-    ".nii.gz": ".nii.gz",
-    ".nii": ".nii",
-    ".mha": ".mha",
-    ".mhd": ".mha",
-    ".nrrd": ".nrrd",
-    ".nhdr": ".nrrd",
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,17 +82,23 @@ def run(options: argparse.Namespace) -> int | None:
     check_folder(options.out)
     registrar = Registrar(settings)
     registrar.check()
-    job = registrar.read(files)
-    for line in job.warnings:
-        print(f"tfreg register: warning: {line}", file=sys.stderr)
-    points = _points(options, job)
-    answer = concluded(job, registrar.register([job])[0])
+    read = registrar.read(files)
+    _warn(read.warnings)
+    points = _points(options, read)
+    found = registrar.register([read])[0]
+    _warn(found.warnings)
+    answer = read.concluded(found)
     provenance = registrar.provenance(files)
-    if job.prepared is None:
+    if not read.physical:
         _write_arrays(options, registrar, answer, provenance)
     else:
         _write(options, registrar, answer, provenance, points)
     return None
+
+
+def _warn(lines: tuple[str, ...]) -> None:
+    for line in lines:
+        print(f"tfreg register: warning: {line}", file=sys.stderr)
 
 
 def _refuse(options: argparse.Namespace, names: tuple[str, ...], where: str) -> None:
@@ -131,11 +128,11 @@ def _check_name(name: str, moved: str) -> None:
         )
 
 
-def _points(options: argparse.Namespace, job: Job) -> dict[str, Any]:
+def _points(options: argparse.Namespace, read: Read) -> dict[str, Any]:
     """The landmarks that there are, LPS mm."""
     paths = {"fixed": options.fixed_points, "moving": options.moving_points}
     paths = {name: path for name, path in paths.items() if path is not None}
-    if job.prepared is None and (paths or options.save_transform):
+    if not read.physical and (paths or options.save_transform):
         raise InputError(
             "Landmarks and transforms are in millimetres, and these images have no place in space. "
             f"Received: {', '.join(map(str, [*paths.values(), *options.save_transform]))}"
@@ -143,7 +140,7 @@ def _points(options: argparse.Namespace, job: Job) -> dict[str, Any]:
     from tfreg import io
 
     found = {
-        name: io.read_points(path, getattr(job.prepared, name).geometry)
+        name: io.read_points(path, getattr(read.job.space, name).geometry)
         for name, path in paths.items()
     }
     if len({points.shape for points in found.values()}) > 1:
@@ -199,29 +196,6 @@ def _record(options: argparse.Namespace, registrar: Registrar) -> dict[str, Any]
     return {**registrar.settings.record(), **files}
 
 
-def report_writer(files: Any, registrar: Registrar, answer: Any) -> Any:
-    """The function that writes the report.
-
-    Args:
-        files: ``fixed`` and ``moving``.
-        registrar: how it was registered.
-        answer: its registration in physical space.
-    """
-    from tfreg import report
-
-    known = registrar.preset
-    known = None if known is None else {k: v for k, v in vars(known).items() if k != "path"}
-    title = f"{files.moving.name} onto {files.fixed.name}"
-    content = report.html(answer, known, title)
-    return lambda path: path.write_text(content, encoding="utf-8")
-
-
-def suffix_of(fixed: Path) -> str:
-    """The end of the moved image's name: the fixed image's where that is one file with a place."""
-    name = fixed.name.lower()
-    return next((end for start, end in _SUFFIXES.items() if name.endswith(start)), ".nii.gz")
-
-
 def _write_arrays(
     options: argparse.Namespace, registrar: Registrar, answer: Any, provenance: dict[str, Any]
 ) -> None:
@@ -251,26 +225,3 @@ def _write_arrays(
         f"{answer.similarity_after:.4f}, folding {100 * summary['folding']:.2f} %, written to "
         f"{options.out}"
     )
-
-
-def array_summary(files: Any, registrar: Registrar, answer: Any) -> dict[str, Any]:
-    """What ``registration.json`` says of a pair of arrays.
-
-    Args:
-        files: ``fixed`` and ``moving``.
-        registrar: how it was registered.
-        answer: its registration.
-    """
-    axes = "rows, columns" if answer.moved.ndim == 2 else "slices, rows, columns"
-    return {
-        **registrar.settings.record(),
-        "fixed": str(files.fixed),
-        "moving": str(files.moving),
-        "displacement": f"displacement.npy: ({axes}, {answer.moved.ndim}), in pixels, in the order "
-        "of the axes; moved(x) = moving(x + u(x))",
-        "similarity": answer.similarity,
-        f"{answer.similarity}_before": round(answer.similarity_before, 6),
-        f"{answer.similarity}_after": round(answer.similarity_after, 6),
-        "folding": float((answer.jacobian_determinant <= 0).mean()),
-        "seconds": round(answer.seconds, 4),
-    }

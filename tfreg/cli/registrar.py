@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,29 +30,6 @@ class Files:
         return {name: _sha256(path) for name, path in self.named.items()}
 
 
-@dataclass(frozen=True)
-class Job:
-    """A pair, read and checked.
-
-    Attributes:
-        arrays: fixed, moving and masks on the voxels on which they are registered.
-        options: further arguments of the registration in voxels.
-        prepared: the pair in physical space; ``None`` where its files hold arrays only.
-        warnings: what was found.
-    """
-
-    arrays: dict[str, Any]
-    options: dict[str, Any] = field(default_factory=dict)
-    prepared: Any = None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> tuple:
-        """Pairs of one kind can go through a network together."""
-        shapes = tuple((name, array.shape) for name, array in self.arrays.items())
-        return (*shapes, self.prepared is not None)
-
-
 class Registrar:
     """Registers pairs of files; the network is loaded once.
 
@@ -69,7 +46,7 @@ class Registrar:
         if settings.model is not None:
             import zoo
 
-            self.preset = zoo.describe(settings.model)
+            self.preset = zoo.describe(settings.model, task="registration")
 
     @cached_property
     def model(self) -> Any:
@@ -78,7 +55,7 @@ class Registrar:
             return None
         import zoo
 
-        return zoo.load(self.settings.model)
+        return zoo.load(self.settings.model, task="registration")
 
     @cached_property
     def initial(self) -> Any:
@@ -101,23 +78,27 @@ class Registrar:
 
         return _digest(transforms.files_of(self.settings.initial))
 
+    def method(self, masks: Sequence[str] = ()) -> Any:
+        """What registers pairs with these masks.
+
+        Raises:
+            InputError: on settings with which no pair could be registered.
+        """
+        from tfreg.registration.inference import Inference
+        from tfreg.registration.instance.optimisation import Optimisation
+
+        settings = self.settings
+        if self.model is None:
+            return Optimisation(**settings.optimisation)
+        return Inference(self.model, settings.refinement(self.model), settings.network, masks)
+
     def check(self) -> None:
         """Loads what is needed for any pair.
 
         Raises:
             InputError: on settings with which no pair could be registered.
         """
-        if self.model is not None:
-            from tfreg.registration.model import check_refine
-
-            check_refine(self.settings.refine)
-            self.model.check_arguments(self.settings.network)
-        else:
-            from tfreg.registration.arguments import kinds_of
-            from tfreg.registration.similarity import similarity_of
-
-            kinds_of(self.settings.transform)
-            similarity_of(self.settings.similarity)
+        self.method()
         self.initial  # noqa: B018
 
     def provenance(self, files: Files) -> dict[str, Any]:
@@ -131,7 +112,7 @@ class Registrar:
             found["initial_sha256"] = self._initial_sha256
         return {**found, "sha256": files.sha256()}
 
-    def read(self, files: Files) -> Job:
+    def read(self, files: Files) -> "Read":
         """Reads and checks the files of a pair.
 
         Files without a place in space (PNG, TIFF, .npy, ...) are registered as arrays, pixel by
@@ -140,31 +121,24 @@ class Registrar:
         Raises:
             InputError: if they cannot be registered.
         """
+        from tfreg.registration import job
+
+        method = self.method([name for name in files.named if name.endswith("mask")])
         if _without_place(files.fixed) and _without_place(files.moving):
-            return self._arrays(files)
+            arrays = self._arrays(files)
+            ndim = arrays["fixed"].ndim if self.model is None else None
+            return Read(method, job.prepare(method, **arrays, ndim=ndim))
         from tfreg import io
-        from tfreg.registration.model import check_masks
-        from tfreg.registration.physical import prepare
 
         images = {name: io.read(path) for name, path in files.named.items()}
         said = ()
-        if self.model is not None:
-            if self.model.ndim == 2 and all(_is_slice(image) for image in images.values()):
-                images = {name: io.flattened(image) for name, image in images.items()}
-                said = ("the images are single slices: registered in two dimensions",)
-            masks = [name for name in images if name.endswith("mask")]
-            check_masks(self.model, masks, self.settings.refine, self.initial)
-        prepared = prepare(**images, initial=self.initial, model=self.model)
-        inner = prepared.inner
-        arrays = {"fixed": inner.fixed, "moving": inner.moving}
-        options = {}
-        if self.model is None:
-            options = {"spacing": inner.grid.spacing[::-1], "start": inner.start}
-        if self.model is None or isinstance(self.settings.refine, str):
-            arrays |= inner.masks
-        return Job(arrays, options, prepared, said + prepared.warnings)
+        flat = self.model is not None and self.model.ndim == 2
+        if flat and all(_is_slice(image) for image in images.values()):
+            images = {name: io.flattened(image) for name, image in images.items()}
+            said = ("the images are single slices: registered in two dimensions",)
+        return Read(method, job.prepare(method, **images, initial=self.initial), said)
 
-    def _arrays(self, files: Files) -> Job:
+    def _arrays(self, files: Files) -> dict[str, Any]:
         from tfreg import io
 
         if self.settings.initial != "geometry":
@@ -173,85 +147,52 @@ class Registrar:
                 f"Received: {files.fixed}, {files.moving}"
             )
         arrays = {name: io.read_image(path) for name, path in files.named.items()}
-        ndim = None if self.model is None else self.model.ndim
         for name, array in arrays.items():
-            if ndim is not None and array.ndim != ndim:
+            if self.model is not None and array.ndim != self.model.ndim:
                 raise InputError(
-                    f"{self.settings.model} registers {ndim}-D images. "
+                    f"{self.settings.model} registers {self.model.ndim}-D images. "
                     f"Received: {name} image of shape {array.shape}"
                 )
-        from tfreg.registration.images import as_image
+        return arrays
 
-        checked = {
-            name: as_image(array, array.ndim if ndim is None else ndim, name)[0, ..., 0]
-            for name, array in arrays.items()
-        }
-        if self.model is not None:
-            from tfreg.registration.model import check_masks
+    @staticmethod
+    def register(pairs: Sequence["Read"]) -> list[Any]:
+        """The voxel answers of pairs: of one kind, several only with a network."""
+        from tfreg.registration import job
 
-            masks = [name for name in arrays if name.endswith("mask")]
-            check_masks(self.model, masks, self.settings.refine)
-        return Job(checked)
-
-    def register(self, jobs: Sequence[Job]) -> list[Any]:
-        """Registers pairs: of one kind, several only with a network.
-
-        Args:
-            jobs: the pairs.
-
-        Returns:
-            For each a ``Registration``, in physical space a ``PhysicalRegistration``.
-        """
-        if self.model is None:
-            from tfreg.registration import register
-
-            settings = self.settings
-            voxelwise = [
-                register(
-                    **job.arrays,
-                    **job.options,
-                    transform=settings.transform,
-                    similarity=settings.similarity,
-                    pyramid=settings.pyramid,
-                )
-                for job in jobs
-            ]
-        elif len(jobs) == 1:
-            voxelwise = [self._by_network(jobs[0].arrays)]
-        else:
-            import numpy as np
-
-            names = jobs[0].arrays
-            together = {name: np.stack([job.arrays[name] for job in jobs]) for name in names}
-            answer = self._by_network(together)
-            answer.jacobian_determinant  # noqa: B018 - once for all is sooner than one by one
-            voxelwise = [answer.item(index) for index in range(len(jobs))]
-        return voxelwise
-
-    def _by_network(self, arrays: dict[str, Any]) -> Any:
-        return self.model.register(**arrays, refine=self.settings.refine, **self.settings.network)
+        return job.run(pairs[0].method, [pair.job for pair in pairs])
 
 
-def concluded(job: Job, answer: Any) -> Any:
-    """The voxel answer of a job, taken back to physical space if that is where its images are."""
-    return answer if job.prepared is None else job.prepared.conclude(answer)
+@dataclass(frozen=True)
+class Read:
+    """A pair of files that was read.
 
+    Attributes:
+        method: what registers it.
+        job: the pair, prepared for that.
+        said: what its files made of it.
+    """
 
-def physical_of(answer: Any) -> Any:
-    """The registration of two arrays as one in physical space, of voxels of 1 mm."""
-    from tfreg.geometry import Geometry
-    from tfreg.image import Image
-    from tfreg.registration.physical import in_physical_space
-    from tfreg.transforms import Affine, Displacement
+    method: Any
+    job: Any
+    said: tuple[str, ...] = ()
 
-    fixed, moving = (Geometry.of_shape(a.shape) for a in (answer.fixed, answer.moving))
-    return in_physical_space(
-        Image(answer.fixed, fixed),
-        Image(answer.moving, moving),
-        Displacement.from_voxels(answer.displacement, fixed, moving),
-        Affine.identity(fixed.ndim),
-        answer,
-    )
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was found."""
+        return self.said + self.job.warnings
+
+    @property
+    def physical(self) -> bool:
+        """Whether its images have a place in space."""
+        return self.job.space is not None
+
+    def concluded(self, answer: Any) -> Any:
+        """The voxel answer, taken back to where the images are."""
+        from tfreg.registration import job
+
+        found = job.conclude(self.job, answer)
+        return replace(found, warnings=self.said + found.warnings) if self.said else found
 
 
 def _without_place(path: Path) -> bool:

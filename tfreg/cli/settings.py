@@ -1,7 +1,7 @@
 """How the commands ``register`` and ``batch`` are to register: their common options."""
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tfreg.errors import InputError
@@ -20,8 +20,10 @@ class Settings:
         refine: as in ``RegistrationModel.register``.
         initial: ``"geometry"``, ``"centre"``, ``"mass"`` or the path of a transform.
         network: further arguments of the network's ``register``, see its ``options``.
-        transform, similarity, pyramid: as in ``tfreg.registration.register``; ``None`` with a
-            network.
+        transform, pyramid: as in ``tfreg.registration.register``; ``None`` with a network.
+        similarity: the same, or that of the refinement of a network's answer; ``None``: what it is
+            by default.
+        confine: whether nothing outside both masks is seen, by the same.
     """
 
     model: str | None
@@ -30,6 +32,7 @@ class Settings:
     transform: tuple[str, ...] | None
     similarity: str | None
     pyramid: str | None
+    confine: bool = False
     network: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -39,9 +42,9 @@ class Settings:
         Raises:
             InputError: where an option would have no effect.
         """
-        alone = {name: getattr(options, name) for name in ("transform", "similarity", "pyramid")}
         if options.model is not None:
-            for name, value in alone.items():
+            for name in ("transform", "pyramid"):
+                value = getattr(options, name)
                 if value is not None:
                     raise InputError(
                         f"--{name} is for registering without a network; leave out --model or it. "
@@ -49,7 +52,22 @@ class Settings:
                     )
             further = {name: getattr(options, name) for name in _NETWORK}
             further = {name: value for name, value in further.items() if value is not None}
-            return cls(options.model, options.refine or 0, options.init, None, None, None, further)
+            for name, value in (("similarity", options.similarity), ("confine", options.confine)):
+                if value and not isinstance(options.refine, str):
+                    raise InputError(
+                        f"--{name} with --model is of a refinement by fast, default or accurate; "
+                        f"name one with --refine. Received: --refine {options.refine}"
+                    )
+            return cls(
+                options.model,
+                options.refine or 0,
+                options.init,
+                None,
+                options.similarity,
+                None,
+                options.confine,
+                further,
+            )
         if options.refine is not None:
             raise InputError(
                 f"--refine refines what a network answers; name one with --model. "
@@ -63,18 +81,41 @@ class Settings:
                 )
         kinds = tuple(word.strip() for word in (options.transform or "bspline").split(","))
         return cls(
-            *(None, 0, options.init, kinds),
+            None,
+            0,
+            options.init,
+            kinds,
             options.similarity or "ncc",
             options.pyramid or "default",
+            options.confine,
         )
+
+    @property
+    def optimisation(self) -> dict[str, Any]:
+        """The arguments of ``tfreg.registration.register`` that say how, without a network."""
+        return {
+            "transform": self.transform,
+            "similarity": self.similarity,
+            "pyramid": self.pyramid,
+            "confine": self.confine,
+        }
+
+    def refinement(self, model: Any) -> Any:
+        """What the model's ``register`` takes as ``refine``: its own refinement, changed."""
+        if self.similarity is None and not self.confine:
+            return self.refine
+        changes = {} if self.similarity is None else {"similarity": self.similarity}
+        changes |= {"confine": True} if self.confine else {}
+        return replace(model.refinement, pyramid=self.refine, **changes)
 
     def record(self) -> dict[str, Any]:
         """What decides the answer, beside the images, as JSON has it."""
         found = {"model": self.model, "refine": self.refine, "initial": self.initial}
         found |= self.network
         if self.model is None:
-            found |= {"transform": list(self.transform), "similarity": self.similarity}
-            found |= {"pyramid": self.pyramid}
+            found |= {"transform": list(self.transform), "pyramid": self.pyramid}
+        found |= {} if self.similarity is None else {"similarity": self.similarity}
+        found |= {"confine": True} if self.confine else {}
         return found
 
 
@@ -106,7 +147,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "or several, one after the other (default: bspline)",
     )
     parser.add_argument(
-        "--similarity", help="without a network: ncc, lncc, mi, ngf or mse (default: ncc)"
+        "--similarity",
+        help="without a network, or of a refinement by fast, default or accurate: ncc, lncc, mi, "
+        "ngf or mse (default: ncc, or the preset's)",
+    )
+    parser.add_argument(
+        "--confine",
+        action="store_true",
+        help="the same: see nothing outside both masks, for an organ that slides along its border",
     )
     parser.add_argument(
         "--pyramid", choices=_PYRAMIDS, help="without a network: how much time to take"

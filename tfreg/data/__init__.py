@@ -1,10 +1,12 @@
-"""Data sets, phantoms with known displacements, and pipelines of image pairs.
+"""Data sets, phantoms with known displacements, and pipelines of batches.
 
 Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives slices of either,
 ``stacks`` whole volumes. Brain: ``hippocampus``. Chest: ``dirlab``, ``copdgene`` and ``lung_pair``
-read pairs with landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``.
-Drawn by code: ``phantoms`` (digits), ``bodies`` (hearts and lungs), ``ventricles`` (hearts in 3-D)
-and ``thorax``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes.
+read pairs with landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``,
+and ``digits``, which gives those or phantoms. Drawn by code: ``phantoms`` (digits), ``bodies``
+(hearts and lungs), ``ventricles`` (hearts in 3-D) and ``thorax``. What is to be said of a data set
+is its ``Source``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes; a
+sampler of one's own extends ``Batches``.
 """
 
 from tfreg.data import (
@@ -13,6 +15,7 @@ from tfreg.data import (
     breathing,
     cine,
     copdgene,
+    digits,
     dirlab,
     hippocampus,
     lung_pair,
@@ -23,17 +26,23 @@ from tfreg.data import (
     thorax,
     ventricles,
 )
+from tfreg.data.batches import Array, Batches
 from tfreg.data.pairs import PairSampler
 from tfreg.data.patches import PatchSampler
+from tfreg.data.source import Source
 
 __all__ = [
+    "Array",
+    "Batches",
     "PairSampler",
     "PatchSampler",
+    "Source",
     "acdc",
     "bodies",
     "breathing",
     "cine",
     "copdgene",
+    "digits",
     "dirlab",
     "hippocampus",
     "lung_pair",

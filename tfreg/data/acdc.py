@@ -1,8 +1,6 @@
 """ACDC: cardiac cine MRI with labels of both ventricles at the ends of diastole and systole.
 
-O. Bernard et al., Deep learning techniques for automatic MRI cardiac multi-structures segmentation
-and diagnosis: is the problem solved?, IEEE TMI 37(11), 2018. Non-commercial, after registration
-with its publisher.
+To be had after registration with its publisher, for use that is not commercial.
 """
 
 from collections.abc import Iterator
@@ -11,8 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from tfreg.data.slices import CineSlice, check_complete, patients, read_pack
+from tfreg.data.source import Source
 from tfreg.errors import InputError
 
+SOURCE = Source(
+    "ACDC",
+    "O. Bernard et al., Deep learning techniques for automatic MRI cardiac multi-structures "
+    "segmentation and diagnosis: is the problem solved?, IEEE TMI 37(11), 2018",
+    "CC BY-NC-SA 4.0",
+    "patients",
+    {"train": 70, "validation": 10, "test": 10},
+)
 PACK = "cine_acdc_edes.npz"
 # Scanned at half the pixel size of the others (512 and 384 pixels wide); halved in the prepared
 # file, and so here.
@@ -27,7 +34,7 @@ def slices(root: Path, split: str) -> Iterator[CineSlice]:
             ``patient001_frame01.nii.gz``, ``patient001_frame01_gt.nii.gz`` and, with all frames,
             ``patient001_4d.nii.gz``; or ``training`` with these), or with the prepared
             ``cine_acdc_edes.npz``, which holds the two annotated frames.
-        split: ``"train"`` (70 patients), ``"validation"`` (10) or ``"test"`` (10).
+        split: ``"train"``, ``"validation"`` or ``"test"``; ``SOURCE.splits`` counts them.
 
     Raises:
         InputError: if there is neither, if a patient of the split is missing, or a file is not what

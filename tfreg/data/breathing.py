@@ -1,10 +1,10 @@
 """Pairs of chest CTs that differ by a breath, with the true displacement.
 
-The fixed image is a real chest CT (``ct_chest_drr.npz``: LIDC-IDRI-0001, CC BY 3.0, with machine
-labels of the lobes) or a phantom (:mod:`tfreg.data.thorax`), seen through a random affine and
-smooth map, so that anatomies differ; the moving one shows it through a map of
-:mod:`tfreg.data.respiration`, whose sizes are those of DIR-Lab 4DCT. There is one real CT: pairs
-made from it for different splits differ in all that is random, but share the patient.
+The fixed image is a real chest CT (``ct_chest_drr.npz``: LIDC-IDRI-0001, with machine labels of
+the lobes) or a phantom (:mod:`tfreg.data.thorax`), seen through a random affine and smooth map, so
+that anatomies differ; the moving one shows it through a map of :mod:`tfreg.data.respiration`, whose
+sizes are those of DIR-Lab 4DCT. There is one real CT: pairs made from it for different splits
+differ in all that is random, but share the patient.
 """
 
 import functools
@@ -18,10 +18,20 @@ import numpy as np
 from tfreg.data import thorax
 from tfreg.data.respiration import Respiration, at, breathe
 from tfreg.data.slices import SPLITS, read_pack
+from tfreg.data.source import Source, phantom
 from tfreg.errors import InputError
 
 PACK = "ct_chest_drr.npz"
-SOURCES = ("ct", "phantom")
+SOURCES = {
+    "ct": Source(
+        "LIDC-IDRI-0001",
+        "S. G. Armato III et al., The Lung Image Database Consortium (LIDC) and Image Database "
+        "Resource Initiative (IDRI), Medical Physics 38(2), 2011",
+        "CC BY 3.0",
+        "patients",
+    ),
+    "phantom": phantom("phantoms of tfreg.data.thorax", "patients"),
+}
 SHAPE, SPACING = (96, 128, 128), (3.0, 2.5, 2.5)
 LOWEST, HIGHEST = -1000.0, 400.0
 
@@ -84,7 +94,7 @@ def make(
         InputError: where the CT is not found or is not what it should be.
     """
     name = _name(split, number, source)
-    rng = np.random.default_rng([SPLITS.index(split), number, SOURCES.index(source)])
+    rng = np.random.default_rng([SPLITS.index(split), number, [*SOURCES].index(source)])
     origin = _chest() if source == "ct" else _prepared(thorax.draw(rng))
     spacing = tuple(map(float, spacing))
     places = _anatomy(origin, tuple(shape), spacing, rng)
@@ -224,7 +234,7 @@ def _name(split: str, number: int, source: str) -> str:
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}. Received: split={split}")
     if source not in SOURCES:
-        raise ValueError(f"source must be one of {SOURCES}. Received: source={source}")
+        raise ValueError(f"source must be one of {tuple(SOURCES)}. Received: source={source}")
     if number < 0:
         raise ValueError(f"number must not be negative. Received: number={number}")
     return f"{source}-{split}-{number:04d}"

@@ -82,7 +82,7 @@ class Acdc(_CineSlices, tfds.core.GeneratorBasedBuilder):
         "publisher gives to those who register."
     )
     reader = acdc
-    citation = acdc.__doc__.split("\n\n")[1]
+    citation = acdc.SOURCE.citation
     homepage = "https://www.creatis.insa-lyon.fr/Challenge/acdc/"
 
 
@@ -94,5 +94,5 @@ class Sunnybrook(_CineSlices, tfds.core.GeneratorBasedBuilder):
         "on, there or one folder further down) and SCD_ManualContours of Sunnybrook Cardiac Data."
     )
     reader = sunnybrook
-    citation = sunnybrook.__doc__.split("\n\n")[1]
+    citation = sunnybrook.SOURCE.citation
     homepage = "https://www.cardiacatlas.org/sunnybrook-cardiac-data/"

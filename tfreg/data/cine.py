@@ -15,12 +15,20 @@ import numpy as np
 
 from tfreg.data import acdc, bodies, sunnybrook
 from tfreg.data.slices import SPLITS, CineSlice
+from tfreg.data.source import phantom
 from tfreg.errors import InputError
 
 SIZE = 128
-SOURCES = ("sunnybrook", "acdc", "phantom")
+SOURCES = {
+    "sunnybrook": sunnybrook.SOURCE,
+    "acdc": acdc.SOURCE,
+    "phantom": phantom(
+        "phantom hearts of tfreg.data.bodies",
+        "patients",
+        {"train": 40, "validation": 10, "test": 10},
+    ),
+}
 _READERS = {"sunnybrook": sunnybrook, "acdc": acdc}
-_PHANTOMS = {"train": 40, "validation": 10, "test": 10}
 
 
 class Frames(NamedTuple):
@@ -59,7 +67,7 @@ def slices(split: str, sources: Sequence[str], size: int = SIZE) -> Iterator[Cin
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}. Received: split={split}")
     if not sources or any(source not in SOURCES for source in sources):
-        raise ValueError(f"sources must be of {SOURCES}. Received: sources={tuple(sources)}")
+        raise ValueError(f"sources must be of {tuple(SOURCES)}. Received: sources={tuple(sources)}")
     return itertools.chain.from_iterable(_slices(split, source, size) for source in sources)
 
 
@@ -116,7 +124,8 @@ def _root(source: str) -> Path | None:
 
 
 def _phantoms(split: str, size: int) -> Iterator[CineSlice]:
-    hearts = bodies.beating_hearts(_PHANTOMS[split], seed=SPLITS.index(split), size=size)
+    count = SOURCES["phantom"].splits[split]
+    hearts = bodies.beating_hearts(count, seed=SPLITS.index(split), size=size)
     for number, (images, labels) in enumerate(zip(hearts.images, hearts.labels, strict=True)):
         ends = 0, hearts.systole
         drawn = {frame: labels[frame] for frame in ends}

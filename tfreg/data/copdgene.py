@@ -1,16 +1,23 @@
 """DIR-Lab COPDgene: ten patients' chest CTs with breath held in and out, 300 landmarks each.
 
-R. Castillo et al., A reference dataset for deformable image registration spatial accuracy
-evaluation using the COPDgene study archive, Phys Med Biol 58:2861, 2013. On request from its
-publisher.
+On request from its publisher.
 """
 
 from pathlib import Path
 
 from tfreg.data.dirlab import paired
+from tfreg.data.source import Source
 from tfreg.data.volume_pair import VolumePair, read_points, read_stored
 from tfreg.errors import InputError
 
+SOURCE = Source(
+    "DIR-Lab COPDgene",
+    "R. Castillo et al., A reference dataset for deformable image registration spatial accuracy "
+    "evaluation using the COPDgene study archive, Phys Med Biol 58:2861, 2013",
+    "on request from its publisher",
+    "patients",
+    {"test": 10},
+)
 # Voxels (x, y, z) and their size in mm. Several public readers agree on these, but for one that has
 # 0.644 mm for the ninth case.
 CASES = {

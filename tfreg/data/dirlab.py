@@ -1,7 +1,6 @@
 """DIR-Lab 4DCT: ten patients' chest CTs at the extremes of breathing, 300 landmarks each.
 
-R. Castillo et al., A framework for evaluation of deformable image registration spatial accuracy
-using large landmark point sets, Phys Med Biol 54:1849, 2009. On request from its publisher.
+On request from its publisher.
 """
 
 import re
@@ -9,9 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
+from tfreg.data.source import Source
 from tfreg.data.volume_pair import VolumePair, lungs_of, read_points, read_stored
 from tfreg.errors import InputError
 
+SOURCE = Source(
+    "DIR-Lab 4DCT",
+    "R. Castillo et al., A framework for evaluation of deformable image registration spatial "
+    "accuracy using large landmark point sets, Phys Med Biol 54:1849, 2009",
+    "on request from its publisher",
+    "patients",
+    {"test": 10},
+)
 # Voxels (x, y, z) and their size in mm.
 CASES = {
     1: ((256, 256, 94), (0.97, 0.97, 2.5)),

@@ -1,8 +1,7 @@
 """Hippocampus: crops of T1 MRI of the brain about one hippocampus each, with its two parts drawn.
 
-Task 4 of the Medical Segmentation Decathlon: M. Antonelli et al., Nature Communications 13:4128,
-2022. CC BY-SA 4.0. Both hippocampi of one person may be among the volumes; who shares a person is
-not published.
+Task 4 of the Medical Segmentation Decathlon. Both hippocampi of one person may be among the
+volumes; who shares a person is not published.
 """
 
 import os
@@ -12,13 +11,27 @@ from typing import NamedTuple
 import numpy as np
 
 from tfreg.data.slices import check_complete, patients, read_pack
+from tfreg.data.source import Source, phantom
 from tfreg.errors import InputError
 
+SOURCES = {
+    "decathlon": Source(
+        "Medical Segmentation Decathlon, Task04",
+        "M. Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13:4128, "
+        "2022; A. L. Simpson et al., arXiv:1902.09063",
+        "CC BY-SA 4.0",
+        "volumes",
+        {"train": 182, "validation": 26, "test": 26},
+    ),
+    "phantom": phantom(
+        "phantom hippocampi of tfreg.data.hippocampus",
+        "volumes",
+        {"train": 40, "validation": 10, "test": 10},
+    ),
+}
 PACK = "brain_hippocampus3d.npz"
 SHAPE = (48, 64, 48)
 LABELS = {1: "anterior", 2: "posterior"}
-SOURCES = ("decathlon", "phantom")
-_PHANTOMS = {"train": 40, "validation": 10, "test": 10}
 
 
 class Subjects(NamedTuple):
@@ -62,7 +75,7 @@ def subjects(split: str, source: str = "decathlon") -> Subjects:
     ((10, 48, 64, 48), [0, 1, 2])
     """
     if source not in SOURCES:
-        raise ValueError(f"source must be one of {SOURCES}. Received: source={source}")
+        raise ValueError(f"source must be one of {tuple(SOURCES)}. Received: source={source}")
     chosen = patients("hippocampus", split)
     if source == "phantom":
         return _phantoms(split)
@@ -96,7 +109,7 @@ def _phantoms(split: str) -> Subjects:
     waves = atlas.normal(0, 7, (16, 3)), atlas.uniform(0, 2 * np.pi, 16)
     grid = np.moveaxis(np.indices(SHAPE, dtype="float64"), 0, -1)
     grid = (grid - (np.array(SHAPE) - 1) / 2) / np.array(SHAPE)  # from -1/2 to 1/2
-    drawn = [_phantom(rng, grid, waves) for _ in range(_PHANTOMS[split])]
+    drawn = [_phantom(rng, grid, waves) for _ in range(SOURCES["phantom"].splits[split])]
     images, labels = (np.stack(part) for part in zip(*drawn, strict=True))
     names = np.array([f"phantom {split} {number}" for number in range(len(drawn))])
     return Subjects(images, labels, names)

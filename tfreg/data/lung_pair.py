@@ -1,7 +1,6 @@
 """Pairs of chest CTs from files: the lung pair of elastix' test data, and anyone's own.
 
-The lung pair is one lung of one patient at two times, with masks and 26 landmarks (S. Klein et al.,
-elastix, IEEE TMI 29(1), 2010; Apache-2.0).
+The lung pair is one lung of one patient at two times, with masks and 26 landmarks.
 """
 
 import os
@@ -11,9 +10,18 @@ from typing import Any
 import numpy as np
 
 from tfreg.data.slices import read_pack
+from tfreg.data.source import Source
 from tfreg.data.volume_pair import VolumePair
 from tfreg.errors import InputError
 
+SOURCE = Source(
+    "lung pair of elastix",
+    "S. Klein et al., elastix: a toolbox for intensity-based medical image registration, IEEE TMI "
+    "29(1), 2010",
+    "Apache-2.0",
+    "pairs",
+    {"test": 1},
+)
 PACK = "ct_lung_pair.npz"
 
 

@@ -1,4 +1,4 @@
-"""MNIST: 28x28 handwritten digits (LeCun, Cortes and Burges, 1998; CC BY-SA 3.0).
+"""MNIST: 28x28 handwritten digits.
 
 DIRNet's split: the last 10,000 of the 60,000 training images are the validation set.
 """
@@ -10,10 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tfreg.data.source import Source
 from tfreg.errors import InputError
 
-SPLITS = ("train", "validation", "test")
-_VALIDATION = 10_000
+SOURCE = Source(
+    "MNIST",
+    "Y. LeCun, C. Cortes and C. Burges, The MNIST database of handwritten digits, 1998",
+    "CC BY-SA 3.0",
+    "images",
+    {"train": 50_000, "validation": 10_000, "test": 10_000},
+)
+SPLITS = tuple(SOURCE.splits)
 
 
 class Digits(NamedTuple):
@@ -51,7 +58,7 @@ def load(split: str) -> Digits:
         )
     if split == "test":
         return Digits(arrays["x_test"], arrays["y_test"])
-    cut = len(arrays["x_train"]) - _VALIDATION
+    cut = len(arrays["x_train"]) - SOURCE.splits["validation"]
     part = slice(0, cut) if split == "train" else slice(cut, None)
     return Digits(arrays["x_train"][part], arrays["y_train"][part])
 
@@ -83,10 +90,10 @@ def _from_folder() -> dict[str, np.ndarray] | None:
                 f"{path} must hold 28x28 images and a label for each. "
                 f"Received: x_{part} {images.shape}, y_{part} {labels.shape}"
             )
-    if len(arrays["x_train"]) <= _VALIDATION:
+    if len(arrays["x_train"]) <= SOURCE.splits["validation"]:
         raise InputError(
-            f"{path} must hold more than {_VALIDATION} training images, which are held out for "
-            f"validation. Received: {len(arrays['x_train'])}"
+            f"{path} must hold more than {SOURCE.splits['validation']} training images, which are "
+            f"held out for validation. Received: {len(arrays['x_train'])}"
         )
     return arrays
 

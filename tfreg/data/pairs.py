@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfreg.data.batches import Batches
+from tfreg.data.batches import Array, Batches
 
 
 class PairSampler(Batches):
@@ -55,7 +55,8 @@ class PairSampler(Batches):
                 f"{dict(zip(classes.tolist(), members.tolist(), strict=True))} images per class"
             )
         self.images = images if channels else images[..., None]
-        super().__init__(batch_size, seed, self.images.shape[1:])
+        one = Array(self.images.shape[1:])
+        super().__init__(batch_size, seed, {"fixed": one, "moving": one}, count=len(images))
         self.symmetries = symmetries
         self.scale = scale
         # Images sorted by class: a partner is another place within the same run.
@@ -83,7 +84,7 @@ class PairSampler(Batches):
             for item, turn in enumerate(rng.integers(2 ** (count + 1), size=self.batch_size)):
                 for side in sides:
                     side[item] = _turned(side[item].copy(), int(turn), height == width)
-        return dict(zip(self.names, sides, strict=True))
+        return dict(zip(self.arrays, sides, strict=True))
 
 
 def _turned(image: np.ndarray, turn: int, square: bool) -> np.ndarray:

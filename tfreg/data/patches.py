@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfreg.data.batches import Batches
+from tfreg.data.batches import Array, Batches
 
 
 class Place(NamedTuple):
@@ -78,8 +78,9 @@ class PatchSampler(Batches):
     ) -> None:
         self.patch = tuple(int(n) for n in patch)
         names = ("fixed", "moving") if fixed_masks is None else ("fixed", "moving", "mask")
-        super().__init__(batch_size, seed, (*self.patch, 1), names)
         self.images = _paired(fixed, moving)
+        arrays = dict.fromkeys(names, Array((*self.patch, 1)))
+        super().__init__(batch_size, seed, arrays, count=len(self.images))
         if batch_size < 1 or not self.images or min(self.patch) < 1:
             raise ValueError(
                 "batch_size, the number of pairs and the sizes of the patch must be positive. "
@@ -121,7 +122,10 @@ class PatchSampler(Batches):
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """Batch ``step``: ``{"fixed", "moving"[, "mask"]}``, float32 ``(batch, *patch, 1)``."""
-        batch = {name: np.empty((self.batch_size, *self.shape), "float32") for name in self.names}
+        batch = {
+            name: np.empty((self.batch_size, *array.shape), array.dtype)
+            for name, array in self.arrays.items()
+        }
         for item, place in enumerate(self.places(step)):
             flip = tuple(slice(None, None, -1 if turned else 1) for turned in place.flipped)
             boxes = [

@@ -11,11 +11,18 @@ import numpy as np
 
 from tfreg.data import cine, ventricles
 from tfreg.data.slices import SPLITS, CineSlice
+from tfreg.data.source import phantom
 from tfreg.errors import InputError
 
-SOURCES = ("acdc", "phantom")
+SOURCES = {
+    "acdc": cine.SOURCES["acdc"],
+    "phantom": phantom(
+        "phantom stacks of tfreg.data.ventricles",
+        "patients",
+        {"train": 20, "validation": 4, "test": 4},
+    ),
+}
 NOMINAL = (10.0, 1.5, 1.5)
-_PHANTOMS = {"train": 20, "validation": 4, "test": 4}
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ def hearts(split: str, source: str = "acdc", depth: int = 16, size: int = cine.S
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}. Received: split={split}")
     if source not in SOURCES:
-        raise ValueError(f"source must be one of {SOURCES}. Received: source={source}")
+        raise ValueError(f"source must be one of {tuple(SOURCES)}. Received: source={source}")
     if depth < 4:
         raise ValueError(f"depth must be 4 or more. Received: depth={depth}")
     found = _phantoms(split, size) if source == "phantom" else _real(split, source, size)
@@ -122,7 +129,8 @@ def _spacing(one: CineSlice) -> tuple[float, float, float] | None:
 
 
 def _phantoms(split: str, size: int) -> list[tuple]:
-    drawn = ventricles.beating_stacks(_PHANTOMS[split], SPLITS.index(split), size=size)
+    count = SOURCES["phantom"].splits[split]
+    drawn = ventricles.beating_stacks(count, SPLITS.index(split), size=size)
     parts = (drawn.diastole, drawn.systole, drawn.diastole_labels, drawn.systole_labels)
     return [
         (f"phantom {split} {number}", volumes, drawn.spacing)

@@ -1,12 +1,9 @@
 """Sunnybrook Cardiac Data: cine MRI of 45 patients, the data of the DIRNet paper.
 
-P. Radau et al., Evaluation framework for algorithms segmenting short axis cardiac MRI, The MIDAS
-Journal, 2009. CC0 1.0, from the Cardiac Atlas Project.
-
-The paper splits the patients 15/15/15 and does not say how. Here the training patients are those of
-the segmentation challenge's training part; its validation part tests and its online part validates,
-but for SC-HF-I-5 and SC-HF-I-9, which changed places so that the prepared file, which holds five
-patients, agrees.
+From the Cardiac Atlas Project. The paper splits the patients 15/15/15 and does not say how. Here
+the training patients are those of the segmentation challenge's training part; its validation part
+tests and its online part validates, but for SC-HF-I-5 and SC-HF-I-9, which changed places so that
+the prepared file, which holds five patients, agrees.
 """
 
 import csv
@@ -18,8 +15,17 @@ from typing import NamedTuple
 import numpy as np
 
 from tfreg.data.slices import CineSlice, check_complete, patients, read_pack
+from tfreg.data.source import Source
 from tfreg.errors import InputError
 
+SOURCE = Source(
+    "Sunnybrook Cardiac Data",
+    "P. Radau et al., Evaluation framework for algorithms segmenting short axis cardiac MRI, The "
+    "MIDAS Journal, 2009",
+    "CC0 1.0",
+    "patients",
+    {"train": 15, "validation": 15, "test": 15},
+)
 PACK = "cine_scd.npz"
 _NAMES = {  # of the patients in the prepared file
     "SCD0000101": "SC-HF-I-1",
@@ -39,7 +45,7 @@ def slices(root: Path, split: str) -> Iterator[CineSlice]:
             ``SCD0000101/CINESAX_300/IM-0003-0059.dcm``, there or one folder further down, and the
             contours ``SCD_ManualContours/SC-HF-I-01/contours-manual/IRCCI-expert/``
             ``IM-0001-0059-icontour-manual.txt``.
-        split: ``"train"``, ``"validation"`` or ``"test"``, 15 patients each.
+        split: ``"train"``, ``"validation"`` or ``"test"``; ``SOURCE.splits`` counts their patients.
 
     Raises:
         InputError: if there is neither, if a patient of the split is missing, or a file is not what

@@ -1,13 +1,18 @@
 """Registering images: with a network, or by optimising a transform on the pair at hand."""
 
+from typing import TYPE_CHECKING, Any
+
 from tfreg.registration.answer import Check, LevelReport, Registration
-from tfreg.registration.confine import Confined, confine
-from tfreg.registration.instance import register
-from tfreg.registration.level import forget
-from tfreg.registration.model import RegistrationModel
-from tfreg.registration.physical import PhysicalRegistration
+from tfreg.registration.instance.level import forget
+from tfreg.registration.instance.optimisation import Refinement
+from tfreg.registration.instance.pyramid import SETTINGS, Level, Pyramid, pyramid
 from tfreg.registration.preprocessing import Preprocessing
-from tfreg.registration.pyramid import SETTINGS, Level, Pyramid, pyramid
+from tfreg.registration.register import register
+from tfreg.registration.space.confine import Confined, confine
+from tfreg.registration.space.physical import PhysicalRegistration
+
+if TYPE_CHECKING:
+    from tfreg.models.registration import RegistrationModel
 
 __all__ = [
     "SETTINGS",
@@ -18,6 +23,7 @@ __all__ = [
     "PhysicalRegistration",
     "Preprocessing",
     "Pyramid",
+    "Refinement",
     "Registration",
     "RegistrationModel",
     "confine",
@@ -25,3 +31,12 @@ __all__ = [
     "pyramid",
     "register",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The base of the models, which stands above this package."""
+    if name != "RegistrationModel":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from tfreg.models.registration import RegistrationModel
+
+    return RegistrationModel

@@ -1,6 +1,6 @@
 """The answer of a registration, the same from a network and from instance optimisation."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +9,7 @@ from keras import ops as keras_ops
 
 from tfreg import ops
 from tfreg.errors import InputError
+from tfreg.registration.kinds import LINEAR
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,23 @@ class LevelReport:
         )
 
 
+@dataclass(frozen=True)
+class StageReport:
+    """What became of one transform of a sequence.
+
+    Attributes:
+        transform: its kind.
+        accepted: whether it is part of the answer, per pair; else the similarity of what both
+            images show got worse with it.
+    """
+
+    transform: str
+    accepted: np.ndarray
+
+
 _WORSE = 1e-3  # of a similarity, from which a loss is worth looking at
+_VOLUME = 2.0  # times as large or as small, from which a change of volume is
+_UNLIKE = 0.75  # NCC below which a linear transform has left much to be explained
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,10 @@ class Check:
         similarity_before: at the start.
         similarity_after: at the end.
         accepted: whether no transform of any pair had to be left out.
+        volume: factor by which the map changes the volume of the image, the mean of the Jacobian.
+        left_out: kinds of the transforms that had to be left out.
+        linear: whether the last transform is linear.
+        remarks: what the intensities say against the similarity.
     """
 
     folding: float
@@ -65,6 +86,10 @@ class Check:
     similarity_before: float
     similarity_after: float
     accepted: bool
+    volume: float = 1.0
+    left_out: tuple[str, ...] = ()
+    linear: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -78,9 +103,15 @@ class Check:
             found.append(f"{self.outside:.3g} % of the voxels map outside the moving image")
         if self.similarity_after < self.similarity_before - _WORSE:
             found.append("the similarity got worse")
-        if not self.accepted:
-            found.append("a transform with which the similarity got worse is left out")
-        return tuple(found)
+        found += [f"the {kind} stage made it worse and was left out" for kind in self.left_out]
+        if not 1 / _VOLUME < self.volume < _VOLUME:
+            found.append(f"the map changes the volume by a factor of {self.volume:.2g}")
+        if self.linear and self.similarity == "ncc" and self.similarity_after < _UNLIKE:
+            found.append(
+                f"a linear transform leaves the images unlike, ncc {self.similarity_after:.2f}: "
+                "labels may agree less than before"
+            )
+        return (*found, *self.remarks)
 
     def __str__(self) -> str:
         return (
@@ -89,6 +120,27 @@ class Check:
             f"{self.jacobian_max:.3g}, outside {self.outside:.3g} %; "
             + ("; ".join(self.problems) or "nothing to look at")
         )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a model answers for a batch of pairs: a transform, and what led to it.
+
+    Attributes:
+        displacement: ``(batch, *spatial, ndim)`` in voxels, on the grid of the fixed image; or else
+        matrix: ``(batch, ndim, ndim + 1)``, from fixed to moving voxels.
+        parameters: what the transform is made of, from which refining in steps goes on; ``None``:
+            the model has none.
+        details: what is to be kept on the answer, by name, an array ``(batch, ...)`` each.
+        judged: moved images ``(batch, *spatial, 1)``, NCC before and after, where the model has
+            computed them on its way; ``None``: they are computed from the transform.
+    """
+
+    displacement: Any = None
+    matrix: Any = None
+    parameters: Any = None
+    details: dict[str, Any] = field(default_factory=dict)
+    judged: tuple[Any, Any, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +166,9 @@ class Registration:
             transforms; one with which it did is left out, and the displacement is what that
             transform started from.
         levels: of an instance optimisation, what each level did.
+        stages: of an instance optimisation, what became of each transform.
+        remarks: for each pair what its intensities say against the similarity; empty for nothing.
+        details: what else a model knows of its answer, by name, an array per pair.
     """
 
     fixed: np.ndarray
@@ -127,6 +182,15 @@ class Registration:
     similarity: str = "ncc"
     accepted: np.ndarray | bool = True
     levels: tuple[LevelReport, ...] = ()
+    stages: tuple[StageReport, ...] = ()
+    remarks: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The remarks that there are, of a batch with the pair they are about."""
+        about = [f" (pair {index})" * self._batched for index in range(len(self.remarks))]
+        return tuple(f"{r}{a}" for r, a in zip(self.remarks, about, strict=True) if r)
 
     @cached_property
     def jacobian_determinant(self) -> np.ndarray:
@@ -178,7 +242,10 @@ class Registration:
             similarity_before=float(self.similarity_before[index]),
             similarity_after=float(self.similarity_after[index]),
             accepted=bool(np.broadcast_to(self.accepted, len(self.displacement))[index]),
+            stages=tuple(replace(s, accepted=s.accepted[index : index + 1]) for s in self.stages),
+            remarks=self.remarks[index : index + 1],
             seconds=self.seconds / len(self.displacement),
+            details={name: values[index] for name, values in self.details.items()},
         )
         if "jacobian_determinant" in self.__dict__:  # already computed, for all at once
             found.__dict__["jacobian_determinant"] = self.jacobian_determinant[index]
@@ -200,10 +267,12 @@ class Registration:
         field = self.displacement if self._batched else self.displacement[None]
         ndim = field.shape[-1]
         where = np.moveaxis(np.indices(field.shape[1:-1]), 0, -1) + field
-        size = np.array(np.shape(self.moving)[-ndim:])
+        size = np.array(np.shape(self.moving)[self._batched :][:ndim])
         outside = ((where < -0.5) | (where > size - 0.5)).any(axis=-1)
         spatial = tuple(range(1, ndim + 1))
         folding = (determinant <= 0).reshape(len(field), -1).mean(axis=1)
+        volumes = determinant.reshape(len(field), -1).mean(axis=1, dtype="float64")
+        left_out = dict.fromkeys(s.transform for s in self.stages if not np.all(s.accepted))
         return Check(
             folding=100 * float(folding.max()),
             jacobian_min=float(determinant.min()),
@@ -213,6 +282,10 @@ class Registration:
             similarity_before=float(np.min(self.similarity_before)),
             similarity_after=float(np.min(self.similarity_after)),
             accepted=bool(np.all(self.accepted)),
+            volume=float(max(volumes, key=lambda v: abs(np.log(max(v, 1e-6))))),
+            left_out=tuple(left_out),
+            linear=bool(self.stages) and self.stages[-1].transform in LINEAR,
+            remarks=self.warnings,
         )
 
     @property

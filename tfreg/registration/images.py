@@ -1,5 +1,6 @@
-"""Images at the boundary: checked, batched, brought to a common range."""
+"""What goes into a registration: images, checked, batched, brought to a common range."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,16 +8,79 @@ import numpy as np
 from tfreg.errors import InputError
 
 
-def as_image(values: Any, ndim: int, name: str) -> np.ndarray:
-    """A batch of one-channel float32 images from one image or a batch of them.
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A fixed and a moving image, or a batch of such, on voxels of one size.
+
+    Attributes:
+        fixed, moving: ``(batch, *spatial, channels)`` float32; the spatial shapes may differ.
+        fixed_mask, moving_mask: ``(batch, *spatial, 1)`` float32, where to look; ``None``:
+            everywhere.
+        spacing: size of a voxel per axis.
+        start: where the registration starts: displacements ``(batch, *spatial, ndim)`` in voxels,
+            or matrices ``(batch, ndim, ndim + 1)`` from fixed to moving voxels; ``None``: no
+            displacement.
+        channels: whether the user gave the axis of channels, and gets it back.
+    """
+
+    fixed: np.ndarray
+    moving: np.ndarray
+    spacing: tuple[float, ...]
+    fixed_mask: np.ndarray | None = None
+    moving_mask: np.ndarray | None = None
+    start: np.ndarray | None = None
+    channels: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Spatial shape of the fixed image."""
+        return self.fixed.shape[1:-1]
+
+    @property
+    def ndim(self) -> int:
+        """2 or 3."""
+        return len(self.spacing)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The images and the masks that there are, by name."""
+        names = ("fixed", "moving", "fixed_mask", "moving_mask")
+        found = {name: getattr(self, name) for name in names}
+        return {name: array for name, array in found.items() if array is not None}
+
+    @property
+    def kind(self) -> tuple:
+        """What pairs have in common that can be registered as one batch."""
+        shapes = tuple((name, array.shape[1:]) for name, array in self.arrays.items())
+        return (*shapes, self.spacing, self.start is not None, self.channels)
+
+    def visible(self, images: np.ndarray) -> np.ndarray:
+        """Images or moved images as a user has them: without the axis that was added."""
+        return images if self.channels else images[..., 0]
+
+
+def stacked(pairs: list[Pair]) -> Pair:
+    """Pairs of one kind as one batch."""
+    if len(pairs) == 1:
+        return pairs[0]
+    parts = {name: np.concatenate([p.arrays[name] for p in pairs]) for name in pairs[0].arrays}
+    first = pairs[0]
+    start = None if first.start is None else np.concatenate([p.start for p in pairs])
+    return Pair(**parts, spacing=first.spacing, start=start, channels=first.channels)
+
+
+def as_image(values: Any, ndim: int, name: str, channels: bool = False) -> np.ndarray:
+    """A batch of float32 images from one image or a batch of them.
 
     Args:
-        values: ``(*spatial,)``, ``(batch, *spatial)`` or ``(batch, *spatial, 1)``.
+        values: ``(*spatial,)``, ``(batch, *spatial)`` or ``(batch, *spatial, 1)``; with
+            ``channels`` ``(*spatial, channels)`` or ``(batch, *spatial, channels)``.
         ndim: number of spatial axes.
         name: what to call it in an error.
+        channels: whether the last axis is that of channels.
 
     Returns:
-        float32 array ``(batch, *spatial, 1)``.
+        float32 array ``(batch, *spatial, channels)``.
 
     Raises:
         InputError: on another shape, an empty array, or values that are not real and finite.
@@ -28,7 +92,14 @@ def as_image(values: Any, ndim: int, name: str) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise InputError(f"{name} must hold real numbers. Received: dtype={array.dtype}")
     shape = array.shape
-    if array.ndim == ndim:
+    if channels:
+        if array.ndim not in (ndim + 1, ndim + 2):
+            raise InputError(
+                f"{name} must be one {ndim}-D image (*{ndim} axes, channels) or a batch (batch, "
+                f"*{ndim} axes, channels). Received: shape={shape}"
+            )
+        array = array[None] if array.ndim == ndim + 1 else array
+    elif array.ndim == ndim:
         array = array[None, ..., None]
     elif array.ndim == ndim + 1:
         array = array[..., None]
@@ -56,8 +127,8 @@ def unit_scale(images: np.ndarray, mask: np.ndarray | None = None) -> tuple[np.n
     """The ``low`` and ``scale`` of each image with which ``(image - low) scale`` is in [0, 1].
 
     Args:
-        images: ``(batch, *spatial, 1)``.
-        mask: of the same shape: where the range is taken; ``None``: everywhere.
+        images: ``(batch, *spatial, channels)``, which have one range.
+        mask: ``(batch, *spatial, 1)``: where the range is taken; ``None``: everywhere.
 
     Returns:
         Two arrays ``(batch, 1, ..., 1)``: float32, and float64 since an extent may exceed float32.

@@ -1,8 +1,6 @@
 """What a preset of the zoo says of the images that it was trained on."""
 
 import numbers
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +9,7 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 
-UNIT_RANGE = "each image to [0, 1]"  # which `RegistrationModel.register` does itself
-# Of a network with an ``intensity_range``, which also does it itself.
-_CLIPPED = re.compile(r"clipped to \[(-?[\d.]+), (-?[\d.]+)\], which become \[0, 1\]")
-AS_STORED = "as stored"
-_KEYS = {"intensity", "size", "spacing", "axes"}
+COVERS = ("trained size", "field of view")
 _RATIO = 1.5  # of a field of view or a voxel to the trained one, from which it is worth a warning
 _SHARE = 0.05  # of the range of intensities: less, and a few voxels leave no contrast to the rest
 
@@ -27,36 +21,47 @@ class Preprocessing:
     Attributes:
         size: voxels per axis, array order.
         spacing: of the voxels in mm, array order; ``None`` where the training images stated none.
+        intensity_range: the intensities that the network sees as 0 and 1, what is outside being cut
+            off; ``None``: the darkest and the brightest voxel of each image.
         proportions: the sides of a voxel relative to each other, array order, which say its shape
             where its spacing is unknown; ``None``: cubes.
-        intensity: what happens to the intensities: ``"each image to [0, 1]"``, or
-            ``"clipped to [-1000, 400], which become [0, 1]"``.
+        covers: what the grid of the network covers: ``"trained size"``, as many voxels as it was
+            trained on, or ``"field of view"``, all of the fixed image, of a network that takes
+            images of any size and whose spacing is known.
 
     Raises:
-        InputError: on a value that this version does not know.
+        InputError: on a value that cannot be, or on proportions beside a spacing.
 
     Example:
 
     >>> from tfreg.registration import Preprocessing
-    >>> Preprocessing.parse({"intensity": "each image to [0, 1]", "size": [28, 28]}).size
-    (28, 28)
+    >>> Preprocessing((64, 64, 64), (2.5, 2.5, 2.5), (-1000, 400)).voxel_size
+    (2.5, 2.5, 2.5)
     """
 
     size: tuple[int, ...]
     spacing: tuple[float, ...] | None = None
-    intensity: str = UNIT_RANGE
+    intensity_range: tuple[float, float] | None = None
     proportions: tuple[float, ...] | None = None
+    covers: str = "trained size"
 
     def __post_init__(self) -> None:
         size = self.size
         if not _all(size, lambda n: isinstance(n, numbers.Integral) and n > 0):
             raise InputError(f"size must be 2 or 3 positive integers. Received: size={size}")
         object.__setattr__(self, "size", tuple(map(int, size)))
-        known = isinstance(self.intensity, str) and _CLIPPED.fullmatch(self.intensity)
-        if not known and self.intensity != UNIT_RANGE:
+        ends = self.intensity_range
+        if ends is not None:
+            if not _all(ends, _is_finite) or len(ends) != 2 or not ends[0] < ends[1]:
+                raise InputError(
+                    "intensity_range must be two numbers, the lower one first. "
+                    f"Received: intensity_range={ends}"
+                )
+            object.__setattr__(self, "intensity_range", tuple(map(float, ends)))
+        if self.covers not in COVERS or (self.covers != COVERS[0] and self.spacing is None):
             raise InputError(
-                f"intensity must be {UNIT_RANGE!r} or 'clipped to [a, b], which become [0, 1]'. "
-                f"Received: {self.intensity!r}"
+                f"covers must be one of {COVERS}, the latter with a spacing. "
+                f"Received: covers={self.covers!r}"
             )
         for name in ("spacing", "proportions"):
             values = getattr(self, name)
@@ -67,32 +72,21 @@ class Preprocessing:
                     f"{name} must be {len(self.size)} positive numbers. Received: {name}={values}"
                 )
             object.__setattr__(self, name, tuple(map(float, values)))
-
-    @classmethod
-    def parse(cls, content: Mapping[str, Any]) -> "Preprocessing":
-        """Reads the part ``preprocessing`` of a preset's JSON file.
-
-        Args:
-            content: ``{"intensity", "size"}``, and ``"spacing"`` in mm, array order, or ``"axes"``:
-                ``"as stored"`` where no voxel size is known.
-
-        Raises:
-            InputError: on a key that is missing, or a key or value that this version does not know.
-        """
-        if not isinstance(content, Mapping) or not {"intensity", "size"} <= set(content) <= _KEYS:
+        if self.spacing is not None and self.proportions is not None:
             raise InputError(
-                "preprocessing must have intensity and size, and may have spacing or axes. "
-                f"Received: {content}"
+                "proportions have no effect beside a spacing. "
+                f"Received: proportions={self.proportions}, spacing={self.spacing}"
             )
-        if "axes" in content and (content["axes"] != AS_STORED or "spacing" in content):
-            raise InputError(f"axes must be {AS_STORED!r}, without spacing. Received: {content}")
-        return cls(content["size"], content.get("spacing"), content["intensity"])
 
     @property
-    def intensity_range(self) -> tuple[float, float] | None:
-        """The intensities that become 0 and 1; ``None``: those of each image."""
-        found = _CLIPPED.fullmatch(self.intensity)
-        return None if found is None else (float(found[1]), float(found[2]))
+    def voxel_size(self) -> tuple[float, ...] | None:
+        """The sides of a voxel, in mm or relative to each other; ``None``: cubes."""
+        return self.proportions if self.spacing is None else self.spacing
+
+    @property
+    def centred(self) -> bool:
+        """Whether a mask of the fixed image says what the grid of the network is about."""
+        return self.spacing is not None and self.covers == COVERS[0]
 
     def grid(self, geometry: Geometry, centre: np.ndarray | None = None) -> Geometry:
         """The grid of the network over a fixed image.
@@ -112,7 +106,11 @@ class Preprocessing:
                 f"The network registers {len(self.size)}-D images. Received: {geometry.ndim}-D"
             )
         size = self.size[::-1]
-        if self.spacing is None:
+        if self.covers == COVERS[1]:
+            spacing = self.spacing[::-1]
+            sides = zip(geometry.extent, spacing, strict=True)
+            size = tuple(max(2, round(extent / step)) for extent, step in sides)
+        elif self.spacing is None:
             sides = (self.proportions or (1.0,) * len(size))[::-1]
             voxels = zip(geometry.extent, size, sides, strict=True)
             fits = max(extent / (n * side) for extent, n, side in voxels)
@@ -153,7 +151,7 @@ class Preprocessing:
                     f"{name} has voxels of {_mm(spacing)}, the preset was trained on {_mm(trained)}"
                 )
             trained = trained * self.size
-            if _unlike(extent, trained):
+            if self.covers == COVERS[0] and _unlike(extent, trained):
                 found.append(
                     f"{name} shows {_mm(extent)}, the preset was trained on {_mm(trained)}: what "
                     "lies beyond follows its border"
@@ -169,7 +167,7 @@ class Preprocessing:
                 )
         extent_of_values = float(image.max()) - float(image.min())
         if (
-            self.intensity == UNIT_RANGE
+            self.intensity_range is None
             and extent_of_values > 0
             and high - low < _SHARE * extent_of_values
         ):
@@ -184,8 +182,12 @@ def _all(values: Any, holds: Any) -> bool:
     return isinstance(values, (list, tuple)) and len(values) in (2, 3) and all(map(holds, values))
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and bool(np.isfinite(value))
+
+
 def _is_positive(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and bool(np.isfinite(value)) and value > 0
+    return _is_finite(value) and value > 0
 
 
 def _unlike(values: np.ndarray, trained: np.ndarray) -> bool:

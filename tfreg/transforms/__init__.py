@@ -10,6 +10,9 @@ from tfreg.transforms.sequence import Sequence, Sum, compose
 from tfreg.transforms.thin_plate import ThinPlate
 from tfreg.transforms.velocity import Velocity
 
+Transform._sampled = Displacement
+Transform._write = save
+
 __all__ = [
     "FORMATS",
     "Affine",

@@ -2,8 +2,8 @@
 
 import abc
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,10 @@ class Transform(abc.ABC):
 
     ndim: int
     residual: float = 0.0
+    # Every transform can become a displacement and be written. What these are is defined above
+    # this module, which `tfreg.transforms` tells.
+    _sampled: ClassVar[Callable[..., "Displacement"]]
+    _write: ClassVar[Callable[..., "Saved"]]
 
     def apply_points(self, points: Any) -> np.ndarray:
         """Takes points of the fixed image to where they are in the moving image.
@@ -100,13 +104,11 @@ class Transform(abc.ABC):
         Raises:
             InputError: if the grid has another dimension.
         """
-        from tfreg.transforms.displacement import Displacement
-
         self._check_grid(grid)
         field = np.empty((*grid.shape, grid.ndim))
         for rows, points in self._slabs(grid):
             field[rows] = (points - grid_points(grid, rows)).reshape(field[rows].shape)
-        return Displacement(field, grid)
+        return self._sampled(field, grid)
 
     @abc.abstractmethod
     def inverse(self) -> "Transform":
@@ -123,9 +125,7 @@ class Transform(abc.ABC):
         format: str | None = None,
     ) -> "Saved":
         """Writes the transform to a file, as :func:`tfreg.transforms.save`."""
-        from tfreg.transforms.io import save
-
-        return save(self, path, grid, format)
+        return self._write(path, grid, format)
 
     @abc.abstractmethod
     def _map(self, points: np.ndarray, continued: bool = False) -> np.ndarray:

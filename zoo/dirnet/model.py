@@ -19,9 +19,7 @@ from tfreg import ops
 from tfreg.errors import InputError
 from tfreg.layers import BSplineTransformer, TPSTransformer
 from tfreg.losses import bspline_bending_energy
-from tfreg.registration import RegistrationModel
-
-PAPER = "de Vos et al., DLMIA 2017, doi:10.1007/978-3-319-67558-9_24"
+from tfreg.models.registration import RegistrationModel
 
 # Section 3.2 and Table 1: what each variant changes in the baseline. C2 needs the size as well.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -185,8 +183,6 @@ class DIRNet(RegistrationModel):
         if spline != "thin-plate":
             self.order = {"cubic": 3, "quadratic": 2}[spline]
             self.transformer = BSplineTransformer((self.spacing,) * 2, boundary, self.order)
-        if bending_weight:  # the loss is no longer the similarity: show both
-            self.ncc_tracker = keras.metrics.Mean(name="ncc")
 
     def _downsampling(self, number: int, kernels: int) -> list[keras.layers.Layer]:
         """One 2x2 down-sampling."""
@@ -255,7 +251,6 @@ class DIRNet(RegistrationModel):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training, **kwargs)
         if not self.bending_weight:
             return loss
-        self.ncc_tracker.update_state(-loss)
         cells = y_pred["parameters"] / self.spacing
         cells = keras_ops.reshape(cells, (-1, *cells.shape[-3:]))  # passes beside each other
         energy = bspline_bending_energy(cells, (1, 1), self.boundary, self.order)
@@ -274,8 +269,10 @@ class DIRNet(RegistrationModel):
             )
 
     def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["ndim"]  # 2 always
         return {
-            "name": self.name,
+            **config,
             "poolings": self.poolings,
             "kernels": self.kernels,
             "convolutions": self.convolutions,
@@ -285,8 +282,6 @@ class DIRNet(RegistrationModel):
             "full_image": self.full_image,
             "bending_weight": self.bending_weight,
             "passes": self.passes,
-            "refine_learning_rate": self.refine_learning_rate,
-            "refine_folding_weight": self.refine_folding_weight,
         }
 
 

@@ -18,12 +18,13 @@ from keras import ops as keras_ops
 
 from tfreg import losses, ops
 from tfreg.errors import InputError
-from tfreg.registration import RegistrationModel
+from tfreg.models.registration import RegistrationModel
+from tfreg.registration.answer import Estimate
+from tfreg.registration.images import Pair
 from zoo.dlir import tiles
 from zoo.dlir.affine import AffineConvNet
 from zoo.dlir.deformable import DeformableConvNet
 
-PAPER = "de Vos et al., Medical Image Analysis 52, 2019, doi:10.1016/j.media.2018.11.010"
 ACCUMULATIONS = ("compose", "add")
 
 
@@ -109,7 +110,6 @@ class DLIR(RegistrationModel):
         self.networks = [self._network(dict(stage), k) for k, stage in enumerate(stages)]
         self.active = len(self.networks)
         self.sizes_may_differ = isinstance(self.networks[0], AffineConvNet)
-        self.ncc_tracker = keras.metrics.Mean(name="ncc")
         self.kept_graphs: dict[Any, Any] = {}
 
     def _network(self, options: dict[str, Any], index: int) -> keras.layers.Layer:
@@ -293,31 +293,20 @@ class DLIR(RegistrationModel):
             )
 
     def answer(
-        self,
-        fixed: Any,
-        moving: Any,
-        fixed_unit: Any,
-        moving_unit: Any,
-        stages: int | None = None,
-        memory_gib: float | None = None,
-    ) -> tuple:
+        self, pair: Pair, stages: int | None = None, memory_gib: float | None = None
+    ) -> Estimate:
         count = stages or self.active
-        tile = tiles.tile_size(self, fixed.shape, moving.shape, memory_gib)
+        tile = tiles.tile_size(self, pair.fixed.shape, pair.moving.shape, memory_gib)
         if tile is None:
-            return super().answer(fixed, moving, fixed_unit, moving_unit, stages=count)
-        parameters = tiles.parameters(self, fixed_unit, moving_unit, count, tile)
-        return self.apply(parameters, fixed, moving)
+            return super().answer(pair, stages=count)
+        units = self.unit(pair.fixed), self.unit(pair.moving)
+        return self.applied(tiles.parameters(self, *units, count, tile), pair)
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "ndim": self.ndim,
+            **super().get_config(),
             "stages": self.stage_configs,
             "accumulate": self.accumulate,
             "bending_weight": self.bending_weight,
             "joint": self.joint,
-            "voxel_size": self.voxel_size,
-            "intensity_range": self.intensity_range,
-            "refine_learning_rate": self.refine_learning_rate,
-            "refine_folding_weight": self.refine_folding_weight,
         }

@@ -1,0 +1,1 @@
+"""From images in physical space to arrays on one grid, and back."""

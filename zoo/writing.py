@@ -1,0 +1,133 @@
+"""Writing a training as a preset: its weights, and the JSON file that says what they are."""
+
+import platform
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from tfreg import __version__
+from tfreg.data.source import licence_of
+from tfreg.registration import Preprocessing
+from tfreg.training import STEPS_PER_EPOCH
+from zoo.presets import FORMAT, STATED, Preset, sha256_of
+from zoo.tasks import TASKS
+
+if TYPE_CHECKING:
+    from zoo.recipes import Recipe, Training
+
+
+def write(
+    training: "Training",
+    recipe: "Recipe",
+    settings: dict[str, Any],
+    folder: Path,
+    name: str,
+    curve: dict[str, Any],
+) -> Preset:
+    """Writes a trained model as a preset.
+
+    Args:
+        training: whose model is trained.
+        recipe: what made it.
+        settings, folder, name: as in :meth:`zoo.recipes.Recipe.train`.
+        curve: the learning curve.
+    """
+    model, held_out = training.model, training.held_out
+    values = model.score(*training.batches.split(held_out), batch_size=settings["batch"])
+    weights = folder / "weights" / f"{name}.weights.h5"
+    for path in (weights, folder / "presets" / "x"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    # A fresh copy, so that the file holds the weights alone and not the optimiser's state.
+    clean = type(model)(**config_of(model))
+    clean.build()
+    clean.set_weights(model.get_weights())
+    clean.save_weights(weights)
+    sources = recipe.sources[settings["data"]]
+    preset = Preset(
+        name=name,
+        format=FORMAT,
+        task=model.task,
+        summary=training.summary,
+        architecture={"class": type(model).__name__, "config": _unstated(training)},
+        preprocessing=_stated(training),
+        provenance={
+            "paper": recipe.method.paper,
+            "data": f"{'; '.join(map(str, sources))}: {training.counts}",
+            "tfreg": __version__,
+            "keras": keras.__version__,
+            "backend": keras.config.backend(),
+            "python": platform.python_version(),
+        },
+        licence=licence_of(sources),
+        training={
+            "command": command_of(recipe.name, settings),
+            **settings,
+            "optimiser": type(model.optimizer).__name__,
+            "curve": curve,
+        },
+        score={
+            "metric": model.metric,
+            "value": round(float(np.mean(values)), 4),
+            "data": f"{len(values)} random {training.sample} of the validation split"
+            + (", within the mask" if "mask" in held_out else ""),
+        },
+        sha256=sha256_of(weights),
+        path=folder / "presets" / f"{name}.json",
+    )
+    preset.write()
+    return preset
+
+
+def _stated(training: "Training") -> dict[str, Any]:
+    """The preprocessing as a preset has it."""
+    known = training.preprocessing
+    found: dict[str, Any] = {"size": known.size, "intensity_range": known.intensity_range}
+    usual = Preprocessing(known.size)
+    for name in TASKS[training.model.task].images:
+        if getattr(known, name) != getattr(usual, name):
+            found[name] = getattr(known, name)
+    return found
+
+
+def _unstated(training: "Training") -> dict[str, Any]:
+    """The model's configuration without what the preprocessing says, which it must agree with."""
+    config = config_of(training.model)
+    for name in STATED:
+        own, stated = config.pop(name, None), getattr(training.preprocessing, name)
+        if own != stated:
+            raise ValueError(
+                f"{name} of the model must be that of its preprocessing, {stated}. Received: {own}"
+            )
+    return config
+
+
+def config_of(model: keras.Model) -> dict[str, Any]:
+    """What makes the model again, its name apart."""
+    return {key: value for key, value in model.get_config().items() if key != "name"}
+
+
+def command_of(recipe: str, settings: Mapping[str, Any]) -> str:
+    """What to type for a training of these settings."""
+    words = [f"tfreg train {recipe}"]
+    for key, value in settings.items():
+        flag = f"--{key.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [flag] if value else []
+        elif value is not None:
+            words.append(f"{flag} {shlex.quote(str(value))}")
+    return " ".join(words)
+
+
+def read_log(folder: Path, metric: str) -> dict[str, list[float]]:
+    """The learning curve of a training: iterations, and the metric on held-out data."""
+    lines = (Path(folder) / "log.csv").read_text(encoding="utf-8").splitlines()
+    header = lines[0].split(",")
+    rows = [dict(zip(header, line.split(","), strict=True)) for line in lines[1:]]
+    return {
+        "iteration": [STEPS_PER_EPOCH * (int(row["epoch"]) + 1) for row in rows],
+        metric: [round(float(row[f"val_{metric}"]), 4) for row in rows],
+    }
