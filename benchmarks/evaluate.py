@@ -4,7 +4,6 @@ Written with NumPy and SciPy alone, so that it shares nothing with the methods t
 """
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 
 def warp(moving: np.ndarray, displacement: np.ndarray, order: int = 1) -> np.ndarray:
@@ -15,6 +14,8 @@ def warp(moving: np.ndarray, displacement: np.ndarray, order: int = 1) -> np.nda
         displacement: ``(*spatial, ndim)`` in voxels, array-axis order.
         order: 1 linear, 0 nearest.
     """
+    from scipy.ndimage import map_coordinates
+
     grid = np.indices(displacement.shape[:-1], dtype="float64")
     return map_coordinates(
         moving, grid + np.moveaxis(displacement, -1, 0), order=order, mode="nearest"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.paired import DRAWS, Difference
 from tfreg import io
 from tfreg.errors import InputError
 
@@ -64,6 +65,7 @@ class Table:
         figures: functions that write a figure to a path, by file name.
         settings: seed, pairs and whatever else decides the result.
         notes: what went wrong or must be known.
+        differences: of methods to others on the same pairs.
         layout: ``"methods"``: a line per method, a column per metric, over all groups; then the
             first metric by group. ``"groups"``: a block per metric, a line per method, a column per
             group.
@@ -77,12 +79,14 @@ class Table:
     figures: dict[str, Callable[[Path], Any]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
     layout: str = "methods"
 
     def markdown(self) -> str:
         """Title, protocol, the numbers in the table's layout, notes, settings and machine."""
         lines = [f"## {self.name}: {self.data}", "", self.protocol, ""]
         lines += self._by_group() if self.layout == "groups" else self._by_method()
+        lines += self._differences()
         lines += ["", *(f"- {note}" for note in self.notes)]
         settings = ", ".join(f"{key} {value}" for key, value in self.settings.items())
         about = machine()
@@ -136,6 +140,29 @@ class Table:
                 lines += _line([group, *cells, *([values[0] if values else ""] * bool(paper))])
         return lines
 
+    def _differences(self) -> list[str]:
+        """A block per metric: a line per method, a column per reference."""
+        lines = []
+        for metric in dict.fromkeys(one.metric for one in self.differences):
+            found = [one for one in self.differences if one.metric == metric]
+            references = list(dict.fromkeys(one.reference for one in found))
+            cells = {(one.method, one.reference): one for one in found}
+            unit = f" ({found[0].unit})" if found[0].unit != "1" else ""
+            n, clusters = (max(getattr(one, key) for one in found) for key in ("n", "clusters"))
+            lines += [
+                "",
+                f"paired differences of {metric}{unit}, mean [95 % interval] over {n} "
+                f"registrations of {clusters} {found[0].resampled}s; each interval from {DRAWS} "
+                f"draws of {found[0].resampled}s:",
+                "",
+                *_line(["method", *(f"less {reference}" for reference in references)]),
+                *_line(["---"] * (1 + len(references))),
+            ]
+            for method in dict.fromkeys(one.method for one in found):
+                shown = [_difference(cells.get((method, name))) for name in references]
+                lines += _line([method, *shown])
+        return lines
+
     def write(self, folder: Path, json_file: Path | None = None) -> None:
         """Writes ``table.md``, ``table.csv``, ``table.json`` and the figures, all or none."""
         if not self.rows:
@@ -149,6 +176,7 @@ class Table:
             "notes": self.notes,
             "machine": machine(),
             "rows": rows,
+            "differences": [asdict(one) for one in self.differences],
         }
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
@@ -174,13 +202,25 @@ def choose(requested: str | None, known: Sequence[str]) -> list[str]:
     """The methods that ``--methods`` names, in the order of the table."""
     if requested is None:
         return list(known)
-    names = [name.strip() for name in requested.split(",") if name.strip()]
+    names = _names(requested, known)
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise InputError(
             f"--methods takes {', '.join(known)}. Received: {', '.join(unknown) or 'nothing'}"
         )
     return [name for name in known if name in names]
+
+
+def _names(requested: str, known: Sequence[str]) -> list[str]:
+    """What stands between the commas, but for the commas within a known name."""
+    parts = [part.strip() for part in requested.split(",") if part.strip()]
+    names = []
+    while parts:
+        ends = range(len(parts), 0, -1)
+        end = next((k for k in ends if ", ".join(parts[:k]) in known), 1)
+        names.append(", ".join(parts[:end]))
+        del parts[:end]
+    return names
 
 
 def machine() -> dict[str, Any]:
@@ -225,6 +265,10 @@ def _cell(row: Row | None, statistic: str) -> str:
     if statistic == "mean ± sd":
         return f"{row.mean:.3f} ± {row.sd:.3f}"
     return f"{getattr(row, statistic):.3g}"
+
+
+def _difference(one: Difference | None) -> str:
+    return "" if one is None else f"{one.mean:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
 
 
 def _paper(row: Row | None) -> str:

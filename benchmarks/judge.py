@@ -4,9 +4,42 @@ import numpy as np
 
 from benchmarks import evaluate
 from benchmarks.pairs import Pair
-from tfreg import metrics
 
 Labels = dict[str, int | tuple[int, ...]]
+
+_UNITS = {
+    "hd95": "mm",
+    "msd": "mm",
+    "tre": "mm",
+    "tre p95": "mm",
+    "error": "mm",
+    "error p95": "mm",
+    "error voxels": "voxels",
+    "error p95 voxels": "voxels",
+    "folding": "%",
+    "seconds": "s",
+    "seconds_batched": "s",
+    "seconds_cold": "s",
+    "compile": "s",
+    "peak_mib": "MiB",
+}
+
+
+def unit_of(metric: str, length: str = "mm") -> str:
+    """The unit of what is measured; ``"1"`` of what has none, such as an overlap.
+
+    Args:
+        metric: its name.
+        length: the unit of the pairs, for distances.
+
+    Example:
+
+    >>> from benchmarks.judge import unit_of
+    >>> unit_of("hd95", "px"), unit_of("dice anterior")
+    ('px', '1')
+    """
+    unit = _UNITS.get(metric, "1")
+    return length if unit == "mm" else unit
 
 
 def judge(
@@ -23,6 +56,8 @@ def judge(
         labels: the label whose Dice is taken, by metric; the mean of several is that of their Dice.
         surfaces: whether the distances of surfaces are taken, of the first metric of ``labels``.
     """
+    from tfreg import metrics
+
     mask = None if pair.fixed_mask is None else pair.fixed_mask > 0
     found: dict[str, list[float]] = {}
     for metric, label in labels.items() if pair.fixed_labels is not None else ():

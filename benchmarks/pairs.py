@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfreg.data import bodies, lung_pair
+from tfreg.data import PairSampler, bodies, lung_pair
 from tfreg.data import cine as data_of_cine
+from tfreg.data import digits as data_of_digits
 from tfreg.data.volume_pair import VolumePair
 from tfreg.errors import InputError
-from tfreg.registration import confine
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Pair:
         patient: whose images they are.
         unit: that of the spacing: ``"mm"``, or ``"px"`` where the source lost it.
         truth: the true displacement ``(*spatial, ndim)`` in voxels, or ``None``.
+        group: what rows of a part of the pairs are called; ``""``: there are none.
     """
 
     name: str
@@ -42,12 +43,25 @@ class Pair:
     patient: str = ""
     unit: str = "mm"
     truth: np.ndarray | None = None
+    group: str = ""
+
+    def at_start(self) -> np.ndarray:
+        """The displacement ``(*spatial, ndim)`` from which methods start."""
+        start = np.zeros(self.fixed.ndim) if self.start is None else np.array(self.start)
+        return np.broadcast_to(start, (*self.fixed.shape, self.fixed.ndim)).copy()
+
+    def small(self) -> "Pair":
+        """A quarter of the voxels along each axis, without masks and start."""
+        every = (slice(None, None, 4),) * self.fixed.ndim
+        return Pair("small", self.fixed[every], self.moving[every], self.spacing)
 
 
 def confined(pair: Pair) -> Pair:
     """The pair as :func:`tfreg.registration.confine` shows it; with one mask alone, as it is."""
     if pair.fixed_mask is None or pair.moving_mask is None:
         return pair
+    from tfreg.registration import confine
+
     shown = confine(pair.fixed, pair.moving, pair.fixed_mask, pair.moving_mask)
     return replace(pair, fixed=shown.fixed, moving=shown.moving, fixed_mask=shown.fixed_mask)
 
@@ -89,6 +103,25 @@ def cine(
     if not pairs:
         raise InputError(f"No slice shows the label twice. Received: {data}, label {label}")
     return drawn(pairs, seed, limit)
+
+
+def digits(data: str, count: int, seed: int = 0) -> list[Pair]:
+    """Random pairs of two images of the same test digit, each digit a group.
+
+    Args:
+        data: ``"mnist"`` or ``"phantom"``.
+        count: pairs per digit.
+        seed: which ones.
+    """
+    pairs = []
+    for digit in range(10):
+        images, labels = data_of_digits.load("test", data, digit)
+        batch = PairSampler(images, labels, count, seed, scale=1 / 255).batch(0)
+        for index in range(count):
+            fixed, moving = (np.asarray(batch[k][index, ..., 0]) for k in ("fixed", "moving"))
+            name = f"digit {digit}, pair {index}"
+            pairs.append(Pair(name, fixed, moving, (1.0, 1.0), group=str(digit)))
+    return pairs
 
 
 def drawn(items: list, seed: int, limit: int | None) -> list:

@@ -1,4 +1,4 @@
-"""Pairs of volumes for the tables of DLIR, real where ``TFREG_DATA`` holds them."""
+"""Pairs of volumes, real where ``TFREG_DATA`` holds them."""
 
 import itertools
 import os
@@ -8,7 +8,6 @@ import numpy as np
 
 from benchmarks.pairs import Pair, chest, drawn, of_lungs
 from tfreg.data import breathing, dirlab, hippocampus, stacks
-from zoo.dlir.train_chest_ct import SHAPE, SPACING
 
 MADE = 5
 LABELS_OF_HEARTS = {"dice": 2, "dice LV": 3, "dice RV": 1}
@@ -87,6 +86,8 @@ def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
         folder = Path(os.environ.get("TFREG_DATA", ".")) / "dirlab"
         cases = list(dirlab.CASES)[:limit]
         return [of_lungs(dirlab.load(folder, case), f"case {case}") for case in cases]
+    from zoo.dlir.train_chest_ct import SHAPE, SPACING
+
     source = "ct" if data == "deformed" else data
     made = (
         breathing.make("test", 1000 * seed + number, source, SHAPE, SPACING)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["TFREG_CACHE"] = "off"  # commands leave nothing in the user's cache
 
 import keras
 import numpy as np

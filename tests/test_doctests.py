@@ -6,12 +6,13 @@ import pkgutil
 
 import pytest
 
+import benchmarks
 import tfreg
 import zoo
 
 
 def modules():
-    for package in (tfreg, zoo):
+    for package in (benchmarks, tfreg, zoo):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if not module.name.endswith("__main__"):
                 yield module.name

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -5,7 +7,7 @@ from scipy import ndimage
 from test_geometry import random_geometry
 
 import tfreg
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.geometry import Geometry
 from tfreg.image import Image
 
@@ -118,6 +120,46 @@ def test_resample_states_its_dtype():
     np.testing.assert_array_equal(image.resample(image.geometry).array, image.array)
 
 
+@pytest.mark.parametrize("dtype", ["uint64", "int64"])
+@pytest.mark.parametrize("fill", [None, 9])
+def test_ids_beyond_float64_stay(dtype, fill):
+    top = np.iinfo(dtype).max
+    ids = np.array([[0, top, top - 1], [3, 2**53 + 1, np.iinfo(dtype).min]], dtype)
+    image = Image(ids, Geometry.of_shape((2, 3)))
+    grid = Geometry((3, 4), (1.0, 0.6), (1.0, -0.3), ((1.0, 0.0), (0.0, 1.0)))
+    found = image.resample(grid, "nearest", fill)
+    assert found.array.dtype == dtype
+    outside = [9, 9] if fill else ids[:, 2]
+    expected = np.insert(ids[:, 1:], 2, outside, axis=1)
+    np.testing.assert_array_equal(found.array[[0, 2]], expected)
+    with pytest.raises(InputError, match=f"fill must be a value of {dtype}. Received: 0.5"):
+        image.resample(found.geometry, "nearest", 0.5)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("source", ["float32", "float64"])
+def test_a_cast_to_integers_stays_within_their_range(dtype, source):
+    limits = np.iinfo(dtype)
+    grid = Geometry.of_shape((1, 3))
+    ends = np.array([[limits.min, limits.max, 7.4]], source)  # the top may round up to 2^n
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = Image(ends, grid).as_stored(dtype).array
+    assert found.dtype == dtype and found.tolist() == [[limits.min, limits.max, 7]]
+    with pytest.warns(InputWarning, match=rf"^2 of 3 voxels are beyond {dtype}.*to 4e\+19$"):
+        found = Image(np.array([[-3e19, 4e19, 0.6]], source), grid).as_stored(dtype).array
+    assert found.tolist() == [[limits.min, limits.max, 1]]
+
+
+def test_a_cast_between_integers_counts_and_to_floats_does_nothing():
+    wide = Image(np.array([[-1, 2**63 - 1, 200]]), Geometry.of_shape((1, 3)))
+    with pytest.warns(InputWarning, match="2 of 3 voxels are beyond uint8"):
+        assert wide.as_stored("uint8").array.tolist() == [[0, 255, 200]]
+    with pytest.warns(InputWarning, match="1 of 3 voxels are beyond uint64"):
+        assert wide.as_stored("uint64").array.tolist() == [[0, 2**63 - 1, 200]]
+    assert wide.as_stored("float32") is wide
+
+
 def test_centre_of_mass_is_in_millimetres():
     array = np.full((4, 5, 6), -1000, "int16")  # as air in CT, which weighs nothing
     array[1, 2, 3] = 0
@@ -138,6 +180,7 @@ GREY = Image(np.zeros((3, 4), "uint8"), Geometry.of_shape((3, 4)))
         (lambda: Image(np.zeros((4, 3)), GREY.geometry), r"same shape.*\(4, 3\).*\(3, 4\)"),
         (lambda: Image(np.zeros((3, 4), complex), GREY.geometry), "real.*complex128"),
         (lambda: Image(np.full((3, 4), "a"), GREY.geometry), "real"),
+        (lambda: Image(np.ma.masked_equal(GREY.array, 0), GREY.geometry), "12 masked values of 12"),
         (lambda: GREY.resample(GREY.geometry, "spline"), "nearest, linear, cubic.*'spline'"),
         (lambda: GREY.resample(Geometry.of_shape((3, 4, 5))), "2-D.*Received: 3-D"),
         (lambda: GREY.resample(Geometry.of_shape((2, 2)), "nearest", fill=-1), "fill.*-1"),

@@ -1,15 +1,18 @@
 """An image in physical space: voxels and where they are."""
 
 import itertools
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.geometry import Geometry
+from tfreg.masked import refuse_masked
 
 _ORDERS = {"nearest": 0, "linear": 1, "cubic": 3}
+_EXACT = 1 << 53  # up to here float64 holds every integer
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +36,7 @@ class Image:
     geometry: Geometry
 
     def __post_init__(self):
+        refuse_masked(self.array, "array")
         array = np.asarray(self.array)
         if array.dtype.kind not in "buif":
             raise InputError(f"An image holds real numbers. Received: dtype={array.dtype}")
@@ -110,12 +114,58 @@ class Image:
             image = Image(self.array.astype("float32", copy=False), self.geometry)
         if geometry == self.geometry:
             return image
+        if interpolation == "nearest" and _beyond_float64(self.array):
+            return self._resample_ranks(geometry, fill)
         if fill is not None and not _holds(image.array.dtype, fill):
             raise InputError(f"fill must be a value of {image.array.dtype}. Received: {fill}")
         array = _resample(image, geometry, interpolation, 0.0 if fill is None else fill)
         if fill is None:
             _continue_from_border(array, geometry, image, _ORDERS[interpolation])
         return Image(array, geometry)
+
+    def _resample_ranks(self, geometry: Geometry, fill: float | None) -> "Image":
+        """The nearest voxels of ids that float64, in which ITK works, does not tell apart."""
+        if fill is not None and not _holds(self.array.dtype, fill):
+            raise InputError(f"fill must be a value of {self.array.dtype}. Received: {fill}")
+        ids, ranks = np.unique(self.array, return_inverse=True)
+        ranks = Image(ranks.reshape(self.array.shape).astype("uint32"), self.geometry)
+        found = ranks.resample(geometry, "nearest", None if fill is None else len(ids))
+        ids = np.append(ids, self.array.dtype.type(0 if fill is None else fill))
+        return Image(ids[found.array], geometry)
+
+    def as_stored(self, dtype: Any) -> "Image":
+        """The image in the dtype of a file: for integers rounded, and kept within their range.
+
+        Args:
+            dtype: of real numbers. Those that are not integers leave the image as it is.
+
+        Warns:
+            InputWarning: with the number of voxels that were beyond the range by more than the
+                rounding of the image's own dtype.
+
+        Example:
+            >>> image = Image(np.array([[0.6, 7.0]]), Geometry.of_shape((1, 2)))
+            >>> image.as_stored("uint8").array.tolist()
+            [[1, 7]]
+        """
+        dtype = np.dtype(dtype)
+        if dtype.kind not in "iu" or self.array.dtype == dtype:
+            return self
+        limits = np.iinfo(dtype)
+        array = np.rint(self.array) if self.array.dtype.kind == "f" else self.array
+        low, high = (_nearest(array.dtype, end) for end in (limits.min, limits.max))
+        beyond = int(((array < low) | (array > high)).sum())
+        if beyond:
+            warnings.warn(
+                f"{beyond} of {array.size} voxels are beyond {dtype} and take its ends, "
+                f"{limits.min} and {limits.max}. Received: {array.min():g} to {array.max():g}",
+                InputWarning,
+                stacklevel=2,
+            )
+        bottom, top = array <= low, array >= high
+        array = np.where(bottom | top, 0, array).astype(dtype)  # the ends themselves may round up
+        array[bottom], array[top] = max(limits.min, int(low)), min(limits.max, int(high))
+        return Image(array, self.geometry)
 
     def centre_of_mass(self) -> np.ndarray:
         """The mean point, weighted by the intensity above the lowest one.
@@ -218,3 +268,17 @@ def _holds(dtype: np.dtype, value: float) -> bool:
         return True
     limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     return float(value).is_integer() and limits[0] <= value <= limits[1]
+
+
+def _beyond_float64(array: np.ndarray) -> bool:
+    """Whether the array holds integers that float64 rounds."""
+    large = array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size > 0
+    return large and not -_EXACT <= int(array.min()) <= int(array.max()) <= _EXACT
+
+
+def _nearest(dtype: np.dtype, value: int) -> Any:
+    """The value of a dtype that is nearest to an integer."""
+    if dtype.kind == "f":
+        return dtype.type(min(max(value, np.finfo(dtype).min), np.finfo(dtype).max))
+    limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return min(max(value, limits[0]), limits[1])

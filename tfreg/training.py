@@ -9,8 +9,7 @@ from typing import Any
 import keras
 
 from tfreg.errors import InputError
-
-STEPS_PER_EPOCH = 100
+from tfreg.steps import STEPS_PER_EPOCH, check_steps
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -82,14 +81,6 @@ class Checkpoint(keras.callbacks.Callback):
         if self._weights not in (None, name):
             (self.folder / self._weights).unlink(missing_ok=True)
         self.step, self._weights = step, name
-
-
-def check_steps(steps: int, steps_per_epoch: int = STEPS_PER_EPOCH) -> None:
-    """Raises ``InputError`` unless ``steps`` is a positive multiple of ``steps_per_epoch``."""
-    if steps < 1 or steps % steps_per_epoch:
-        raise InputError(
-            f"The number of iterations must be a multiple of {steps_per_epoch}. Received: {steps}"
-        )
 
 
 def fit(

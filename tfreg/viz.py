@@ -1,13 +1,14 @@
 """Figures. Every function returns a matplotlib ``Figure`` and shows nothing."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tfreg.registration import Registration
+if TYPE_CHECKING:
+    from tfreg.registration import Registration
 
 
-def registration_figure(registration: Registration) -> Any:
+def registration_figure(registration: "Registration") -> Any:
     """One registration: images, differences before and after, and the deformed grid.
 
     Args:

@@ -5,6 +5,7 @@ preprocessing, provenance, licence, training recipe and score. Its weights are i
 beside that, checked against the sha256 in the JSON whenever they are loaded.
 """
 
+import difflib
 import hashlib
 import json
 from dataclasses import dataclass
@@ -106,9 +107,11 @@ def describe(name: str | Path, task: TaskName | None = None) -> Preset:
     paths = _paths()
     path = Path(name) if str(name).endswith(".json") else paths.get(str(name))
     if path is None or not path.is_file():
+        nearest = difflib.get_close_matches(str(name), sorted(paths), 3, 0.5)
         raise InputError(
-            f"There is no preset of this name; there are: {', '.join(sorted(paths))}. "
-            f"Received: {name}"
+            "There is no preset of this name"
+            + (f"; the nearest are {', '.join(nearest)}" if nearest else "")
+            + f" (zoo.list_presets() and `tfreg models` list all). Received: {name}"
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ import numpy as np
 from tfreg import __version__
 from tfreg.data.source import licence_of
 from tfreg.registration import Preprocessing
-from tfreg.training import STEPS_PER_EPOCH
+from tfreg.steps import STEPS_PER_EPOCH
 from zoo.presets import FORMAT, STATED, Preset, sha256_of
 from zoo.tasks import TASKS
 

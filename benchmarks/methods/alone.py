@@ -6,6 +6,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from tfreg import startup
 from tfreg.errors import InputError
 
 
@@ -32,6 +33,7 @@ def alone(function: Callable, *arguments: Any) -> Any:
 
 
 def _run(pipe: Connection, function: Callable, arguments: tuple) -> None:
+    startup.prepare()
     try:
         pipe.send(function(*arguments))
     except InputError as error:  # such as too little memory

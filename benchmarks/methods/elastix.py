@@ -6,19 +6,21 @@ the images and making the displacement field are not charged to elastix.
 """
 
 import contextlib
+import importlib.util
 import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.methods.worker import Worker
-from tfreg.errors import InputError
+from benchmarks.methods.contender import Answer
+from benchmarks.methods.worker import THREADS, Worker, WorkerError
+from benchmarks.pairs import Pair, confined
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Settings:
         iterations: iterations per resolution level.
         spacing: final grid spacing, in the unit of the images (voxels where they have no size).
         levels: resolution levels, each half the size of the next.
-        threads: threads that ITK may use.
+        threads: threads that ITK may use; all cores by default.
         seed: elastix' ``RandomSeed``.
         samples: random samples per iteration, new ones every time; ``None``: every voxel.
         affine: whether an affine registration goes before.
@@ -42,7 +44,7 @@ class Settings:
     iterations: int = 500
     spacing: float = 8
     levels: int = 2
-    threads: int = 1
+    threads: int = THREADS
     seed: int = 1
     samples: int | None = None
     affine: bool = False
@@ -107,60 +109,69 @@ class Settings:
 
 
 class Elastix:
-    """A warm elastix worker.
+    """elastix with one set of settings.
 
     Args:
+        name: of the line.
         settings: how to register.
+        in_voxels: whether the spacing of the grid is in voxels, whatever their size.
+        in_pixels: whether it counts the voxels along the last axis, of images that keep their size.
+        confined: whether it sees a pair as :func:`benchmarks.pairs.confined` shows it.
         timeout: seconds that a pair may take.
-
-    Raises:
-        InputError: if itk-elastix is not installed.
     """
 
-    def __init__(self, settings: Settings, timeout: float = 120.0) -> None:
-        import importlib.util
+    ours = False
 
-        if importlib.util.find_spec("itk") is None:
-            raise InputError('elastix is not installed: pip install "tfreg[bench]".')
-        # Passing the number of threads to the call crashes itk-elastix 0.25.
-        self.worker = Worker(_serve, (settings,), settings.threads, timeout)
-        self.cold_seconds: float | None = None
-
-    def __call__(
+    def __init__(
         self,
-        fixed: np.ndarray,
-        moving: np.ndarray,
-        spacing: Sequence[float] | None = None,
-        fixed_mask: np.ndarray | None = None,
-        start: Sequence[float] | None = None,
-    ) -> tuple[np.ndarray, float, float]:
-        """Registers one pair.
+        name: str,
+        settings: Settings,
+        in_voxels: bool = False,
+        in_pixels: bool = False,
+        confined: bool = False,
+        timeout: float = 1200.0,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.in_voxels, self.in_pixels, self.confined = in_voxels, in_pixels, confined
+        # Passing the number of threads to the call crashes itk-elastix 0.25.
+        self.worker = Worker(_serve, (), settings.threads, timeout)
 
-        Args:
-            fixed, moving: ``(*spatial)``.
-            spacing: size of a voxel per axis; 1 each where there is none.
-            fixed_mask: where the metric looks.
-            start: translation in voxels, fixed to moving, from which to start.
+    def unavailable(self) -> str | None:
+        """Whether itk-elastix is installed."""
+        missing = importlib.util.find_spec("itk") is None
+        return "skipped, itk-elastix is not installed." if missing else None
 
-        Returns:
-            Displacement ``(*spatial, ndim)`` in voxels, seconds, and the worker's peak MiB.
+    def warm(self, pair: Pair) -> None:
+        """Loads ITK, by registering a small part of the pair."""
+        with contextlib.suppress(WorkerError):
+            self.register(pair.small())
 
-        Raises:
-            WorkerError: if elastix reports an error, crashes or takes too long.
-        """
+    def register(self, pair: Pair) -> Answer:
+        """Registers one pair, from its start, within the mask of its fixed image."""
+        return Answer(*self._ask(pair)[:2])
+
+    def cold(self, pair: Pair) -> tuple[float, float]:
+        """From a fresh worker; its seconds are those of the whole way."""
+        self.close()
         begin = time.perf_counter()
-        images = fixed.astype("float32"), moving.astype("float32")
-        answer = self.worker.ask((*images, spacing, fixed_mask, start))
-        if self.cold_seconds is None:
-            self.cold_seconds = time.perf_counter() - begin
-        return answer
+        *_, peak = self._ask(pair)
+        return time.perf_counter() - begin, peak
 
     def close(self) -> None:
         """Ends the worker."""
         self.worker.close()
 
+    def _ask(self, pair: Pair) -> tuple[np.ndarray, float, float]:
+        shown = confined(pair) if self.confined else pair
+        settings, spacing = self.settings, None if self.in_voxels else pair.spacing
+        if self.in_pixels:
+            settings = replace(settings, spacing=settings.spacing * pair.spacing[-1])
+        images = shown.fixed.astype("float32"), shown.moving.astype("float32")
+        return self.worker.ask((settings, *images, spacing, shown.fixed_mask, shown.start))
 
-def _serve(pipe: Connection, settings: Settings) -> None:
+
+def _serve(pipe: Connection) -> None:
     import resource
 
     import itk
@@ -169,11 +180,11 @@ def _serve(pipe: Connection, settings: Settings) -> None:
         os.chdir(folder)  # transformix leaves a copy of the field where it runs
         while True:
             try:
-                pair = pipe.recv()
+                question = pipe.recv()
             except EOFError:
                 return
             try:
-                displacement, seconds = _register(itk, settings, Path(folder), *pair)
+                displacement, seconds = _register(itk, Path(folder), *question)
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
                 pipe.send((displacement, seconds, peak))
             except RuntimeError as error:
@@ -182,8 +193,8 @@ def _serve(pipe: Connection, settings: Settings) -> None:
 
 def _register(
     itk: Any,
-    settings: Settings,
     folder: Path,
+    settings: Settings,
     fixed: np.ndarray,
     moving: np.ndarray,
     spacing: Sequence[float] | None,

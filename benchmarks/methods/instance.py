@@ -1,34 +1,56 @@
-"""tfreg's instance optimisation as a method of a benchmark."""
+"""tfreg's registration without a network as a contender."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from benchmarks.methods.contender import Answer
 from benchmarks.pairs import Pair
-from tfreg.registration import Pyramid, pyramid, register
-from tfreg.registration.kinds import LINEAR
+
+AFFINE_FIRST = ("affine", "bspline")
 
 
 class Instance:
     """``tfreg.registration.register`` with fixed options.
 
     Args:
+        name: of the line.
         weight: of the regulariser of the B-splines; ``None``: that of the named pyramid.
         options: keyword arguments of ``register``.
     """
 
-    def __init__(self, weight: float | None = None, **options: Any) -> None:
+    ours = True
+
+    def __init__(self, name: str, weight: float | None = None, **options: Any) -> None:
+        self.name = name
         self.weight = weight
         self.options = options
 
-    def __call__(self, pairs: list[Pair]) -> tuple[np.ndarray, float, float]:
-        """Registers pairs of one shape as one batch.
+    def unavailable(self) -> None:
+        """It can always run."""
 
-        Returns:
-            Displacements ``(n, *spatial, ndim)``, seconds of the whole batch without compiling, and
-            seconds of compiling, which are 0 from the second call for a shape on.
-        """
+    def warm(self, pair: Pair) -> float:
+        """Compiles for the size of the pair; answers how long that took."""
+        from tfreg.registration import forget
+
+        forget()  # what an earlier method compiled is not given to this one
+        return self._registered([pair]).compile_seconds
+
+    def register(self, pair: Pair) -> Answer:
+        """Registers one pair; compiling is not in its seconds."""
+        found = self._registered([pair])
+        return Answer(found.displacement[0], found.seconds)
+
+    def batch(self, pairs: list[Pair]) -> float:
+        """Registers the pairs as one batch."""
+        return self._registered(pairs).seconds
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+    def _registered(self, pairs: list[Pair]) -> Any:
+        from tfreg.registration import register
+
         first = pairs[0]
         options = dict(self.options)
         masks = ("fixed_mask", "moving_mask") if options.get("confine") else ("fixed_mask",)
@@ -42,20 +64,39 @@ class Instance:
             shifts = np.array([pair.start for pair in pairs])[..., None]
             unit = np.broadcast_to(np.eye(ndim), (len(pairs), ndim, ndim))
             options["start"] = np.concatenate([unit, shifts], axis=-1)
-        answer = register(
+        return register(
             np.stack([pair.fixed for pair in pairs]),
             np.stack([pair.moving for pair in pairs]),
             spacing=first.spacing,
             ndim=ndim,
             **options,
         )
-        return answer.displacement, answer.seconds, answer.compile_seconds
 
-    def _pyramid(self, kind: str, pair: Pair) -> Pyramid:
+    def _pyramid(self, kind: str, pair: Pair) -> Any:
+        """The named pyramid of a transform, with the weight where it bends."""
+        from dataclasses import replace
+
+        from tfreg.registration import pyramid
+        from tfreg.registration.kinds import LINEAR
+
         found = pyramid(self.options["pyramid"], kind, pair.fixed.shape, pair.spacing)
-        return found if kind in LINEAR else weighted(found, self.weight)
+        if kind in LINEAR:
+            return found
+        return replace(found, levels=tuple(replace(k, weight=self.weight) for k in found.levels))
 
 
-def weighted(levels: Pyramid, weight: float) -> Pyramid:
-    """A pyramid with another weight of the regulariser."""
-    return replace(levels, levels=tuple(replace(one, weight=weight) for one in levels.levels))
+def instances(*settings: str, suffix: str = "", **options: Any) -> list[Instance]:
+    """A contender for each named pyramid.
+
+    Args:
+        settings: names of pyramids.
+        suffix: of the names of the lines.
+        options: of :class:`Instance`.
+
+    Example:
+
+    >>> from benchmarks.methods.instance import instances
+    >>> [one.name for one in instances("fast", "default", suffix=" LNCC", similarity="lncc")]
+    ['tfreg fast LNCC', 'tfreg default LNCC']
+    """
+    return [Instance(f"tfreg {one}{suffix}", pyramid=one, **options) for one in settings]

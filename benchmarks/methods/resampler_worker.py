@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.methods.resamplers import METHODS, NotOffered
+from tfreg import startup
 
 
 class Worker:
@@ -70,6 +71,7 @@ def _environment(values: dict[str, str]) -> Any:
 
 
 def _work(pipe: Connection, name: str) -> None:
+    startup.prepare()
     method = METHODS[name]()
     function: Any = None
     while True:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, map_coordinates
 
 OPERATIONS = ("linear", "linear + gradient", "cubic", "cubic + gradient", "catmull-rom")
 SPLINE = "spline"  # control points to a dense displacement, in the one 2-D case that asks for it
@@ -52,6 +51,8 @@ class Case:
 
         The largest displacement is a twentieth of the axis; all float32.
         """
+        from scipy.ndimage import gaussian_filter
+
         rng = np.random.default_rng(seed)
         ndim = len(self.shape)
         image = rng.random((self.batch, *self.shape, 1), dtype="float32")
@@ -131,6 +132,8 @@ class SciPy:
 
     def prepare(self, inputs: dict[str, np.ndarray], operation: str) -> Callable[[], Any]:
         """The operation on these inputs."""
+        from scipy.ndimage import map_coordinates
+
         orders = {"linear": 1, "cubic": 3}
         if operation not in orders:
             raise NotOffered

@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+THREADS = os.cpu_count() or 1  # all methods may use all cores
+
 
 class WorkerError(RuntimeError):
     """A method failed on one pair; the message says why."""
@@ -23,7 +25,7 @@ class Worker:
     """
 
     def __init__(
-        self, serve: Callable, arguments: tuple, threads: int = 1, timeout: float = 120.0
+        self, serve: Callable, arguments: tuple, threads: int = 1, timeout: float = 1200.0
     ) -> None:
         self.timeout = timeout
         self._serve = serve

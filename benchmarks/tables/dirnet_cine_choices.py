@@ -10,22 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from benchmarks import pairs as data_sets
 from benchmarks.harness import Row, Table, choose
-from benchmarks.judge import judge
+from benchmarks.judge import judge, unit_of
 from benchmarks.pairs import Pair
-from benchmarks.tables.optimise import UNITS
-from tfreg import losses
 from tfreg.data import cine
 from tfreg.errors import InputError
-from tfreg.registration.images import unit_range
-from tfreg.training import check_steps
-from zoo import recipes
-from zoo.dirnet import train_cine
-from zoo.dirnet.model import variant
+from tfreg.steps import check_steps
 
 
 def percentiles(image: np.ndarray) -> np.ndarray:
@@ -82,9 +75,7 @@ COLUMNS = {"dice": "mean ± sd", "ncc": "mean", "folding": "mean"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of this table."""
     parser.add_argument("--iterations", type=int, default=1000, help="of each training")
-    parser.add_argument(
-        "--batch", type=int, default=train_cine.RECIPE.batch, help="pairs per iteration"
-    )
+    parser.add_argument("--batch", type=int, help="pairs per iteration (default: the recipe's)")
     parser.add_argument(
         "--data",
         choices=("auto", "all", "phantom"),
@@ -98,14 +89,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Table:
     """Trains once per choice, and registers the validation pairs with each."""
-    check_steps(options.iterations)
-    if options.batch < 1:
+    names = choose(options.methods, tuple(CHOICES))
+    if options.batch is not None and options.batch < 1:
         raise InputError(f"--batch must be positive. Received: {options.batch}")
+    check_steps(options.iterations)
+    from zoo.dirnet import train_cine
+
+    batch = options.batch or train_cine.RECIPE.batch
     data = options.data
     if data == "auto":
         data = "all" if cine.available(train_cine.DATA["all"]) else "phantom"
     pairs = data_sets.cine("validation", "acdc" if data == "all" else "phantom")
-    names = choose(options.methods, tuple(CHOICES))
     table = Table(
         name="dirnet-cine-choices",
         data=("ACDC" if data == "all" else "phantom hearts") + ", validation split",
@@ -120,7 +114,7 @@ def run(options: argparse.Namespace) -> Table:
             "patients: Dice of the myocardium, NCC, share of pixels where the map folds."
         ),
         columns=COLUMNS,
-        settings={"iterations": options.iterations, "batch": options.batch, "seed": options.seed},
+        settings={"iterations": options.iterations, "batch": batch, "seed": options.seed},
     )
     for name in names:
         choice = CHOICES[name]
@@ -129,7 +123,7 @@ def run(options: argparse.Namespace) -> Table:
             "data": data,
             "symmetries": "no",
             "iterations": options.iterations,
-            "batch": options.batch,
+            "batch": batch,
             "learning_rate": train_cine.RECIPE.learning_rate,
             "schedule": "cosine",
             "seed": options.seed,
@@ -145,7 +139,7 @@ def run(options: argparse.Namespace) -> Table:
             for metric, value in judge(pair, displacement, {"dice": 2}).items():
                 found.setdefault(metric, []).extend(value)
         table.rows += [
-            Row.of(name, "all", metric, UNITS[metric], found[metric]) for metric in COLUMNS
+            Row.of(name, "all", metric, unit_of(metric), found[metric]) for metric in COLUMNS
         ]
     return table
 
@@ -154,6 +148,13 @@ def _answers(
     choice: Choice, settings: dict[str, Any], folder: Path, pairs: list[Pair]
 ) -> np.ndarray:
     """Trains with one choice and registers the pairs."""
+    import keras
+
+    from tfreg.registration.images import unit_range
+    from zoo import recipes
+    from zoo.dirnet import train_cine
+    from zoo.dirnet.model import variant
+
     keras.utils.set_random_seed(settings["seed"])
     data = train_cine.samples(settings, choice.intensity)
     model = variant(settings["variant"], (cine.SIZE, cine.SIZE), **choice.options)
@@ -179,5 +180,9 @@ def _answers(
 
 def _batch_ncc(fixed: Any, moved: Any) -> Any:
     """Minus the NCC of all pixels of a batch taken as one image."""
+    from keras import ops
+
+    from tfreg import losses
+
     shape = (1, -1, fixed.shape[2], fixed.shape[3])
-    return -losses.ncc(keras.ops.reshape(fixed, shape), keras.ops.reshape(moved, shape))[0]
+    return -losses.ncc(ops.reshape(fixed, shape), ops.reshape(moved, shape))[0]

@@ -1,22 +1,24 @@
-"""DLIR on whole short-axis stacks of cardiac cine MRI, beside elastix and the others."""
+"""DLIR on whole stacks of cardiac cine MRI: a row per stage, beside elastix and the others."""
 
 import argparse
 
-from benchmarks import volumes
+from benchmarks import options as declared
+from benchmarks import protocol, volumes
 from benchmarks.harness import Table
-from benchmarks.methods.elastix import Settings
-from benchmarks.tables import dlir
-from benchmarks.tables.optimise import TOOLS, Measurement
+from benchmarks.measurement import Measurement
+from benchmarks.methods.ants import ants
+from benchmarks.methods.contender import Contender, pick
+from benchmarks.methods.elastix import Elastix, Settings
+from benchmarks.methods.greedy import greedy
+from benchmarks.methods.instance import AFFINE_FIRST, instances
+from benchmarks.methods.nothing import Nothing
+from benchmarks.methods.stages import about, stages
 from tfreg.data import cine
-from zoo.dlir.train_cine import RECIPE
 
 PRESET = "dlir-cine"
-ROWS = dlir.stages(len(RECIPE.stages) - 1)
-_GRIDS = ((16, 500), (8, 500), (8, 2000), (4, 500))  # in pixels, and iterations
-METHODS = (
-    *("none", *(f"elastix {grid} px x{iterations}" for grid, iterations in _GRIDS)),
-    *(*dlir.DEFAULT, *TOOLS, *ROWS, *dlir.OURS),
-)
+# Grids in pixels, cubes, so flat in voxels as the network's; and iterations.
+_GRIDS = ((16, 500), (8, 500), (8, 2000), (4, 500))
+_COMMON = {"levels": 3, "samples": 4096, "affine": True, "thick_slices": True}
 COLUMNS = {
     "dice": "mean ± sd",
     "hd95": "mean ± sd",
@@ -29,27 +31,33 @@ COLUMNS = {
 }
 
 
+def contenders(data: str) -> list[Contender]:
+    """The lines of the table."""
+    return [
+        Nothing(),
+        *(
+            Elastix(f"elastix {grid} px x{n}", Settings(n, grid, **_COMMON), in_pixels=True)
+            for grid, n in _GRIDS
+        ),
+        Elastix("elastix default", Settings(default=True, affine=True)),
+        greedy(affine=True),
+        ants(affine=True),
+        *stages(PRESET, data),
+        *instances("fast", "default", transform=AFFINE_FIRST),
+    ]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of this table."""
-    dlir.add_arguments(parser, ("acdc", "phantom"), "ACDC")
-    dlir.add_split(parser)
-
-
-def elastix(pixel: float) -> dict[str, Settings]:
-    """Its settings, for pixels of a size; grids are cubes, so flat in voxels as the network's."""
-    common = {"levels": 3, "samples": 4096, "affine": True, "thick_slices": True}
-    return {
-        f"elastix {grid} px x{iterations}": Settings(iterations, grid * pixel, **common)
-        for grid, iterations in _GRIDS
-    } | dlir.DEFAULT
+    declared.add_pairs(parser)
+    declared.add_data(parser, ("acdc", "phantom"), "ACDC")
+    declared.add_split(parser)
 
 
 def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
-    dlir.check(options)
-    data = options.data
-    if data == "auto":
-        data = "acdc" if cine.available(("acdc",)) else "phantom"
+    data = declared.source(options, "acdc", lambda: cine.available(("acdc",)))
+    chosen = pick(options.methods, contenders(data))
     pairs = volumes.hearts(options.split, data, options.seed, options.pairs)
     unit = pairs[0].unit
     lost = (
@@ -65,20 +73,22 @@ def run(options: argparse.Namespace) -> Table:
             "ends of diastole and systole, each to the other, stacks of "
             f"{'x'.join(map(str, pairs[0].fixed.shape))} voxels, the first and last slice repeated "
             "where there are fewer; every method that takes a mask gets that of the real slices, "
-            f"and nothing else is judged. {dlir.WARPS} `dice`, {dlir.SURFACES}, in {unit}: "
+            f"and nothing else is judged. {protocol.WARPS} `dice`, {protocol.SURFACES}, in {unit}: "
             "myocardium, mean ± SD over registrations; `dice LV`, `dice RV`: the cavities; "
             "`folding`: share of the voxels of real slices where the map folds. "
-            + dlir.SECONDS
+            + protocol.SECONDS
             + lost * (unit == "px")
         ),
         columns=COLUMNS,
-        settings=dlir.settings(options, pairs, "3 levels, smoothed within slices only, 4096"),
+        settings=protocol.of_stages(
+            len(pairs), options.seed, "3 levels, smoothed within slices only, 4096"
+        ),
     )
-    measurement = Measurement(
-        *(table, pairs, elastix(pairs[0].spacing[-1]), dlir.OURS),
-        labels=volumes.LABELS_OF_HEARTS,
-        surfaces=True,
-        affine=True,
-    )
-    preset = dlir.preset_for(PRESET, data)
-    return dlir.run_on_labels(options, measurement, METHODS, preset, ROWS, (2,))
+    labels = volumes.LABELS_OF_HEARTS
+    measurement = Measurement(table, pairs, labels=labels, surfaces=True)
+    table.notes += about(stages(PRESET, data), chosen)
+    fields = measurement.run_all(chosen)
+    measurement.pareto("dice")
+    shown = {name: found for name, found in fields.items() if name.startswith(("none", "dlir"))}
+    measurement.outlines(shown or fields, (labels["dice"],))
+    return table

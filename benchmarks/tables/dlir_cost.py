@@ -1,26 +1,24 @@
-"""What DLIR costs: time and memory of a large pair of volumes, and of a step of training."""
+"""DLIR: time and memory of a large pair of volumes, and of a step of training."""
 
 import argparse
 import math
 import time
+from typing import Any
 
 import numpy as np
 
 from benchmarks.harness import Row, Table, choose
 from benchmarks.methods.alone import alone, peak, resident
-from benchmarks.tables import dlir
-from benchmarks.tables.optimise import THREADS
+from benchmarks.methods.stages import REFINE, stages
+from benchmarks.methods.worker import THREADS
 from tfreg.errors import InputError
-from zoo.dlir.train_chest_ct import RECIPE
 
-ROWS = dlir.stages(len(RECIPE.stages) - 1)
 _INFERENCE = {"inference": (0, False), "inference in tiles": (0, True)}
-_REFINED = {"inference + refine": (dlir.REFINE, False)}
-_INFERENCE |= _REFINED | {"inference in tiles + refine": (dlir.REFINE, True)}
+_REFINED = {"inference + refine": (REFINE, False)}
+_INFERENCE |= _REFINED | {"inference in tiles + refine": (REFINE, True)}
 _STEPS = {
-    f"training {name.removeprefix('dlir ')}": stages
-    for name, (refine, stages) in ROWS.items()
-    if not refine
+    f"training {row.name.removeprefix('dlir ')}": number + 1
+    for number, row in enumerate(stages("dlir-chest-ct", "ct")[:-1])
 }
 METHODS = (*_INFERENCE, *_STEPS)
 COLUMNS = {metric: "median" for metric in ("seconds", "first", "peak", "beyond")}
@@ -58,7 +56,7 @@ def run(options: argparse.Namespace) -> Table:
             f"The stages of dlir-chest-ct, not trained, which costs the same. `inference`: a pair "
             f"of {'x'.join(map(str, shape))} voxels, all preparation included; `in tiles`: with "
             f"memory_gib={options.memory_gib:g}, which is for the network alone; `+ refine`: then "
-            f"refine={dlir.REFINE!r}. `training`: a step on a batch of one patch of "
+            f"refine={REFINE!r}. `training`: a step on a batch of one patch of "
             f"{options.patch}^3, the stages before it frozen. Each in a process of its own. "
             "`seconds`: median of three warm runs, without compiling; `first`: the first one, with "
             "it; `peak`: the most memory that the process held, libraries included; `beyond`: that "
@@ -82,8 +80,9 @@ def run(options: argparse.Namespace) -> Table:
     return table
 
 
-def _model():
+def _model() -> Any:
     from zoo.dlir.model import DLIR
+    from zoo.dlir.train_chest_ct import RECIPE
 
     model = DLIR(3, RECIPE.stages)
     model.build()

@@ -1,25 +1,22 @@
-"""DLIR between the hippocampi of two subjects, beside elastix and the others."""
+"""DLIR between the hippocampi of two subjects: a row per stage, beside elastix and the others."""
 
 import argparse
 
-from benchmarks import volumes
+from benchmarks import options as declared
+from benchmarks import protocol, volumes
 from benchmarks.harness import Table
-from benchmarks.methods.elastix import Settings
-from benchmarks.tables import dlir
-from benchmarks.tables.optimise import TOOLS, Measurement
+from benchmarks.measurement import Measurement
+from benchmarks.methods.ants import ants
+from benchmarks.methods.contender import Contender, pick
+from benchmarks.methods.elastix import Elastix, Settings
+from benchmarks.methods.greedy import greedy
+from benchmarks.methods.instance import AFFINE_FIRST, instances
+from benchmarks.methods.nothing import Nothing
+from benchmarks.methods.stages import stages
 from tfreg.data import hippocampus
-from zoo.dlir.train_hippocampus import RECIPE
 
 PRESET = "dlir-hippocampus"
 PAIRS = 16
-ROWS = dlir.stages(len(RECIPE.stages) - 1)
-ELASTIX = {
-    f"elastix {spacing} mm x{iterations}": Settings(
-        iterations, spacing, levels=3, samples=4096, affine=True
-    )
-    for spacing, iterations in ((8, 500), (4, 500), (4, 2000))
-} | dlir.DEFAULT
-METHODS = ("none", *ELASTIX, *TOOLS, *ROWS, *dlir.OURS)
 COLUMNS = {
     "dice": "mean ± sd",
     "dice anterior": "mean",
@@ -32,18 +29,36 @@ COLUMNS = {
 }
 
 
+def contenders(data: str) -> list[Contender]:
+    """The lines of the table."""
+    return [
+        Nothing(),
+        *(
+            Elastix(
+                f"elastix {spacing} mm x{count}",
+                Settings(count, spacing, levels=3, samples=4096, affine=True),
+            )
+            for spacing, count in ((8, 500), (4, 500), (4, 2000))
+        ),
+        Elastix("elastix default", Settings(default=True, affine=True)),
+        greedy(affine=True),
+        ants(affine=True),
+        *stages(PRESET, data),
+        *instances("fast", "default", transform=AFFINE_FIRST),
+    ]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of this table."""
-    dlir.add_arguments(parser, ("decathlon", "phantom"), "the Decathlon's", PAIRS)
-    dlir.add_split(parser)
+    declared.add_pairs(parser, PAIRS)
+    declared.add_data(parser, ("decathlon", "phantom"), "the Decathlon's")
+    declared.add_split(parser)
 
 
 def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
-    dlir.check(options)
-    data = options.data
-    if data == "auto":
-        data = "decathlon" if hippocampus.available() else "phantom"
+    data = declared.source(options, "decathlon", hippocampus.available)
+    chosen = pick(options.methods, contenders(data))
     pairs = volumes.hippocampi(options.split, data, options.seed, options.pairs)
     about = {"decathlon": "hippocampi of the Decathlon", "phantom": "phantom hippocampi"}[data]
     table = Table(
@@ -52,19 +67,19 @@ def run(options: argparse.Namespace) -> Table:
         protocol=(
             f"{len(pairs)} random pairs of two different volumes, "
             f"{'x'.join(map(str, pairs[0].fixed.shape))} voxels of 1 mm; the same for every "
-            f"method, all of which start where the crops lie on each other. {dlir.WARPS} `dice`: "
-            "mean of the anterior and the posterior part, mean ± SD over registrations; "
-            f"{dlir.SURFACES}: mean of both parts; `folding`: share of voxels where the map "
-            f"folds. {dlir.SECONDS}"
+            "method, all of which start where the crops lie on each other. "
+            f"{protocol.WARPS} `dice`: mean of the anterior and the posterior part, mean ± SD over "
+            f"registrations; {protocol.SURFACES}: mean of both parts; `folding`: share of voxels "
+            f"where the map folds. {protocol.SECONDS}"
         ),
         columns=COLUMNS,
-        settings=dlir.settings(options, pairs, "3 levels, 4096"),
+        settings=protocol.of_stages(len(pairs), options.seed, "3 levels, 4096"),
     )
-    measurement = Measurement(
-        *(table, pairs, ELASTIX, dlir.OURS),
-        labels=volumes.LABELS_OF_HIPPOCAMPI,
-        surfaces=True,
-        affine=True,
-    )
-    preset, outlined = dlir.preset_for(PRESET, data), tuple(hippocampus.LABELS)
-    return dlir.run_on_labels(options, measurement, METHODS, preset, ROWS, outlined)
+    labels = volumes.LABELS_OF_HIPPOCAMPI
+    measurement = Measurement(table, pairs, labels=labels, surfaces=True)
+    table.notes += about(stages(PRESET, data), chosen)
+    fields = measurement.run_all(chosen)
+    measurement.pareto("dice")
+    shown = {name: found for name, found in fields.items() if name.startswith(("none", "dlir"))}
+    measurement.outlines(shown or fields, tuple(hippocampus.LABELS))
+    return table

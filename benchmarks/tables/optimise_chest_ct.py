@@ -1,38 +1,37 @@
 """Registration without a network on a pair of lung CTs, beside elastix, greedy and ANTs."""
 
 import argparse
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from benchmarks import evaluate
+from benchmarks import figures, protocol
+from benchmarks import options as declared
 from benchmarks import pairs as data_sets
-from benchmarks.harness import Table, choose
-from benchmarks.methods.elastix import Settings
-from benchmarks.pairs import Pair
-from benchmarks.tables.optimise import THREADS, TOOL_SETTINGS, TOOLS, Measurement, pareto
-from tfreg import metrics
+from benchmarks.harness import Table
+from benchmarks.measurement import Measurement
+from benchmarks.methods.ants import ants
+from benchmarks.methods.contender import pick
+from benchmarks.methods.elastix import Elastix, Settings
+from benchmarks.methods.greedy import greedy
+from benchmarks.methods.instance import AFFINE_FIRST, instances
+from benchmarks.methods.nothing import Nothing
 from tfreg.data import lung_pair
-from tfreg.viz import new_figure
 
-ELASTIX = {
-    f"elastix {spacing} mm x{iterations}": Settings(
-        iterations, spacing, levels=4, samples=5000, affine=True
-    )
-    for spacing, iterations in ((20, 500), (10, 500), (10, 2000))
-} | {"elastix default": Settings(default=True, affine=True)}
-# As elastix, affine first. With LNCC too, since the density of lungs changes with breathing.
-OURS = {
-    f"tfreg {setting}{' LNCC' * (similarity == 'lncc')}": {
-        "transform": ("affine", "bspline"),
-        "pyramid": setting,
-        "similarity": similarity,
-    }
-    for similarity in ("ncc", "lncc")
-    for setting in ("fast", "default", "accurate")
-}
-METHODS = ("none", *ELASTIX, *TOOLS, *OURS)
+SETTINGS = ("fast", "default", "accurate")
+CONTENDERS = [
+    Nothing(),
+    *(
+        Elastix(
+            f"elastix {spacing} mm x{count}",
+            Settings(count, spacing, levels=4, samples=5000, affine=True),
+        )
+        for spacing, count in ((20, 500), (10, 500), (10, 2000))
+    ),
+    Elastix("elastix default", Settings(default=True, affine=True)),
+    greedy(affine=True),
+    ants(affine=True),
+    # As elastix, affine first. With LNCC too, since the density of lungs changes with breathing.
+    *instances(*SETTINGS, transform=AFFINE_FIRST),
+    *instances(*SETTINGS, suffix=" LNCC", transform=AFFINE_FIRST, similarity="lncc"),
+]
 COLUMNS = {
     "tre": "mean ± sd",
     "tre p95": "mean",
@@ -44,20 +43,13 @@ COLUMNS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of this table."""
-    parser.add_argument(
-        "--data",
-        choices=("auto", "ct", "phantom"),
-        default="auto",
-        help="auto: the lung pair where it is found, else phantom lungs",
-    )
+    declared.add_data(parser, ("ct", "phantom"), "the lung pair", "phantom lungs")
 
 
 def run(options: argparse.Namespace) -> Table:
     """Registers the pair with every method and collects the rows."""
-    methods = choose(options.methods, METHODS)
-    data = options.data
-    if data == "auto":
-        data = "ct" if lung_pair.available() else "phantom"
+    contenders = pick(options.methods, CONTENDERS)
+    data = declared.source(options, "ct", lung_pair.available)
     pairs = data_sets.chest(data, options.seed)
     about = "lung CT, baseline and follow-up" if data == "ct" else "phantom lungs"
     landmarks = len(pairs[0].fixed_points)
@@ -77,47 +69,17 @@ def run(options: argparse.Namespace) -> Table:
         settings={
             "seed": options.seed,
             "elastix": (
-                f"NCC, 4 levels, 5000 new random samples per iteration, {THREADS} threads, "
-                "RandomSeed 1; `default`: its own map for B-splines"
+                f"NCC, 4 levels, 5000 new random samples per iteration, {protocol.RANDOM}; "
+                "`default`: its own map for B-splines"
             ),
-            "others": TOOL_SETTINGS,
+            "others": protocol.TOOLS,
         },
     )
-    measurement = Measurement(table, pairs, ELASTIX, OURS, affine=True)
-    fields = {method: measurement.run(method) for method in methods}
-    if len(methods) > 1:
-        table.figures["pareto.png"] = lambda path: pareto(table, "tre", path)
-    shown = {method: found[0] for method, found in fields.items() if found}
+    measurement = Measurement(table, pairs)
+    fields = measurement.run_all(contenders)
+    measurement.pareto("tre")
+    shown = {name: found[0] for name, found in fields.items() if "fast" not in name}
+    shown = shown or {name: found[0] for name, found in fields.items()}
     if shown:
-        table.figures["landmarks.png"] = lambda path: _landmarks(pairs[0], shown, path)
+        table.figures["landmarks.png"] = lambda path: figures.landmarks(pairs[0], shown, path)
     return table
-
-
-def _landmarks(pair: Pair, fields: dict[str, np.ndarray], path: Path) -> None:
-    """Checkerboards of fixed and moved, and the landmarks in millimetres, largest first."""
-    names = list(fields)[:1] + [name for name in list(fields)[1:] if "fast" not in name]
-    figure, axes = new_figure(2, len(names), 3.0)
-    middle = pair.fixed.shape[1] // 2
-    aspect = pair.spacing[0] / pair.spacing[2]
-    for column, name in enumerate(names):
-        moved = evaluate.warp(pair.moving, fields[name])
-        board = np.add.outer(np.arange(len(moved)) // 16, np.arange(moved.shape[2]) // 16) % 2
-        picture = np.where(board, pair.fixed[:, middle], moved[:, middle])
-        axes[0, column].imshow(picture[::-1], cmap="gray", aspect=aspect)
-        axes[0, column].set_title(name, fontsize=8)
-        landmark_bars(axes[1, column], pair, fields[name])
-    axes[1, 0].set_ylabel("landmark error (mm)", fontsize=7)
-    figure.savefig(path, dpi=130)
-
-
-def landmark_bars(axis: Any, pair: Pair, displacement: np.ndarray) -> None:
-    """Draws the errors of all landmarks in millimetres, largest first."""
-    error = metrics.target_registration_error(
-        pair.fixed_points, pair.moving_points, displacement, pair.spacing
-    )
-    axis.set_axis_on()
-    axis.bar(np.arange(len(error)), np.sort(error)[::-1], color="tab:blue")
-    axis.set_title(f"mean {error.mean():.2f} mm", fontsize=8)
-    axis.set_ylim(0, 15)
-    axis.set_yticks(range(0, 16, 5))
-    axis.tick_params(labelsize=6)

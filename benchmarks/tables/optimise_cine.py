@@ -2,22 +2,35 @@
 
 import argparse
 
+from benchmarks import options as declared
 from benchmarks import pairs as data_sets
-from benchmarks.harness import Table, choose
-from benchmarks.methods.elastix import Settings
-from benchmarks.tables.optimise import OURS, THREADS, TOOL_SETTINGS, TOOLS, Measurement, pareto
+from benchmarks import protocol
+from benchmarks.harness import Table
+from benchmarks.measurement import Measurement
+from benchmarks.methods.ants import ants
+from benchmarks.methods.contender import pick
+from benchmarks.methods.elastix import Elastix, Settings
+from benchmarks.methods.greedy import greedy
+from benchmarks.methods.instance import instances
+from benchmarks.methods.nothing import Nothing
 from tfreg.data import cine
-from tfreg.errors import InputError
 
 BATCH = 64
-ELASTIX = {
-    **{
-        f"elastix {spacing} px x{iterations}": Settings(iterations, spacing, samples=2048)
-        for spacing, iterations in ((16, 500), (8, 500), (8, 2000), (4, 500), (4, 2000))
-    },
-    "elastix default": Settings(default=True),
-}
-METHODS = ("none", *ELASTIX, *TOOLS, *OURS)
+CONTENDERS = [
+    Nothing(),
+    *(
+        Elastix(
+            f"elastix {spacing} px x{count}",
+            Settings(count, spacing, samples=2048),
+            in_voxels=True,
+        )
+        for spacing, count in ((16, 500), (8, 500), (8, 2000), (4, 500), (4, 2000))
+    ),
+    Elastix("elastix default", Settings(default=True), in_voxels=True),
+    greedy(),
+    ants(),
+    *instances("fast", "default", "accurate"),
+]
 COLUMNS = {
     "dice": "mean ± sd",
     "ncc": "mean",
@@ -30,31 +43,15 @@ COLUMNS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of this table."""
-    parser.add_argument(
-        "--pairs", type=int, default=None, help="registrations at most (default: all)"
-    )
-    parser.add_argument(
-        "--split",
-        choices=("test", "validation"),
-        default="test",
-        help="validation: for choosing settings (default: test)",
-    )
-    parser.add_argument(
-        "--data",
-        choices=("auto", "acdc", "phantom"),
-        default="auto",
-        help="auto: ACDC where it is found, else phantom hearts",
-    )
+    declared.add_pairs(parser)
+    declared.add_split(parser)
+    declared.add_data(parser, ("acdc", "phantom"), "ACDC", "phantom hearts")
 
 
 def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
-    if options.pairs is not None and options.pairs < 1:
-        raise InputError(f"--pairs must be positive. Received: {options.pairs}")
-    methods = choose(options.methods, METHODS)
-    data = options.data
-    if data == "auto":
-        data = "acdc" if cine.available(("acdc",)) else "phantom"
+    contenders = pick(options.methods, CONTENDERS)
+    data = declared.source(options, "acdc", lambda: cine.available(("acdc",)))
     pairs = data_sets.cine(options.split, data, options.seed, options.pairs)
     about = "ACDC" if data == "acdc" else "phantom hearts"
     table = Table(
@@ -75,17 +72,14 @@ def run(options: argparse.Namespace) -> Table:
             "pairs": len(pairs),
             "seed": options.seed,
             "elastix": (
-                f"NCC, 2 levels, 2048 new random samples per iteration, {THREADS} threads, "
-                "RandomSeed 1; `default`: its own map for B-splines"
+                f"NCC, 2 levels, 2048 new random samples per iteration, {protocol.RANDOM}; "
+                "`default`: its own map for B-splines"
             ),
-            "others": TOOL_SETTINGS,
+            "others": protocol.TOOLS,
         },
     )
-    measurement = Measurement(
-        table, pairs, ELASTIX, labels={"dice": 2}, batch=BATCH, in_voxels=True
-    )
-    for method in methods:
-        measurement.run(method)
-    if len(methods) > 1:
-        table.figures["pareto.png"] = lambda path: pareto(table, "dice", path)
+    measurement = Measurement(table, pairs, labels={"dice": 2}, batch=BATCH)
+    measurement.run_all(contenders)
+    measurement.pareto("dice")
+    measurement.compare("dice", ("elastix *", "greedy"))
     return table

@@ -1,22 +1,28 @@
 """Registration without a network on MNIST, beside elastix."""
 
 import argparse
+from dataclasses import replace
 
-import numpy as np
-
-from benchmarks.harness import Table, choose
-from benchmarks.methods.elastix import Settings
-from benchmarks.pairs import Pair
-from benchmarks.tables.optimise import OURS, THREADS, Measurement, pareto
-from tfreg.data import PairSampler, digits, mnist
-from tfreg.errors import InputError
+from benchmarks import options as declared
+from benchmarks import pairs as data_sets
+from benchmarks import protocol
+from benchmarks.harness import Table
+from benchmarks.measurement import Measurement
+from benchmarks.methods.contender import pick
+from benchmarks.methods.elastix import Elastix, Settings
+from benchmarks.methods.instance import instances
+from benchmarks.methods.nothing import Nothing
+from tfreg.data import mnist
 
 BATCH = 256
-ELASTIX = {
-    f"elastix {spacing} px x{iterations}": Settings(iterations, spacing)
-    for spacing, iterations in ((4, 100), (4, 500), (4, 2000), (8, 500), (2, 500))
-}
-METHODS = ("none", *ELASTIX, *OURS)
+CONTENDERS = [
+    Nothing(),
+    *(
+        Elastix(f"elastix {spacing} px x{count}", Settings(count, spacing), in_voxels=True)
+        for spacing, count in ((4, 100), (4, 500), (4, 2000), (8, 500), (2, 500))
+    ),
+    *instances("fast", "default", "accurate"),
+]
 COLUMNS = {
     "ncc": "mean ± sd",
     "folding": "mean",
@@ -28,30 +34,16 @@ COLUMNS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of this table."""
-    parser.add_argument("--pairs", type=int, default=10, help="test pairs per digit (default: 10)")
-    parser.add_argument(
-        "--data",
-        choices=("auto", "mnist", "phantom"),
-        default="auto",
-        help="auto: MNIST where it is found, else phantom digits",
-    )
+    declared.add_pairs(parser, 10, "test pairs per digit")
+    declared.add_data(parser, ("mnist", "phantom"), "MNIST", "phantom digits")
 
 
 def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
-    if options.pairs < 1:
-        raise InputError(f"--pairs must be positive. Received: {options.pairs}")
-    methods = choose(options.methods, METHODS)
-    data = options.data
-    if data == "auto":
-        data = "mnist" if mnist.available() else "phantom"
-    pairs = []
-    for digit in range(10):
-        images, labels = digits.load("test", data, digit)
-        batch = PairSampler(images, labels, options.pairs, options.seed, scale=1 / 255).batch(0)
-        for index in range(options.pairs):
-            fixed, moving = (np.asarray(batch[k][index, ..., 0]) for k in ("fixed", "moving"))
-            pairs.append(Pair(f"digit {digit}, pair {index}", fixed, moving, (1.0, 1.0)))
+    contenders = pick(options.methods, CONTENDERS)
+    data = declared.source(options, "mnist", mnist.available)
+    # Without groups: the digits are one set here.
+    pairs = [replace(p, group="") for p in data_sets.digits(data, options.pairs, options.seed)]
     table = Table(
         name="optimise-digits",
         data="MNIST test split" if data == "mnist" else "phantom digits",
@@ -66,12 +58,10 @@ def run(options: argparse.Namespace) -> Table:
         settings={
             "pairs per digit": options.pairs,
             "seed": options.seed,
-            "elastix": f"NCC, 2 levels, every pixel, {THREADS} threads, RandomSeed 1",
+            "elastix": f"NCC, 2 levels, every pixel, {protocol.RANDOM}",
         },
     )
-    measurement = Measurement(table, pairs, ELASTIX, batch=BATCH, in_voxels=True)
-    for method in methods:
-        measurement.run(method)
-    if len(methods) > 1:
-        table.figures["pareto.png"] = lambda path: pareto(table, "ncc", path)
+    measurement = Measurement(table, pairs, batch=BATCH)
+    measurement.run_all(contenders)
+    measurement.pareto("ncc")
     return table

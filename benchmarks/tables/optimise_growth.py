@@ -1,4 +1,4 @@
-"""How time and memory of a registration without a network grow with the volume."""
+"""Registration without a network: time and memory against the size of the volume."""
 
 import argparse
 

@@ -278,7 +278,8 @@ def test_lists_that_cannot_be_used(tmp_path, text, message):
 
 def test_a_list(tmp_path):
     (tmp_path / "p.csv").write_text(
-        "\ufefffixed, moving ,name,fixed_mask\nx/a.nii.gz,/b.mha,,\nc,d,the name,m.nrrd\n"
+        "\ufefffixed, moving ,name,fixed_mask\nx/a.nii.gz,/b.mha,,\nc,d,the name,m.nrrd\n",
+        encoding="utf-8",
     )
     first, second = read_pairs(tmp_path / "p.csv")
     assert first.name == "b-to-a" and first.files.fixed == tmp_path / "x" / "a.nii.gz"

@@ -59,6 +59,22 @@ def test_surfaces_in_millimetres_of_the_grid(clinic, tfreg, tmp_path):
     assert found["mean"]["dice"] == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize("protocol", [(), ("--l2r",)])
+def test_ids_of_uint64_stay_what_they_are(clinic, tfreg, tmp_path, protocol):
+    """Also where the grids differ, and the moving labels are resampled."""
+    top = 2**63 + 5
+    ids = np.array([0, 0, top, 0, 0, 0, 0, top + 1], "uint64")
+    for name, labels in (("a", clinic.fixed_labels), ("b", clinic.moving_labels)):
+        io.write(Image(ids[labels.array], labels.geometry), tmp_path / f"{name}.nii.gz")
+    files = ("--fixed-labels", tmp_path / "a.nii.gz", "--moving-labels", tmp_path / "b.nii.gz")
+    words = ("evaluate", "-t", "whole.h5", *protocol, "--json")
+    found = of(tfreg(*words, *files))["labels"]
+    assert list(found) == [str(top), str(top + 1)]
+    small = of(tfreg(*words, *LABELS))["labels"]
+    assert found[str(top)] == small["2"] and found[str(top + 1)] == small["7"]
+    assert list(of(tfreg(*words, *files, "--labels", top))["labels"]) == [str(top)]
+
+
 def test_folding_and_jacobian(clinic, tfreg, tmp_path):
     """Of a stretch by 2 along x only; and of steps back on a part of the grid."""
     stretch = transforms.Affine(np.diag([2.0, 1.0, 1.0]), np.zeros(3))

@@ -141,3 +141,21 @@ def test_tensorflow_loads_without_a_word():
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.returncode == 0 and answer.stderr == "heard"
     assert answer.stdout.splitlines()[1] == "0"
+
+
+@pytest.mark.parametrize(
+    "words", ["register a b -o c", "register a b -o c -m dirnet-mnist-7", "train dlir-cine"]
+)
+def test_a_backend_of_keras_that_is_not_supported_is_one_line(tmp_path, words):
+    for name in "ab":
+        (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM")
+    done = subprocess.run(
+        [sys.executable, "-m", "tfreg.cli", *words.split()],
+        cwd=tmp_path,
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+        capture_output=True,
+        text=True,
+    )
+    said = done.stderr.splitlines()
+    assert done.returncode == 2 and len(said) == 1, said
+    assert "set KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND=torch" in said[0]

@@ -5,6 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from tfreg import Image, io, transforms
+from tfreg.io.points import SUFFIXES
 
 
 def resampled_by_itk(clinic, path, interpolator, fill):
@@ -51,7 +52,7 @@ def test_several_transforms_in_the_order_of_points(clinic, tfreg, tmp_path):
         np.testing.assert_allclose(io.read_points(tmp_path / f"{name}.csv"), clinic.ends, atol=1e-6)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".vtk", ".txt", ".pts"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_points_of_every_format(clinic, tfreg, tmp_path, suffix):
     io.write_points(clinic.points, tmp_path / f"in{suffix}")
     out = tmp_path / f"out{suffix}"
@@ -105,6 +106,18 @@ def test_cubic_overshoot_does_not_wrap_round(tfreg, tmp_path):
     assert tfreg(*words, "--interpolation", "cubic", "-o", tmp_path / "b.png").code == 0
     moved = io.read(tmp_path / "b.png").array
     assert (moved[:, :6] < 20).all() and (moved[:, 9:15] > 235).all()
+
+
+def test_values_beyond_the_stored_type_are_counted(clinic, tfreg, tmp_path):
+    io.write(Image(clinic.image.array.astype("uint16"), clinic.moving), tmp_path / "a.mha")
+    transforms.save(transforms.Affine(np.eye(3), [500.0, 0.0, 0.0]), tmp_path / "far.tfm")
+    words = ("warp", tmp_path / "a.mha", "-t", tmp_path / "far.tfm", "--grid", "fixed.nii.gz")
+    answer = tfreg(*words, "--fill", -1024, "-o", tmp_path / "b.mha")
+    assert answer.code == 0 and answer.err == (
+        "tfreg warp: warning: 3840 of 3840 voxels are beyond uint16 and take its ends, 0 and 65535."
+        " Received: -1024 to -1024\n"
+    )
+    assert not io.read(tmp_path / "b.mha").array.any()
 
 
 @pytest.mark.parametrize(

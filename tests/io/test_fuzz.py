@@ -11,13 +11,14 @@ import textwrap
 import pytest
 
 CODE = """
-    import resource, sys, time
+    import resource, sys, time, warnings
     from pathlib import Path
     import numpy as np
     import SimpleITK as sitk
     from tfreg import io
-    from tfreg.errors import InputError
+    from tfreg.errors import InputError, InputWarning
 
+    warnings.simplefilter("ignore", InputWarning)
     folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
     rng = np.random.default_rng(int(sys.argv[3]))
     noise = rng.normal(0, 1000, (5, 6, 7))

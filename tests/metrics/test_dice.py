@@ -45,3 +45,13 @@ def test_dice_is_a_symmetric_share(fixed, moved):
     assert all(0 <= value <= 1 for value in found.values())
     assert found == metrics.dice(moved, fixed)
     assert set(metrics.dice(fixed, fixed).values()) <= {1.0}
+
+
+def test_ids_of_uint64_stay_what_they_are():
+    ids = [2**63 + 5, 2**63 + 6, 2**64 - 1]
+    fixed = np.array([0, 3, *ids], "uint64")
+    moved = np.array([0, 3, ids[0], ids[2], ids[2]], "uint64")
+    expected = {3: 1.0, ids[0]: 1.0, ids[1]: 0.0, ids[2]: 2 / 3}
+    assert metrics.dice(fixed, moved) == expected
+    assert metrics.dice(fixed, moved, ids[:1]) == {ids[0]: 1.0}
+    assert metrics.dice(fixed, np.array([0, 3, 0, 0, 0])) == {3: 1.0} | dict.fromkeys(ids, 0.0)

@@ -119,3 +119,11 @@ def test_l2r_warp_is_order_zero_and_zero_outside(rng):
     assert np.array_equal(moved[:4, 1:], labels[1:5, :4])
     assert not moved[5].any()
     assert not moved[:, 0].any()
+
+
+def test_ids_of_uint64_are_warped_exactly():
+    labels = np.array([5, 2**63 + 5, 2**64 - 1], "uint64").reshape(3, 1, 1)
+    shift = np.zeros((3, 1, 1, 3))
+    shift[..., 0] = 1
+    moved = l2r.warp_labels(labels, shift)
+    assert moved.ravel().tolist() == [2**63 + 5, 2**64 - 1, 0]

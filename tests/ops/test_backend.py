@@ -1,8 +1,17 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+
 import keras
 import numpy as np
 import pytest
 
 from tfreg import ops
+from tfreg.errors import InputError
+from tfreg.ops import backend
 
 
 @pytest.mark.parametrize("wrap", [ops.compiled, ops.graph])
@@ -40,12 +49,66 @@ def test_gradient_inside_a_compiled_function(numpy):
     np.testing.assert_allclose(numpy(ops.compiled(gradient)(x)), 2 * x)
 
 
-def test_other_backends_run_uncompiled_and_have_no_gradient(monkeypatch):
-    monkeypatch.setattr(keras.config, "backend", lambda: "numpy")
+def in_a_fork(function):
+    """What a forked process says of a call; None if nothing within 30 seconds."""
+    there, here = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        try:
+            said = str(function())
+        except InputError as error:
+            said = f"refused: {error}"
+        os.write(here, said.encode())
+        os._exit(0)
+    os.close(here)
+    os.waitpid(child, 0)
+    with open(there, "rb") as answer:
+        return answer.read().decode() or None
 
-    def function(x):
-        return x
 
-    assert ops.compiled(function) is function and ops.graph(function) is function
-    with pytest.raises(RuntimeError, match="backend=numpy"):
-        ops.value_and_gradient(function, np.zeros(2))
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.parametrize("wrap", [ops.compiled, ops.graph])
+@pytest.mark.compiled
+def test_a_forked_process_says_what_to_do_and_does_not_hang(wrap):
+    wrapped = wrap(lambda x: x + 1)
+    wrapped(np.zeros(3, "float32"))
+    said = in_a_fork(lambda: wrapped(np.zeros(3, "float32")))
+    assert re.fullmatch(
+        r'refused: A process forked .* cannot run them: start it with "spawn", .* process \d+', said
+    )
+    again = in_a_fork(lambda: in_a_fork(lambda: wrapped(np.zeros(3, "float32"))))
+    assert again.startswith("refused")
+    wrapped(np.zeros(3, "float32"))  # the parent goes on
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_process_that_was_forked_before_anything_ran_works(monkeypatch):
+    monkeypatch.setattr(backend, "_PROCESS", {"started": False, "forked": False})
+    assert in_a_fork(lambda: backend._start()) == "None"
+
+
+@pytest.mark.parametrize("name", ["torch", "nonsense"])
+@pytest.mark.parametrize("module", ["ops", "layers", "losses", "registration"])
+def test_a_backend_that_is_not_supported_is_one_line(name, module):
+    """Whether Keras has it or not; torch may be installed."""
+    code = f"""
+        import tfreg
+        from tfreg.errors import InputError
+        try:
+            import tfreg.{module}
+        except InputError as error:
+            print(error)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "KERAS_BACKEND": name},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        "tfreg runs on the backends tensorflow and jax of Keras: set KERAS_BACKEND=tensorflow. "
+        f"Received: KERAS_BACKEND={name}.*\n",
+        done.stdout,
+    )

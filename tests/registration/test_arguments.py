@@ -5,6 +5,7 @@ from tfreg.errors import InputError
 from tfreg.registration import Level, Pyramid, register
 
 IMAGE = np.arange(400.0).reshape(20, 20)
+MASKED = np.ma.masked_less(IMAGE, 10)
 LEFT = (np.arange(20) < 9) * np.ones((20, 1))
 
 
@@ -66,6 +67,8 @@ def test_starts(hearts, one_level):
         ((np.zeros((2, 3, 8, 8)), np.zeros((2, 3, 8, 8))), {}, "ndim"),
         ((np.stack([IMAGE] * 2), np.stack([IMAGE] * 3)), {"ndim": 2}, "one length"),
         ((np.stack([IMAGE] * 2),) * 2, {"spacing": (1.0, 1.0)}, "needs ndim"),
+        ((MASKED, IMAGE), {}, "fixed must be a plain array.*10 masked values of 400"),
+        ((IMAGE, IMAGE), {"moving_mask": MASKED}, "moving_mask must be a plain array"),
     ],
 )
 def test_bad_input_is_named(arguments, options, message):

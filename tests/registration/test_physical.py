@@ -244,3 +244,16 @@ def test_saved_for_itk_and_elastix(tmp_path, flat):
     )
     difference = sitk.GetArrayFromImage(resampled) - answer.moved.array
     assert np.abs(difference)[3:-3, 3:-3].max() < 0.1
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "uint64"])
+def test_the_brightest_stay_the_brightest_when_they_are_stored(flat, dtype):
+    """float32, in which images are moved, rounds the largest integers up."""
+    fixed, moving = flat
+    top = np.iinfo(dtype).max
+    bright = np.full(moving.array.shape, top, dtype)
+    bright[:4] = 0
+    answer = still(fixed, Image(bright, moving.geometry), transforms.Affine(np.eye(2), [0.5, 0.25]))
+    stored = answer.stored().array
+    assert stored.dtype == dtype and (stored == top).mean() > 0.5
+    np.testing.assert_allclose(stored.astype("float64"), answer.moved.array, rtol=1e-6)

@@ -179,6 +179,51 @@ def test_a_copy_of_a_folder_holds_what_belongs_to_it(tmp_path, rng):
         np.testing.assert_allclose(found, transform.apply_points(where), atol=1e-4)
 
 
+def shift_file(path, x, initial="NoInitialTransform", more=""):
+    frame = FRAME.format(ndim=2, size="4 4", zeros="0 0", identity="1 0 0 1")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(
+        f'(Transform "TranslationTransform")\n(NumberOfParameters 2)\n(TransformParameters {x} 0)\n'
+        f'(InitialTransformParameterFileName "{initial}")\n{frame}{more}'
+    )
+    return path
+
+
+def test_a_neighbour_of_the_same_name_is_another_transform(tmp_path):
+    """As transformix, which refuses: one patient's first stage is not the template's."""
+    shift_file(tmp_path / "pet" / "TransformParameters.0.txt", 7)
+    missing = tmp_path / "template" / "TransformParameters.0.txt"
+    last = shift_file(tmp_path / "pet" / "TransformParameters.1.txt", 1, missing)
+    with pytest.raises(InputError) as error:
+        load(last)
+    assert str(error.value) == (
+        f"{last} builds on a file that is not there; if TransformParameters.0.txt beside it is "
+        f'meant, name it as "TransformParameters.0.txt". Received: {missing}'
+    )
+    shift_file(missing, 100)
+    np.testing.assert_array_equal(load(last).apply_points([[0.0, 0.0]]), [[101, 0]])
+
+
+def test_the_chain_of_another_registration_is_not_taken_for_the_own(tmp_path):
+    """A name that tfreg gives, but to the chain of another file."""
+    shift_file(tmp_path / "here" / "a.initial0.txt", 7)
+    last = shift_file(tmp_path / "here" / "b.txt", 1, tmp_path / "there" / "a.initial0.txt")
+    with pytest.raises(InputError, match="is not there"):
+        load(last)
+
+
+@pytest.mark.parametrize(("name", "x"), [("first.txt", 3), ("out/first.txt", 3), ("in/a.txt", 5)])
+def test_relative_names_are_found_from_anywhere_as_elastix_wrote_them(
+    tmp_path, monkeypatch, name, x
+):
+    """elastix writes them from the folder that it was started in, "out" being its -out."""
+    shift_file(tmp_path / "out" / "first.txt", 2)
+    shift_file(tmp_path / "in" / "a.txt", 4)
+    last = shift_file(tmp_path / "out" / "last.txt", 1, name)
+    monkeypatch.chdir(tmp_path if x == 5 else "/")
+    np.testing.assert_array_equal(load(last).apply_points([[0.0, 0.0]]), [[x, 0]])
+
+
 def test_what_elastix_has_no_words_for(tmp_path, rng):
     grid = geometry(rng, 2)
     velocity = Velocity(rng.normal(size=(*grid.shape, 2)), grid)
@@ -218,6 +263,10 @@ def test_binary_parameters(tmp_path, rng):
     lines.append('(UseBinaryFormatForTransformationParameters "true")')
     path.write_text("\n".join(lines))
     np.testing.assert_array_equal(load(path).matrix, transform.matrix)
+    path.write_text("\n".join(lines).replace("values.dat", "/there/values.dat"))
+    with pytest.raises(InputError, match=r"is not there; if values\.dat beside it is meant"):
+        load(path)
+    path.write_text("\n".join(lines))
     (tmp_path / "values.dat").write_bytes(b"\0" * 40)
     with pytest.raises(InputError, match="6 numbers of eight bytes"):
         load(path)

@@ -131,8 +131,16 @@ def test_a_preset_is_called_after_its_method(preset):
         zoo.load(other)
 
 
-def test_unknown_presets_list_the_known():
+def test_an_unknown_preset_gets_the_nearest_names():
     first, *_ = zoo.list_presets()
-    for name in ("nothing-7", "nowhere/preset.json"):
-        with pytest.raises(InputError, match=rf"{first}.*Received: {name}"):
+    for name, nearest in (
+        (f"{first}9", f"; the nearest are {first},"),
+        ("nowhere/preset.json", " (zoo.list_presets()"),
+        ("xyz", " (zoo.list_presets()"),
+    ):
+        with pytest.raises(InputError) as error:
             zoo.load(name)
+        said = str(error.value)
+        assert said.startswith(f"There is no preset of this name{nearest}"), said
+        assert said.endswith(f"`tfreg models` list all). Received: {name}")
+        assert len(said) < 220

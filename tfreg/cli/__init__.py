@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from tfreg import __version__
-from tfreg.cli.quiet import hush_tensorflow
+from tfreg import __version__, startup
 from tfreg.errors import InputError
 
 DONE, FAILED, UNUSABLE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -54,11 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: where the words are no command: code 2; after ``--help``: code 0.
     """
     options = _parser().parse_args(arguments)
-    if not options.verbose:
-        hush_tensorflow()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = partial(_warn, options.command)
+            startup.prepare(options.verbose)
             code = importlib.import_module(f"tfreg.cli.{options.command}").run(options) or DONE
         sys.stdout.flush()  # a reader that has gone is noticed here, not when the process ends
         return code

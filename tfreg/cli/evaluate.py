@@ -43,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}-points",
             type=Path,
             metavar="FILE",
-            help=f"landmarks of the {name} image in LPS mm (.csv, .vtk, .txt, .pts){more}",
+            help=f"landmarks of the {name} image in LPS mm (.csv, .vtk, .fcsv, .mrk.json, "
+            f".txt, .pts){more}",
         )
     parser.add_argument(
         "--labels",
@@ -118,7 +119,7 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(
             "--mask has no effect without --transform: it is where folding is counted."
         )
-    # Of landmarks the image says where voxels are, and how many axes the points in .vtk have.
+    # Of landmarks the image says where voxels are, and how many axes the points have.
     told = options.fixed_points is not None and options.fixed_points.suffix.lower() != ".csv"
     if options.grid is not None and not (options.transform or options.l2r or told):
         raise InputError("--grid has no effect without --transform or --l2r.")
@@ -202,6 +203,7 @@ def _distances(options: argparse.Namespace, transform: Any, files: dict) -> Any:
 
 def _points(options: argparse.Namespace, transform: Any, files: dict) -> tuple[Any, Any]:
     from tfreg import io
+    from tfreg.io.points import ALWAYS_3D, points_format
 
     paths = {"fixed": options.fixed_points, "moving": options.moving_points}
     images = {name: files[f"{name}_labels"] for name in paths}
@@ -209,8 +211,8 @@ def _points(options: argparse.Namespace, transform: Any, files: dict) -> tuple[A
     known = [transform, *(image.geometry for image in files.values() if image is not None)]
     ndim = next((one.ndim for one in known if one is not None), None)
     found = {}
-    # Files of .vtk have three coordinates: where nothing else tells, the other file is asked.
-    for name in sorted(paths, key=lambda name: paths[name].suffix.lower() == ".vtk"):
+    # Some formats always have three coordinates: where nothing else tells, the other file is asked.
+    for name in sorted(paths, key=lambda name: points_format(paths[name]) in ALWAYS_3D):
         geometry = None if images[name] is None else images[name].geometry
         found[name] = io.read_points(paths[name], geometry, ndim)
         ndim = ndim or found[name].shape[1]

@@ -113,6 +113,11 @@ def whole_numbers(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind == "f":
         if not np.isfinite(array).all() or (array != np.rint(array)).any():
             raise InputError(f"{name} must hold labels: whole numbers. Received: {array.dtype}")
+        if np.abs(array).max() > 2**53:
+            raise InputError(
+                f"{name} must hold labels as integers where they are beyond 2^53, which "
+                f"{array.dtype} rounds. Received: {array.min():g} to {array.max():g}"
+            )
         return array.astype("int64")
     return array
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfreg.errors import InputError
+from tfreg.steps import check_steps
 
 if TYPE_CHECKING:
     from zoo.recipes import Recipe
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Trains a network as a recipe says."""
+    import tfreg.supported  # noqa: F401  first, since the recipes import Keras
     from zoo import methods
 
     recipe = methods.recipe(options.recipe)
@@ -64,8 +66,6 @@ def parser_of(recipe: "Recipe") -> argparse.ArgumentParser:
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """The options that identify a training, those that all recipes have checked."""
-    from tfreg.training import check_steps
-
     if not options.learning_rate > 0:
         raise InputError(f"--learning-rate must be positive. Received: {options.learning_rate}")
     for name in ("iterations", "batch"):

@@ -7,8 +7,6 @@ from typing import Any
 from tfreg.cli.chain import add_chain, chain
 from tfreg.errors import InputError
 
-_POINTS = (".csv", ".vtk", ".txt", ".pts")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
@@ -20,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         type=Path,
         help="a moving image (NIfTI, MetaImage, NRRD, PNG, a folder of DICOM, ...), or points of "
-        "the fixed image in LPS mm (.csv, .vtk, or .txt and .pts as elastix has them)",
+        "the fixed image in LPS mm, or in the frame that the file states (.csv, .vtk, .fcsv, "
+        ".mrk.json, or .txt and .pts as elastix has them)",
     )
     add_chain(parser)
     parser.add_argument(
@@ -29,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="for images: the image on whose grid the result lies, usually the fixed one, needed "
         "unless the first transform is a displacement with a grid of its own; for points: the "
-        "image that they belong to, needed for voxel indices and for 2-D points in .vtk",
+        "image that they belong to, needed for voxel indices and for 2-D points in .vtk, "
+        ".fcsv and .mrk.json",
     )
     parser.add_argument(
         "--labels",
@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Applies the transform and writes what comes of it."""
-    if options.input.suffix.lower() in _POINTS:
+    from tfreg.io.points import points_format
+
+    if points_format(options.input):
         _warp_points(options)
     else:
         _warp_image(options)
@@ -62,13 +64,14 @@ def run(options: argparse.Namespace) -> None:
 
 def _warp_points(options: argparse.Namespace) -> None:
     from tfreg import io
+    from tfreg.io.points import SUFFIXES, points_format
 
     for name in ("labels", "interpolation", "fill"):
         value = getattr(options, name)
         if value is not None and value is not False:  # --fill 0 equals False
             raise InputError(f"--{name} is for images. Received: points, {options.input}")
-    if options.out.suffix.lower() not in _POINTS:
-        raise InputError(f"Points are written to {', '.join(_POINTS)}. Received: {options.out}")
+    if not points_format(options.out):
+        raise InputError(f"Points are written to {', '.join(SUFFIXES)}. Received: {options.out}")
     geometry = None if options.grid is None else io.read(options.grid).geometry
     points = io.read_points(options.input, geometry)
     transform = chain(options)
@@ -76,7 +79,7 @@ def _warp_points(options: argparse.Namespace) -> None:
         raise InputError(
             f"The transform is {transform.ndim}-D. Received: {points.shape[1]}-D points in "
             f"{options.input}"
-            + (" (--grid tells that they are 2-D)" if options.input.suffix == ".vtk" else "")
+            + (" (--grid tells that they are 2-D)" if points.shape[1] == 3 else "")
         )
     io.write_points(transform.apply_points(points), options.out)
     print(f"{len(points)} points written to {options.out}")
@@ -95,7 +98,7 @@ def _warp_image(options: argparse.Namespace) -> None:
     if fill is None:
         fill = 0 if interpolation in ("nearest", "label") else float(image.array.min())
     moved = transform.apply(image, grid, interpolation, fill)
-    io.write(_in_dtype(moved, image.array.dtype), options.out)
+    io.write(moved.as_stored(image.array.dtype), options.out)
     size = " x ".join(map(str, grid.size))
     print(f"{size} voxels, {interpolation} interpolation, written to {options.out}")
 
@@ -109,16 +112,3 @@ def _grid(options: argparse.Namespace, transform: Any) -> Any:
     if isinstance(first, transforms.Displacement):
         return first.geometry
     raise InputError("--grid IMAGE is needed: the transform does not say on which grid to sample.")
-
-
-def _in_dtype(image: Any, dtype: Any) -> Any:
-    """The image in the dtype of the file that it came from: rounded, and kept within its range."""
-    import numpy as np
-
-    from tfreg import Image
-
-    if dtype.kind not in "iu" or image.array.dtype == dtype:
-        return image
-    limits = np.iinfo(dtype)
-    array = np.rint(np.clip(image.array.astype("float64"), limits.min, limits.max))
-    return Image(array.astype(dtype), image.geometry)

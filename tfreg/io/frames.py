@@ -41,7 +41,9 @@ def read_frames(path: str | os.PathLike, series: str | None = None) -> list[Imag
             raise InputError(f"{path} must have 3 or 4 axes. Received: shape={array.shape}")
         geometry = Geometry.of_shape(array.shape[1:])
         return [checked(_flat_if_single(Image(frame, geometry)), path) for frame in array]
-    return [checked(_flat_if_single(frame), path) for frame in _split(load(path), path)]
+    return [
+        checked(_flat_if_single(frame), path) for frame in _split(load(path, frames=True), path)
+    ]
 
 
 def flattened(image: Image) -> Image:

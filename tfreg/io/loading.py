@@ -1,16 +1,19 @@
 """Loads a file once its header has been checked."""
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.image import Image
 from tfreg.io.formats import PICTURES, format_of
-from tfreg.io.headers import CHECKS, nifti_voxels
+from tfreg.io.headers import CHECKS, jpeg_orientation, nifti_voxels
+from tfreg.io.orientation import UPRIGHT, upright
 from tfreg.io.silence import quiet
+from tfreg.io.tiff import load_tiff
 
 _LUMINANCE = (0.299, 0.587, 0.114)
 _MOST_VOXELS_OF_ANY = 16 << 20  # what any file may ask for whose header promises no number
@@ -19,8 +22,13 @@ _MOST_RATIO_OF_ANY = 4096
 LIBRARY_ERRORS = (RuntimeError, UnicodeError)  # the latter where a message quotes the file
 
 
-def load(path: Path) -> Any:
-    """A file as a ``SimpleITK.Image`` of one real channel, with 2 to 4 axes."""
+def load(path: Path, frames: bool = False) -> Any:
+    """A file as a ``SimpleITK.Image`` of one real channel, with 2 to 4 axes.
+
+    Args:
+        path: of the file.
+        frames: whether the caller takes a third axis for time.
+    """
     import SimpleITK as sitk
 
     kind = format_of(path)
@@ -31,11 +39,14 @@ def load(path: Path) -> Any:
         reader.SetFileName(str(path))
         reader.SetImageIO(kind)
         with quiet():
-            reader.ReadImageInformation()
-            if voxels is None:
+            if kind == "TIFFImageIO":
+                image = load_tiff(path, frames)
+            elif voxels is None:
+                reader.ReadImageInformation()
                 check_information(path, reader, promised)
                 image = reader.Execute()
             else:
+                reader.ReadImageInformation()
                 image = _placed(voxels, reader, path)
     except LIBRARY_ERRORS as error:
         raise InputError(f"{path} is not an image that can be read: {reason(error)}") from error
@@ -44,8 +55,10 @@ def load(path: Path) -> Any:
     channels = image.GetNumberOfComponentsPerPixel()
     if "complex" in image.GetPixelIDTypeAsString():
         raise InputError(f"{path} must hold real numbers. Received: complex voxels")
+    if kind == "JPEGImageIO":
+        image = _upright(image, jpeg_orientation(path))
     if channels in (3, 4) and kind in PICTURES:
-        return _luminance(image)
+        return _luminance(image, path)
     if channels != 1:
         raise InputError(
             f"{path} must hold one grey value per voxel. Received: {channels} channels"
@@ -109,6 +122,10 @@ def _placed(voxels: np.ndarray, reader: Any, path: Path) -> Any:
 
 def load_array(path: Path) -> np.ndarray:
     """An ``.npy`` file of real numbers."""
+    with open(path, "rb") as file:
+        begin = file.read(6)
+    if begin != b"\x93NUMPY":
+        raise InputError(f"{path} is not a NumPy array file. Received: it begins with {begin!r}")
     try:  # mapped first: a header that asks for more than the file holds is refused by that
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # its parser of headers raises whatever Python's does
@@ -119,11 +136,32 @@ def load_array(path: Path) -> np.ndarray:
     return np.array(array)
 
 
-def _luminance(image: Any) -> Any:
+def _upright(image: Any, orientation: int) -> Any:
     import SimpleITK as sitk
 
-    channels = [
-        sitk.Cast(sitk.VectorIndexSelectionCast(image, channel), sitk.sitkFloat64)
-        for channel in range(3)
-    ]
+    if orientation == UPRIGHT:
+        return image
+    array = np.ascontiguousarray(upright(sitk.GetArrayFromImage(image), orientation))
+    turned = sitk.GetImageFromArray(array, isVector=array.ndim > 2)
+    turned.SetSpacing(image.GetSpacing()[:: -1 if orientation >= 5 else 1])
+    return turned
+
+
+def _luminance(image: Any, path: Path) -> Any:
+    import SimpleITK as sitk
+
+    def channel(number: int) -> Any:
+        return sitk.VectorIndexSelectionCast(image, number)
+
+    if image.GetNumberOfComponentsPerPixel() == 4:
+        alpha = sitk.GetArrayFromImage(channel(3))
+        clear = int((alpha != alpha.max()).sum())
+        if clear:
+            warnings.warn(
+                f"{path} has transparent pixels, whose colours are taken as they are stored. "
+                f"Received: {clear} of {alpha.size} pixels",
+                InputWarning,
+                stacklevel=3,
+            )
+    channels = [sitk.Cast(channel(number), sitk.sitkFloat64) for number in range(3)]
     return sum(weight * channel for weight, channel in zip(_LUMINANCE, channels, strict=True))

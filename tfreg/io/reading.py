@@ -20,6 +20,7 @@ def read(path: str | os.PathLike, series: str | None = None) -> Image:
         path: NIfTI (``.nii``, ``.nii.gz``), MetaImage (``.mha``, ``.mhd``), NRRD (``.nrrd``,
             ``.nhdr``), PNG, TIFF, JPEG, BMP, one DICOM file, ``.npy``, or a folder of DICOM. Colour
             in PNG, TIFF, JPEG and BMP becomes luminance (Rec. 601); ``.npy`` has voxels of 1 mm.
+            Pages of TIFF that the file does not name are slices along z, with a warning.
         series: which series of a DICOM folder, by its UID; needed where there are several.
 
     Returns:

@@ -16,6 +16,7 @@ from tfreg.io.formats import PICTURES, WITHOUT_PLACE, format_of
 from tfreg.io.headers import CHECKS
 from tfreg.io.loading import LIBRARY_ERRORS, reason
 from tfreg.io.silence import quiet
+from tfreg.io.tiff import save_tiff
 
 _PICTURE_TYPES = {"PNGImageIO": ("uint8", "uint16")}
 _TIFF_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "float32")
@@ -41,8 +42,13 @@ def write(image: Image, path: str | os.PathLike) -> None:
         with _beside(path) as folder:
             np.save(folder / path.name, image.array, allow_pickle=False)
         return
-    picture = image.to_sitk()
     _check_type(path, kind, image)
+    if kind == "TIFFImageIO":
+        with _beside(path) as folder:
+            save_tiff(folder / path.name, image.array, image.geometry.spacing)
+            _check_written(image, folder / path.name, path, kind)
+        return
+    picture = image.to_sitk()
     with _beside(path) as folder:
         import SimpleITK as sitk
 

@@ -1,5 +1,6 @@
 """Thin Keras layers over ``tfreg.ops``: one transformer or resampler per file."""
 
+import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.layers.bspline_transformer import BSplineTransformer
 from tfreg.layers.linear_transformer import LinearTransformer
 from tfreg.layers.resampler import Resampler

@@ -5,6 +5,7 @@ array-axis order, in 2-D and 3-D. Every function returns one value per item of t
 in at least float32. The classes are Keras losses; minimising them registers.
 """
 
+import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.losses.bspline_bending import bspline_bending_energy
 from tfreg.losses.correlation import NCC, ncc
 from tfreg.losses.folding import folding_penalty

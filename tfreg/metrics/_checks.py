@@ -5,9 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tfreg.masked import refuse_masked
+
 
 def as_displacement(displacement: ArrayLike, name: str = "displacement") -> np.ndarray:
     """The displacement as a finite float64 array ``(*spatial, ndim)``, 2-D or 3-D."""
+    refuse_masked(displacement, name)
     array = np.asarray(displacement, dtype="float64")
     if array.ndim not in (3, 4) or array.shape[-1] != array.ndim - 1 or array.size == 0:
         raise ValueError(
@@ -38,6 +41,7 @@ def as_mask(
     mask: ArrayLike, name: str = "mask", shape: tuple[int, ...] | None = None
 ) -> np.ndarray:
     """The mask as a boolean array: booleans, or numbers that are all 0 or 1."""
+    refuse_masked(mask, name)
     array = np.asarray(mask)
     if shape is not None and array.shape != shape:
         raise ValueError(
@@ -67,17 +71,25 @@ def as_domain(mask: ArrayLike | None, shape: tuple[int, ...]) -> np.ndarray:
 
 def as_labels(labels: ArrayLike, name: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
     """The label map as integers; floats are accepted when every one of them is an integer."""
+    refuse_masked(labels, name)
     array = np.asarray(labels)
     if shape is not None and array.shape != shape:
         raise ValueError(
             f"{name} must have the shape {shape}. Received: {name}.shape={array.shape}"
         )
+    if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo("int64").max:
+        return array.astype("uint64")
     if array.dtype.kind in "biu":
         return array.astype("int64")
     if array.dtype.kind != "f" or not np.all(array == np.rint(array)) or np.isinf(array).any():
         raise ValueError(
             f"{name} must hold integers: sample label maps with the nearest neighbour. "
             f"Received: {name}.dtype={array.dtype}"
+        )
+    if array.size and np.abs(array).max() > 2**53:
+        raise ValueError(
+            f"{name} must hold integers up to 2^53 as floating-point numbers, which round larger "
+            f"ones. Received: {name}.max()={array.max():g}, {name}.min()={array.min():g}"
         )
     return array.astype("int64")
 
@@ -92,6 +104,7 @@ def as_label_list(labels: Sequence[int]) -> list[int]:
 
 def as_points(points: ArrayLike, name: str, ndim: int, count: int | None = None) -> np.ndarray:
     """The points as a finite float64 array ``(n, ndim)``, as many as ``count`` says."""
+    refuse_masked(points, name)
     array = np.asarray(points, dtype="float64")
     if array.ndim != 2 or array.shape[1] != ndim or count not in (None, len(array)):
         wanted = f"({'n' if count is None else count}, {ndim})"

@@ -39,7 +39,7 @@ def warp_labels(moving_labels: ArrayLike, displacement: ArrayLike) -> np.ndarray
         displacement: ``(*spatial, 3)`` in voxels, on the fixed grid.
 
     Returns:
-        int64 array on the fixed grid.
+        int64 array on the fixed grid; uint64 where the labels need it.
 
     Raises:
         ValueError: on shapes that are not 3-D, or labels that are no integers.
@@ -57,7 +57,9 @@ def warp_labels(moving_labels: ArrayLike, displacement: ArrayLike) -> np.ndarray
     field = _as_field(displacement)
     moving = _as_volume(moving_labels, "moving_labels")
     positions = np.indices(field.shape[:-1]) + np.moveaxis(field, -1, 0)
-    return map_coordinates(moving, positions, order=0)
+    ids, ranks = np.unique(moving, return_inverse=True)  # SciPy takes ids through float64
+    ranks = ranks.reshape(moving.shape).astype("int32")
+    return np.append(ids, ids.dtype.type(0))[map_coordinates(ranks, positions, order=0, cval=-1)]
 
 
 def dice(

@@ -3,6 +3,7 @@
 The map is ``moved(x) = moving(x + u(x))``, ``u`` on the fixed grid, in voxels, array-axis order.
 """
 
+import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.ops.affine_parts import AffineParts, affine_matrix, decompose_affine, rotation_matrix
 from tfreg.ops.algebra import (
     compose,

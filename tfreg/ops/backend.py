@@ -3,12 +3,40 @@
 import contextlib
 import contextvars
 import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 
+from tfreg.errors import InputError
+from tfreg.ops.kept import KeptFunction
+
 _PLAIN = contextvars.ContextVar("plain", default=False)
+_PROCESS = {"started": False, "forked": False}  # whether compiled functions ran here, or before
+
+
+def _after_fork() -> None:
+    _PROCESS.update(started=False, forked=_PROCESS["started"] or _PROCESS["forked"])
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which does not fork
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _start() -> None:
+    """Notes that a compiled function runs, or refuses where it would hang.
+
+    A forked process has none of the threads with which TensorFlow or JAX began in its parent, and
+    waits for them.
+    """
+    if _PROCESS["forked"]:
+        raise InputError(
+            "A process forked after its parent ran compiled functions cannot run them: start it "
+            'with "spawn", as multiprocessing.get_context("spawn") does. '
+            f"Received: forked process {os.getpid()}"
+        )
+    _PROCESS["started"] = True
 
 
 @contextlib.contextmanager
@@ -38,40 +66,44 @@ def is_compiling() -> bool:
     return keras.config.backend() == "jax" or not _PLAIN.get()
 
 
-def compiled(function: Callable, variables: Sequence[Any] = ()) -> Callable:
+def compiled(
+    function: Callable, variables: Sequence[Any] = (), identity: str | None = None
+) -> Callable:
     """Compiles ``function`` as a whole: an XLA island on TensorFlow, ``jit`` on JAX.
 
     Inside a TensorFlow graph the island is compiled on its own while its surroundings
     (convolutions, which are faster in the ordinary graph on a CPU) stay as they are. Compilation
-    is cached per shape and dtype of the arguments, all of which must be tensors. On a backend
-    without a compiler the function runs as it is.
+    is cached per shape and dtype of the arguments, all of which must be tensors.
 
     Args:
         function: function of tensors, written with ``keras.ops``.
         variables: the Keras variables that the function reads, so that it follows their changes.
+        identity: what the function computes, in words that change when that does. With it
+            TensorFlow need not trace the function again in another process, where executables are
+            kept (``tfreg.executables``).
 
     Returns:
         A function of the same arguments and results.
     """
-    backend = keras.config.backend()
-    if backend == "tensorflow":
+    if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
         # Shapes are never relaxed to unknown ones: XLA compiles for exact shapes in any case.
         # Nothing in keras.ops needs AutoGraph, which rewrites every function that it meets.
         options = {"jit_compile": True, "reduce_retracing": False, "autograph": False}
         island = tf.function(_Island(function), **options)
+        # Within a graph an island is part of what is traced.
+        kept = None if identity is None else KeptFunction(_Island(function), identity, island)
 
         def run(*args: Any) -> Any:
-            if not _PLAIN.get():
-                return island(*args)
-            # Arrays become tensors, as the island would make them.
-            return function(*(keras.ops.convert_to_tensor(arg) for arg in args))
+            _start()
+            if _PLAIN.get():
+                # Arrays become tensors, as the island would make them.
+                return function(*(keras.ops.convert_to_tensor(arg) for arg in args))
+            return (kept if kept and tf.executing_eagerly() else island)(*args)
 
         return functools.wraps(function)(run)
-    if backend == "jax":
-        return _jit(function, variables)
-    return function
+    return _jit(function, variables)
 
 
 class _Traced:
@@ -101,7 +133,11 @@ def _jit(function: Callable, variables: Sequence[Any]) -> Callable:
         with keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True))):
             return function(*args)
 
-    return functools.wraps(function)(lambda *args: pure([v.value for v in variables], *args))
+    def run(*args: Any) -> Any:
+        _start()
+        return pure([v.value for v in variables], *args)
+
+    return functools.wraps(function)(run)
 
 
 def graph(function: Callable, variables: Sequence[Any] = ()) -> Callable:
@@ -117,12 +153,16 @@ def graph(function: Callable, variables: Sequence[Any] = ()) -> Callable:
     Returns:
         A function of the same arguments and results.
     """
-    backend = keras.config.backend()
-    if backend == "tensorflow":
+    if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
         traced = tf.function(_Traced(function), reduce_retracing=False, autograph=False)
-        return functools.wraps(function)(traced)
+
+        def run(*args: Any) -> Any:
+            _start()
+            return traced(*args)
+
+        return functools.wraps(function)(run)
     return compiled(function, variables)
 
 
@@ -131,14 +171,11 @@ def gather(values: Any, index: Any) -> Any:
 
     ``ops.take`` checks every index for being negative, a tenth of the time of a sampler.
     """
-    backend = keras.config.backend()
-    if backend == "tensorflow":
+    if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
         return tf.gather(values, index)
-    if backend == "jax":
-        return values.at[index].get(mode="promise_in_bounds")
-    return keras.ops.take(values, index, axis=0)
+    return values.at[index].get(mode="promise_in_bounds")
 
 
 def value_and_gradient(function: Callable, argument: Any) -> tuple[Any, Any]:
@@ -150,27 +187,19 @@ def value_and_gradient(function: Callable, argument: Any) -> tuple[Any, Any]:
 
     Returns:
         The pair (values, gradient with the shape of ``argument``).
-
-    Raises:
-        RuntimeError: on a backend that has no automatic differentiation here.
     """
-    backend = keras.config.backend()
-    if backend == "tensorflow":
+    if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             tape.watch(argument)
             values = function(argument)
         return values, tape.gradient(values, argument)
-    if backend == "jax":
-        import jax
+    import jax
 
-        def summed(tensor: Any) -> tuple[Any, Any]:
-            values = function(tensor)
-            return values.sum(), values
+    def summed(tensor: Any) -> tuple[Any, Any]:
+        values = function(tensor)
+        return values.sum(), values
 
-        (_, values), gradient = jax.value_and_grad(summed, has_aux=True)(argument)
-        return values, gradient
-    raise RuntimeError(
-        f"Gradients need the tensorflow or jax backend of Keras. Received: backend={backend}"
-    )
+    (_, values), gradient = jax.value_and_grad(summed, has_aux=True)(argument)
+    return values, gradient

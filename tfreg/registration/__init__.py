@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.registration.answer import Check, LevelReport, Registration
 from tfreg.registration.instance.level import forget
 from tfreg.registration.instance.optimisation import Refinement

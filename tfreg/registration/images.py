@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tfreg.errors import InputError
+from tfreg.masked import refuse_masked
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,7 @@ def as_image(values: Any, ndim: int, name: str, channels: bool = False) -> np.nd
     Raises:
         InputError: on another shape, an empty array, or values that are not real and finite.
     """
+    refuse_masked(values, name)
     try:
         array = np.asarray(values)
     except ValueError as error:

@@ -10,6 +10,7 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 from tfreg.image import Image
+from tfreg.masked import refuse_masked
 from tfreg.transforms.sampling import check_sampling, sample
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class Transform(abc.ABC):
             yield rows, self._map(grid_points(grid, rows))
 
     def _checked(self, points: Any) -> np.ndarray:
+        refuse_masked(points, "points")
         try:
             points = np.asarray(points, dtype="float64")
         except (TypeError, ValueError) as error:

@@ -1,6 +1,5 @@
 """elastix's ``TransformParameters*.txt``, as transformix reads them."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from tfreg.transforms.affine import Affine
 from tfreg.transforms.base import Transform
 from tfreg.transforms.bspline import BSpline
 from tfreg.transforms.displacement import Displacement
-from tfreg.transforms.elastix_text import Parameters
+from tfreg.transforms.elastix_text import Parameters, named_file
 from tfreg.transforms.itk_linear import linear
 from tfreg.transforms.sequence import Sequence, Sum
 
@@ -28,15 +27,14 @@ _SPLINES = ("BSplineTransform", "RecursiveBSplineTransform")
 _FILES = {"DeformationFieldTransform": "DeformationFieldFileName", "File": "TransformFileName"}
 _INITIAL = ("InitialTransformParameterFileName", "InitialTransformParametersFileName")
 _LONGEST = 100  # files in a chain
-_OWN = re.compile(r"\.(initial\d+\.txt|displacement\.mha)$")  # the names that `writers` gives
 
 
 def read(path: Path) -> Transform:
     """Reads a file and those it builds on.
 
     Args:
-        path: of the last file of a chain. Files that it names are looked for where it says, beside
-            it if that is not absolute, and by their name alone beside it.
+        path: of the last file of a chain. Files that it names are looked for where
+            :func:`tfreg.transforms.elastix_text.named_file` does, and nowhere else.
 
     Returns:
         The transform; a :class:`Sequence` where elastix composes, a :class:`Sum` where it adds.
@@ -75,9 +73,9 @@ def files_of(path: Path) -> list[Path]:
         found.append(file)
         key = _FILES.get(parameters.word("Transform"))
         if key is not None:
-            found.append(_beside(file, parameters.word(key)))
+            found.append(named_file(file, parameters.word(key)))
         elif parameters.word("UseBinaryFormatForTransformationParameters", "false") == "true":
-            found.append(_beside(file, parameters.word("TransformParameters")))
+            found.append(named_file(file, parameters.word("TransformParameters")))
     return found
 
 
@@ -94,7 +92,7 @@ def _chain(path: Path) -> list[tuple[Path, Parameters]]:
         chain.append((following, parameters))
         names = [parameters.word(key, None) for key in _INITIAL]
         name = next((n for n in names if n not in (None, "NoInitialTransform", "")), None)
-        following = None if name is None else _beside(following, name)
+        following = None if name is None else named_file(following, name)
     return chain
 
 
@@ -166,7 +164,7 @@ def _transform(path: Path, parameters: Parameters) -> Transform:
         if not np.array_equal(direction, np.eye(ndim).ravel()):
             raise InputError("A transform that leaves out the direction cosines cannot be used.")
     if name in _FILES:
-        file = _beside(path, parameters.word(_FILES[name]))
+        file = named_file(path, parameters.word(_FILES[name]))
         if name == "File":
             if file.suffix.lower() not in itk.SUFFIXES:
                 raise InputError(f"{', '.join(itk.SUFFIXES)} can be read. Received: {file}")
@@ -250,19 +248,3 @@ def _set_grid(text: Parameters, grid: Geometry) -> None:
     text.set("DefaultPixelValue", 0)
     text.set("ResultImageFormat", "mha")
     text.set("ResultImagePixelType", "float")
-
-
-def _beside(path: Path, name: str) -> Path:
-    """The file that ``path`` calls ``name``."""
-    named = Path(name)
-    moved = path.parent / named.name.replace("\\", "/").split("/")[-1]
-    tried = [path.parent / named, named, moved]
-    if _OWN.search(moved.name):  # written together: a copy of the folder holds what belongs to it
-        tried.insert(0, moved)
-    for candidate in tried:
-        try:
-            if candidate.is_file():
-                return candidate
-        except (OSError, ValueError):  # too long a name, or one with a null character
-            continue
-    raise InputError(f"{path} builds on a file that is not there. Received: {name[:200]}")

@@ -97,17 +97,13 @@ class Parameters:
         """The transform's parameters, which elastix may have put into a binary file beside."""
         if self.word("UseBinaryFormatForTransformationParameters", "false") != "true":
             return self.numbers("TransformParameters", count)
-        name = self.word("TransformParameters")
-        candidates = [path.parent / name, path.parent / Path(name).name]
-        for file in candidates:
-            if file.is_file():
-                if file.stat().st_size != 8 * count:
-                    raise InputError(f"{file} must hold {count} numbers of eight bytes.")
-                values = np.fromfile(file, "<f8")
-                if not np.isfinite(values).all():
-                    raise InputError(f"{file} must hold finite numbers.")
-                return values
-        raise InputError(f"{path} builds on a file that is not there. Received: {name[:200]}")
+        file = named_file(path, self.word("TransformParameters"))
+        if file.stat().st_size != 8 * count:
+            raise InputError(f"{file} must hold {count} numbers of eight bytes.")
+        values = np.fromfile(file, "<f8")
+        if not np.isfinite(values).all():
+            raise InputError(f"{file} must hold finite numbers.")
+        return values
 
     def _get(self, key: str, default: Any) -> Any:
         if key in self._values:
@@ -115,6 +111,46 @@ class Parameters:
         if default is None:
             raise InputError(f"The key {key} is missing.")
         return default
+
+
+def named_file(path: Path, name: str) -> Path:
+    """The file that a parameter file calls ``name``.
+
+    elastix looks from the folder it was started in, which nobody knows afterwards. A relative name
+    is therefore looked for beside ``path``, in the same folder where that is how ``name`` begins
+    ("out/a.txt", named in "out/b.txt"), and from the current folder. A full path is that file or
+    none: one that happens to have the same name is another transform. What tfreg wrote together
+    is told by its name, and a copy of the folder holds what belongs to it.
+
+    Args:
+        path: the file that names the other.
+        name: as it says.
+
+    Raises:
+        InputError: if there is no such file.
+    """
+    named = Path(name)
+    beside = path.absolute().parent / named.name
+    tried = [path.parent / named, named]
+    if not named.is_absolute() and beside.parts[-len(named.parts) :] == named.parts:
+        tried.insert(1, path.parent / named.name)
+    if _written_together(path, named):
+        tried.insert(0, path.parent / named.name)
+    try:
+        found = next((candidate for candidate in tried if candidate.is_file()), None)
+        alike = beside.is_file()
+    except (OSError, ValueError):  # too long a name, or one with a null character
+        found, alike = None, False
+    if found is None:
+        hint = f'; if {beside.name} beside it is meant, name it as "{beside.name}"' * alike
+        raise InputError(f"{path} builds on a file that is not there{hint}. Received: {name[:200]}")
+    return found
+
+
+def _written_together(path: Path, named: Path) -> bool:
+    """Whether both names are of one chain that tfreg wrote: "a.txt" and "a.initial0.txt", say."""
+    own = re.fullmatch(r"(.+?)(\.initial\d+)?(\.initial\d+\.txt|\.displacement\.mha)", named.name)
+    return own is not None and own[1] == re.sub(r"\.initial\d+$", "", path.stem)
 
 
 def _parsed(path: Path, line: str) -> tuple[str, list[str]]:

@@ -12,7 +12,7 @@ from tfreg.io.headers.dicom import check_dicom, has_pixels, is_dicom
 from tfreg.io.headers.metaimage import check_metaimage, metaimage_data
 from tfreg.io.headers.nifti import check_finite_nifti, check_nifti, nifti_voxels
 from tfreg.io.headers.nrrd import check_nrrd, nrrd_data
-from tfreg.io.headers.pictures import check_bmp, check_jpeg, check_png
+from tfreg.io.headers.pictures import check_bmp, check_jpeg, check_png, jpeg_orientation
 from tfreg.io.headers.tiff import check_tiff
 
 CHECKS: dict[str, Callable[[Path], int | None]] = {
@@ -44,4 +44,12 @@ def files_of(path: Path) -> list[Path]:
     return [path] if voxels == path else [path, voxels]
 
 
-__all__ = ["CHECKS", "check_finite_nifti", "files_of", "has_pixels", "is_dicom", "nifti_voxels"]
+__all__ = [
+    "CHECKS",
+    "check_finite_nifti",
+    "files_of",
+    "has_pixels",
+    "is_dicom",
+    "jpeg_orientation",
+    "nifti_voxels",
+]

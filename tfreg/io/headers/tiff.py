@@ -1,6 +1,6 @@
 """TIFF files: that every page is like the first, and lies inside the file with its pixels.
 
-ITK's reader leaves out pages that are missing, and writes beyond its memory where pages differ or
+Readers leave out pages that are missing, and ITK's writes beyond its memory where pages differ or
 are thumbnails.
 """
 
@@ -49,6 +49,7 @@ _ALIKE = (
     _FORMAT,
 )
 _MOST_PAGES = 65536
+_FREE, _MOST_RATIO = 1 << 20, 4096  # what compressed bytes may stand for
 
 _Fields = dict[int, tuple[int, ...]]
 
@@ -151,7 +152,8 @@ def _check_layout(path: Path, fields: _Fields, length: int) -> None:
     if end > length:
         raise _truncated(path, end, length)
     wanted = height * math.ceil(width * samples * max(bits) / 8)
-    if fields[_COMPRESSION][0] == 1 and sum(counts) < wanted:
+    held = sum(counts) if fields[_COMPRESSION][0] == 1 else _FREE + _MOST_RATIO * sum(counts)
+    if held < wanted:
         raise _truncated(path, wanted, sum(counts))
 
 

@@ -11,7 +11,7 @@ from tfreg.ops.backend import compiled, value_and_gradient
 PLATEAU = 20  # steps over which the improvement is measured
 
 
-def minimiser(losses: Callable) -> Callable:
+def minimiser(losses: Callable, identity: str | None = None) -> Callable:
     """Compiles Adam on a batch of independent problems, the loop included.
 
     Every step moves ``parameters`` against the gradient of the summed losses; since each problem
@@ -20,6 +20,7 @@ def minimiser(losses: Callable) -> Callable:
 
     Args:
         losses: function ``(parameters, *data) -> (batch,)``, written with ``keras.ops``.
+        identity: of ``losses``, see :func:`tfreg.ops.backend.compiled`.
 
     Returns:
         A compiled function ``(steps, learning_rate, decay, tolerance, start, *data) -> (parameters,
@@ -107,4 +108,4 @@ def minimiser(losses: Callable) -> Callable:
         _, _, _, _, best, values, first, _, taken, _ = state
         return best, values, first, taken
 
-    return compiled(run)
+    return compiled(run, identity=None if identity is None else f"minimiser {identity}")

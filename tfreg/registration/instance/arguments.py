@@ -8,6 +8,7 @@ from keras import ops as keras_ops
 
 from tfreg import ops
 from tfreg.errors import InputError
+from tfreg.masked import refuse_masked
 from tfreg.registration.answer import Registration
 from tfreg.registration.images import as_image
 from tfreg.registration.instance.pyramid import Pyramid
@@ -129,6 +130,7 @@ def start_of(start: Any, batch: int, shape: tuple[int, ...], ndim: int) -> np.nd
         return None
     if isinstance(start, Registration):
         start = start.displacement
+    refuse_masked(start, "start")
     try:
         array = np.asarray(start, dtype="float32")
     except (TypeError, ValueError):

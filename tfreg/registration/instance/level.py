@@ -138,7 +138,7 @@ def shrink(factors: tuple[int, ...], smoothing: float) -> Callable:
             found[:2] = [ops.smooth(image, (smoothing,) * len(factors)) for image in found[:2]]
         return tuple(found)
 
-    return ops.compiled(run)
+    return ops.compiled(run, identity=f"shrink {factors} {smoothing}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -149,7 +149,7 @@ def shrink_displacement(factors: tuple[int, ...]) -> Callable:
         small = ops.downsample(displacement, factors)
         return small / keras_ops.convert_to_tensor(factors, small.dtype)
 
-    return ops.compiled(run)
+    return ops.compiled(run, identity=f"shrink displacement {factors}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -175,13 +175,17 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
             return value + weight * problem.regulariser(displacement)
         return value + weight * problem.transform.roughness(problem.regulariser, parameters)
 
-    return minimiser(objective)
+    return minimiser(objective, identity=f"descent {problem} {names}")
 
 
 @functools.lru_cache(maxsize=64)
 def finer_parameters(coarser: Any, finer: Any) -> Callable:
     """Compiled: parameters of one level to those of the next."""
-    return ops.compiled(lambda parameters: finer.from_coarser(coarser, parameters))
+
+    def run(parameters: Any) -> Any:
+        return finer.from_coarser(coarser, parameters)
+
+    return ops.compiled(run, identity=f"refinement {coarser} {finer}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -235,7 +239,7 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
         after = keras_ops.where(better, after, before)
         return displacement, before, after, accepted, keras_ops.where(chosen, moved, unmoved)
 
-    return ops.compiled(run)
+    return ops.compiled(run, identity=f"conclusion {problem} {full} {names}")
 
 
 def forget() -> None:

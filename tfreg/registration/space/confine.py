@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from tfreg.errors import InputError
+from tfreg.masked import refuse_masked
 from tfreg.registration.images import Pair
 
 
@@ -53,6 +54,8 @@ def confine(fixed: Any, moving: Any, fixed_mask: Any, moving_mask: Any, rim: int
     sides = {"fixed": (fixed, fixed_mask), "moving": (moving, moving_mask)}
     images, masks = {}, {}
     for name, (image, mask) in sides.items():
+        refuse_masked(image, name)
+        refuse_masked(mask, f"{name}_mask")
         images[name], masks[name] = np.asarray(image, "float32"), np.asarray(mask) > 0
         if images[name].shape != masks[name].shape:
             raise InputError(

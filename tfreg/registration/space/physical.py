@@ -141,11 +141,8 @@ class PhysicalRegistration:
         io.write_together(folder, {**files, **(others or {})})
 
     def stored(self) -> Image:
-        """The moved image in the dtype of the moving one, rounded where that is of integers."""
-        dtype = self.moving.array.dtype
-        if dtype.kind not in "iu":
-            return self.moved
-        return Image(np.rint(self.moved.array).astype(dtype), self.moved.geometry)
+        """The moved image in the dtype of the moving one: see :meth:`tfreg.Image.as_stored`."""
+        return self.moved.as_stored(self.moving.array.dtype)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,18 @@
+"""The figures that tables share; each is written to a path."""
+
+from benchmarks.figures.boxes import boxes
+from benchmarks.figures.cases import cases, outlines
+from benchmarks.figures.curves import Panel, learning_curves
+from benchmarks.figures.lungs import coronal, landmarks
+from benchmarks.figures.pareto import pareto
+
+__all__ = [
+    "Panel",
+    "boxes",
+    "cases",
+    "coronal",
+    "landmarks",
+    "learning_curves",
+    "outlines",
+    "pareto",
+]

@@ -1,0 +1,77 @@
+"""A tool in a process of its own, where its package is installed."""
+
+import contextlib
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from benchmarks.methods.contender import Answer
+from benchmarks.methods.worker import THREADS, Worker, WorkerError
+from benchmarks.pairs import Pair
+
+
+class Tool:
+    """A tool in a warm worker of its own.
+
+    Args:
+        name: of the line.
+        package: that must be installed.
+        run: ``run(pair, affine, threads)`` answers displacement in voxels and seconds; a
+            function of a module, as a new process must find it.
+        affine: whether an affine registration comes first.
+        threads: threads that it may use.
+        timeout: seconds that a pair may take.
+    """
+
+    ours = False
+
+    def __init__(
+        self,
+        name: str,
+        package: str,
+        run: Callable[[Pair, bool, int], tuple[np.ndarray, float]],
+        affine: bool = False,
+        threads: int = THREADS,
+        timeout: float = 1200.0,
+    ) -> None:
+        self.name = name
+        self.package = package
+        self.worker = Worker(_serve, (run, affine, threads), threads, timeout)
+
+    def unavailable(self) -> str | None:
+        """Whether its package is installed."""
+        missing = importlib.util.find_spec(self.package) is None
+        return f"skipped, {self.package} is not installed." if missing else None
+
+    def warm(self, pair: Pair) -> None:
+        """Loads the package, by registering a small part of the pair."""
+        with contextlib.suppress(WorkerError):
+            self.register(pair.small())
+
+    def register(self, pair: Pair) -> Answer:
+        """Registers one pair."""
+        # Labels, points and the truth are nothing that a method may see.
+        bare = {"fixed_labels": None, "moving_labels": None, "truth": None}
+        return Answer(
+            *self.worker.ask(replace(pair, **bare, fixed_points=None, moving_points=None))
+        )
+
+    def close(self) -> None:
+        """Ends the worker."""
+        self.worker.close()
+
+
+def _serve(pipe: Connection, run: Callable, affine: bool, threads: int) -> None:
+    while True:
+        try:
+            pair = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(run(pair, affine, threads))
+        except Exception as error:  # whatever the tool throws is its answer
+            last = (str(error).strip().splitlines() or ["no message"])[-1]
+            pipe.send(f"{type(error).__name__}: {last}")

@@ -1,0 +1,41 @@
+"""Sentences that the protocols and settings of several tables share."""
+
+from typing import Any
+
+from benchmarks.methods import ants, greedy
+from benchmarks.methods.stages import REFINE
+from benchmarks.methods.worker import THREADS
+
+WARPS = (
+    "Every method hands over a displacement, and one evaluator warps the labels (linear, threshold "
+    "1/2)."
+)
+SURFACES = (
+    "`hd95` (95th percentile of the distances from one surface to the other, the larger of both "
+    "directions) and `msd` (their mean, of both directions)"
+)
+SECONDS = (
+    "`seconds`: one pair at a time, warm, on all cores; `compile`: once per size of image, not in "
+    "`seconds`."
+)
+TOOLS = f"{greedy.ABOUT}; {ants.ABOUT}"
+RANDOM = f"{THREADS} threads, RandomSeed 1"
+
+
+def of_stages(pairs: int, seed: int, elastix: str, similarity: str = "NCC") -> dict[str, Any]:
+    """What decides the numbers of a network in stages beside tools that begin affinely.
+
+    Args:
+        pairs, seed: of the data.
+        elastix: levels and samples of elastix.
+        similarity: what the refinement is on.
+    """
+    return {
+        "pairs": pairs,
+        "seed": seed,
+        "refine": f"{REFINE} B-spline, {similarity} and bending energy, from the network's answer",
+        "elastix": f"affine, then B-spline, NCC, {elastix} new random samples per iteration, "
+        f"{RANDOM}, its time that of the registration alone, ITK loaded before; `default`: its own "
+        "maps",
+        "others": TOOLS,
+    }

@@ -1,0 +1,98 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import readme
+from benchmarks.__main__ import main, tables
+
+# What loads for seconds, and for a table that runs alone.
+HEAVY = ("keras", "tensorflow", "jax", "matplotlib", "scipy", "SimpleITK", "itk", "torch")
+_ALONE = """
+import json, sys, time
+from benchmarks.__main__ import main
+codes = []
+for words in json.loads(sys.argv[1]):
+    try:
+        codes.append(main(words))
+    except SystemExit as end:
+        codes.append(end.code)
+loaded = [name for name in json.loads(sys.argv[2]) if name in sys.modules]
+print(json.dumps([codes, loaded, time.process_time()]))
+"""
+WRONG = [
+    (["run", "dirnet-minst"], "argument TABLE: invalid choice: 'dirnet-minst' (choose from "),
+    (["run", "optimise-cine", "--pairs", "0"], "--pairs must be positive. Received: 0"),
+    (["run", "dirnet-mnist", "--pairs", "x"], "argument --pairs: invalid int value: 'x'"),
+    (["run", "dlir-cine", "--seed", "-1"], "--seed must not be negative. Received: -1"),
+    (["run", "dirnet-cine", "--methods", "none,demons"], "dirnet plus + refine, tfreg default. "),
+    (["run", "dlir-chest-ct", "--methods", ","], "Received: nothing"),
+    (["run", "dlir-hippocampus", "--data", "brains"], "argument --data: invalid choice: 'brains'"),
+    (["run", "optimise-chest-ct", "--methods", "x"], "--methods takes none, elastix 20 mm x500, "),
+    (["run", "optimise-digits", "--methods", "x"], "Received: x"),
+    (["run", "optimise-growth", "--sizes", "4"], "--sizes must be integers, 16 or more."),
+    (["run", "dlir-cost", "--patch", "4"], "--patch must be 16 or more. Received: 4"),
+    (["run", "command-line", "--size", "100"], "--size must be a multiple of 32"),
+    (["run", "dirnet-cine-choices", "--iterations", "150"], "must be a multiple of 100. "),
+    (["run", "resampling", "--repeats", "0"], "--repeats must be positive. Received: 0"),
+]
+
+
+def test_the_list_and_wrong_options_load_nothing_heavy():
+    """All of them in one process: less than a second of it, at the first and at the last."""
+    words = [["list"], *(words for words, _ in WRONG)]
+    answer = subprocess.run(
+        [sys.executable, "-c", _ALONE, json.dumps(words), json.dumps(HEAVY)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=readme.ROOT,
+    )
+    *listed, last = answer.stdout.splitlines()
+    codes, loaded, seconds = json.loads(last)
+    assert codes == [0] + [2] * len(WRONG) and loaded == [] and seconds < 1
+    assert [line.split()[0] for line in listed] == list(tables())
+    for line, (_, message) in zip(answer.stderr.splitlines(), WRONG, strict=True):  # a line each
+        assert message in line
+
+
+def test_a_table_is_a_file(monkeypatch, tmp_path, capsys):
+    """One more module is one more table; nothing else is told of it."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "mine_on_hearts.py").write_text('"""Mine on hearts.\n\nMore of it."""\n1 / 0\n')
+    (folder / "_shared.py").write_text('"""No table."""\n')
+    monkeypatch.setattr("benchmarks.__main__._FOLDER", tmp_path)
+    assert tables() == {"mine-on-hearts": "Mine on hearts"}
+    assert main(["list"]) == 0
+    assert capsys.readouterr().out == "mine-on-hearts       Mine on hearts\n"
+
+
+def test_committed_tables_can_be_made_again():
+    """Each of their lines is one that the table still has."""
+    from benchmarks.tables import (
+        dirnet_cine,
+        dirnet_mnist,
+        dlir_chest_ct,
+        dlir_cine,
+        dlir_hippocampus,
+        optimise_chest_ct,
+        optimise_cine,
+        optimise_digits,
+    )
+
+    found = {
+        "dirnet-cine": dirnet_cine.contenders("acdc"),
+        "dirnet-mnist": dirnet_mnist.contenders("mnist"),
+        "dlir-chest-ct": dlir_chest_ct.contenders("ct"),
+        "dlir-cine": dlir_cine.contenders("acdc"),
+        "dlir-hippocampus": dlir_hippocampus.contenders("decathlon"),
+        "optimise-chest-ct": optimise_chest_ct.CONTENDERS,
+        "optimise-cine": optimise_cine.CONTENDERS,
+        "optimise-digits": optimise_digits.CONTENDERS,
+    }
+    for table, contenders in found.items():
+        path = Path(readme.ROOT, "benchmarks/results", table, "table.json")
+        rows = json.loads(path.read_text())["rows"]
+        assert {row["method"] for row in rows} == {contender.name for contender in contenders}
+        assert len({contender.name for contender in contenders}) == len(contenders)
