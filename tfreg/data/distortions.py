@@ -116,7 +116,7 @@ def apply_maps(images: np.ndarray, maps: Maps, size: int) -> np.ndarray:
     side = SIZE + 2
     place = np.clip(positions + 1, 0, side - 1)
     lower = np.minimum(place.astype("int32"), side - 2)
-    row, column = np.moveaxis(place - lower, -1, 0)
+    row, column = np.moveaxis(place - lower.astype("float32"), -1, 0)
     base = lower[..., 0] * side + lower[..., 1]
     base += (np.arange(len(images), dtype="int32") * side * side)[:, None]
     upper = framed[base] * (1 - column) + framed[base + 1] * column
