@@ -4,43 +4,66 @@ Reference:
     M. Jaderberg, K. Simonyan, A. Zisserman and K. Kavukcuoglu, Spatial transformer networks, NIPS
     2015, arXiv:1506.02025.
 
-The file follows the paper: localisation network (3.1), grid generator (3.2) and sampler (3.3) make
-a spatial transformer; the classifiers are those of its experiments on MNIST (4.1, appendix A).
+Localisation network (3.1), grid generator (3.2) and sampler (3.3) are
+``tfreg.layers.SpatialTransformer``; here are the networks of the experiments on MNIST (4.1,
+appendix A) that have one, two or none at their input.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops as keras_ops
 
-from tfreg import ops
 from tfreg.errors import InputError
-from tfreg.ops.normalised import STN_KINDS
-
-PAPER = "Jaderberg et al., NIPS 2015, arXiv:1506.02025"
+from tfreg.layers import SpatialTransformer
+from tfreg.models import Classification, ClassificationModel
+from tfreg.ops.spatial import TRANSFORMS
 
 BASES = ("fcn", "cnn")
-TRANSFORMS = (*STN_KINDS, "tps")
-CONTROL_POINTS = (4, 4)
-# The last row of a projective theta stays within this, so that no point reaches infinity.
-PERSPECTIVE = 0.45
+
+
+@dataclass(frozen=True, eq=False)
+class Straightened(Classification):
+    """What is in each image, and where the network looked.
+
+    Attributes:
+        displacement: ``(batch, transformers, height, width, 2)``: of each transformer, where the
+            pixels of its result are taken from, relative to their own places, in pixels, array-axis
+            order; None of a network without.
+        seen: ``(batch, height, width, channels)``: what the classifier saw, the results of all
+            transformers side by side.
+    """
+
+    displacement: np.ndarray | None
+    seen: np.ndarray
+
+    @property
+    def grid(self) -> np.ndarray | None:
+        """Where in the image the pixels of the results are, in the shape of ``displacement``."""
+        if self.displacement is None:
+            return None
+        own = np.moveaxis(np.indices(self.displacement.shape[-3:-1]), 0, -1)
+        return self.displacement + own.astype("float32")
 
 
 @keras.saving.register_keras_serializable(package="tfreg")
-class SpatialTransformerNetwork(keras.Model):
+class SpatialTransformerNetwork(ClassificationModel):
     """A classifier that first puts its input straight: ST-FCN and ST-CNN, and both without ST.
 
     Args:
         base: ``"fcn"``: fully connected layers. ``"cnn"``: convolutions.
-        transform: ``"affine"``, ``"projective"``, ``"tps"`` (16 control points) or ``"attention"``;
-            None for the base network alone.
-        shape: ``(height, width, channels)`` of the input.
-        classes: number of classes.
+        transform: of ``tfreg.layers.SpatialTransformer``, such as ``"affine"`` or ``"tps"`` (16
+            control points); None for the base network alone.
+        size: height and width of the images.
+        classes: what the classes are called.
         widths: units of the two hidden layers, or kernels of the two convolutions.
         transformers: number of spatial transformers; each sees and warps the whole input, and the
             classifier sees all results side by side.
         pool: average pooling of the transformers' results.
+        kwargs: of ``tfreg.models.ClassificationModel``, ``channels`` among them.
 
     Input shape:
         ``(batch, height, width, channels)``, intensities in [0, 1].
@@ -56,22 +79,23 @@ class SpatialTransformerNetwork(keras.Model):
     >>> import numpy as np
     >>> from zoo.stn.model import SpatialTransformerNetwork
     >>> model = SpatialTransformerNetwork("cnn", "affine")
-    >>> tuple(model(np.zeros((1, 28, 28, 1), "float32")).shape)
-    (1, 10)
+    >>> answer = model.classify(np.eye(28))
+    >>> answer.probabilities.shape, answer.displacement.shape
+    ((10,), (1, 28, 28, 2))
     """
 
     def __init__(
         self,
         base: str = "cnn",
         transform: str | None = "affine",
-        shape: Sequence[int] = (28, 28, 1),
-        classes: int = 10,
+        size: Sequence[int] = (28, 28),
+        classes: Sequence[str] = tuple("0123456789"),
         widths: Sequence[int] = (64, 64),
         transformers: int = 1,
         pool: int = 1,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"ndim": 2, **kwargs}, classes=classes)
         if base not in BASES:
             raise ValueError(f"base must be one of {BASES}. Received: base={base}")
         if transform is not None and transform not in TRANSFORMS:
@@ -85,19 +109,17 @@ class SpatialTransformerNetwork(keras.Model):
             )
         self.base = base
         self.transform = transform
-        self.shape = tuple(int(n) for n in shape)
-        self.classes = int(classes)
+        self.size = tuple(int(n) for n in size)
         self.widths = tuple(int(width) for width in widths)
-        self.transformers = int(transformers)
-        self.pool = int(pool)
-
-        self.localisations = []
-        if transform is not None:
-            self.localisations = [self._localisation(k) for k in range(transformers)]
+        self.pool = pool
+        self.transformers = [
+            SpatialTransformer(self._localisation(), transform, name=f"transformer_{k}")
+            for k in range(transformers if transform else 0)
+        ]
         self.classifier = self._classifier()
 
-    def _localisation(self, number: int) -> keras.Sequential:
-        """Section 3.1: theta, beginning with that of the identity (a head of zeros)."""
+    def _localisation(self) -> keras.Sequential:
+        """Section 3.1, without the last layer, which is the transformer's own."""
         layers = keras.layers
         if self.base == "fcn":
             hidden = [
@@ -114,10 +136,7 @@ class SpatialTransformerNetwork(keras.Model):
                 layers.Flatten(),
                 layers.Dense(20, "relu", name="dense_1"),
             ]
-        head = layers.Dense(
-            theta_size(self.transform), kernel_initializer="zeros", dtype="float32", name="theta"
-        )
-        return keras.Sequential([*hidden, head], name=f"localisation_{number}")
+        return keras.Sequential(hidden, name="localisation")
 
     def _classifier(self) -> keras.Sequential:
         """Section 4.1: three layers with weights."""
@@ -136,91 +155,55 @@ class SpatialTransformerNetwork(keras.Model):
                 layers.MaxPooling2D(2, padding="same"),
                 layers.Flatten(),
             ]
-        return keras.Sequential(
-            [*hidden, layers.Dense(self.classes, dtype="float32", name="logits")],
-            name="classifier",
-        )
+        logits = layers.Dense(len(self.classes), dtype="float32", name="logits")
+        return keras.Sequential([*hidden, logits], name="classifier")
 
     def build(self, input_shape: Any = None) -> None:
-        shape = (None, *self.shape)
-        for localisation in self.localisations:
-            localisation.build(shape)
-        height, width, channels = self.shape
-        if self.transform is not None:
-            height, width = height // self.pool, width // self.pool
-        self.classifier.build((None, height, width, channels * self.transformers))
+        height, width = self.size
+        for transformer in self.transformers:
+            transformer.build((None, height, width, self.channels))
+        seen = max(1, len(self.transformers)) * self.channels
+        self.classifier.build((None, height // self.pool, width // self.pool, seen))
         self.built = True
 
+    def check_size(self, size: Sequence[int]) -> None:
+        if tuple(size) != self.size:
+            raise InputError(
+                "This network takes images of {} x {} pixels. Received: {}".format(
+                    *self.size, " x ".join(map(str, size))
+                )
+            )
+
     def call(self, images: Any, training: bool | None = None) -> Any:
-        return self.classifier(self.transformed(images), training=training)
+        return self.classifier(self.straighten(images)[0], training=training)
 
-    def transformed(self, images: Any) -> Any:
-        """What the classifier sees."""
-        if self.transform is None:
-            return images
-        results = [
-            ops.resample(images, displacement, mode="constant", image_gradient=False)
-            for displacement in self.displacements(images)
-        ]
-        result = results[0] if len(results) == 1 else keras_ops.concatenate(results, axis=-1)
-        if self.pool == 1:
-            return result
-        return keras_ops.average_pool(result, self.pool, strides=self.pool)
+    def straighten(self, images: Any) -> tuple[Any, list[Any]]:
+        """What the classifier sees, and the displacement of each transformer."""
+        if not self.transformers:
+            return images, []
+        moves = [transformer.displacement(images) for transformer in self.transformers]
+        results = [t.warp(images, u) for t, u in zip(self.transformers, moves, strict=True)]
+        seen = results[0] if len(results) == 1 else keras_ops.concatenate(results, axis=-1)
+        if self.pool > 1:
+            seen = keras_ops.average_pool(seen, self.pool, strides=self.pool)
+        return seen, moves
 
-    def displacements(self, images: Any) -> list[Any]:
-        """Section 3.2: of each transformer, ``(batch, height, width, 2)`` in pixels."""
-        return [
-            displacement(localisation(images), self.transform, self.shape[:2])
-            for localisation in self.localisations
-        ]
+    def outputs(self, images: Any, **options: Any) -> tuple[Any, ...]:
+        seen, moves = self.straighten(images)
+        logits = self.classifier(seen, training=False)
+        return (logits, seen, *([keras_ops.stack(moves, axis=1)] if moves else []))
+
+    def conclude(self, *found: np.ndarray, **answer: Any) -> Straightened:
+        seen, *moves = found
+        return Straightened(**answer, seen=seen, displacement=moves[0] if moves else None)
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "name": self.name,
+            **super().get_config(),
             "base": self.base,
             "transform": self.transform,
-            "shape": self.shape,
-            "classes": self.classes,
+            "size": self.size,
             "widths": self.widths,
-            "transformers": self.transformers,
+            "transformers": max(1, len(self.transformers)),
             "pool": self.pool,
         }
-
-
-def theta_size(transform: str) -> int:
-    """How many numbers a localisation network has to find."""
-    if transform == "tps":
-        return 2 * CONTROL_POINTS[0] * CONTROL_POINTS[1]
-    return len(ops.stn_identity(transform, 2))
-
-
-def displacement(theta: Any, transform: str, shape: Sequence[int]) -> Any:
-    """Displacement of a localisation network's output, in which zeros are the identity.
-
-    Args:
-        theta: tensor ``(batch, n)``, normalised coordinates as in the paper, less those of the
-            identity. Thin-plate: 16 pairs ``(x, y)``, control points row by row.
-        transform: ``"attention"``, ``"affine"``, ``"projective"`` or ``"tps"``.
-        shape: height and width.
-
-    Returns:
-        Tensor ``(batch, height, width, 2)`` in pixels, array-axis order.
-
-    Raises:
-        InputError: on an unknown transform.
-    """
-    if transform not in TRANSFORMS:
-        raise InputError(f"transform must be one of {TRANSFORMS}. Received: {transform}")
-    theta = keras_ops.cast(theta, "float32")
-    if transform == "tps":
-        half = [(n - 1) / 2 for n in shape]
-        moves = keras_ops.reshape(theta, (-1, *CONTROL_POINTS, 2))
-        moves = keras_ops.flip(moves, axis=-1) * keras_ops.convert_to_tensor(half, "float32")
-        points = ops.control_point_grid(shape, CONTROL_POINTS, "corners")
-        return ops.tps_layout_displacement(moves, points, shape)
-    if transform == "projective":
-        row = PERSPECTIVE * keras_ops.tanh(theta[:, 6:] / PERSPECTIVE)
-        theta = keras_ops.concatenate([theta[:, :6], row], axis=-1)
-    theta = theta + keras_ops.convert_to_tensor(ops.stn_identity(transform, 2))
-    matrix = ops.matrix_from_normalised(ops.stn_theta(theta, transform, 2), shape)
-    return ops.linear_displacement(matrix, shape)
