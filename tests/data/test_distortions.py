@@ -86,5 +86,5 @@ def test_points_of_a_grid_are_moved():
 
 
 def test_an_unknown_distortion_is_refused():
-    with pytest.raises(InputError, match="one of .*Received: s"):
+    with pytest.raises(InputError, match=r"one of .*Received: s"):
         draw_maps("s", 1, np.random.default_rng(0))

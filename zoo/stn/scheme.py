@@ -18,7 +18,7 @@ from zoo.stn import METHOD
 from zoo.stn.data import Scenes, load
 from zoo.stn.data import held_out as scenes_of
 from zoo.stn.halves import halve
-from zoo.stn.networks import DISTORTIONS, name_of, network, transforms
+from zoo.stn.networks import name_of, network, transforms
 from zoo.stn.optimiser import papers, steady
 
 PAPER = {"iterations": 150_000, "learning_rate": 0.01, "schedule": "constant"}
@@ -125,9 +125,17 @@ class Scheme(Recipe):
 
 
 def summary(kind: str, model: str, transform: str | None, data: str) -> str:
-    """What a preset says of itself."""
-    words = f"{model.upper()}" + (f" ({transform})" if transform else "")
-    scenes = f"{kind.upper()}-distorted digits" if kind in DISTORTIONS else f"{kind} of digits"
+    """What a preset says of itself.
+
+    Example:
+
+    >>> from zoo.stn.scheme import summary
+    >>> summary("rts", "st-cnn", "tps", "mnist")
+    'ST-CNN (tps) for digits under distortion RTS, trained on MNIST'
+    """
+    words = model.upper().replace("X", "x") + (f" ({transform})" if transform else "")
+    shown = {"clutter": "digits among clutter", "addition": "the sum of two digits"}
+    scenes = shown.get(kind, f"digits under distortion {kind.upper()}")
     return f"{words} for {scenes}, trained on {digits.SOURCES[data].name}"
 
 

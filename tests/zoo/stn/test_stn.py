@@ -101,9 +101,9 @@ def test_bad_options_fail_at_construction(options, message):
 
 
 def test_images_of_another_size_are_refused():
-    with pytest.raises(InputError, match="28 x 28 pixels. Received: 42 x 42"):
+    with pytest.raises(InputError, match=r"28 x 28 pixels\. Received: 42 x 42"):
         network("r", "cnn", None).classify(np.eye(42))
-    with pytest.raises(InputError, match="no such network for clutter. .*transform=tps"):
+    with pytest.raises(InputError, match=r"no such network for clutter\. .*transform=tps"):
         architecture("clutter", "st-cnn", "tps")
     with pytest.raises(InputError, match="model=cnn, transform=affine"):
         architecture("r", "cnn", "affine")

@@ -147,7 +147,7 @@ def test_a_recipe_trains_and_writes_half_precision(tmp_path, capsys):
     assert "stn-phantom-st-fcn-tps-e: validation accuracy 0." in capsys.readouterr().out
     preset = zoo.describe(tmp_path / "presets" / "stn-phantom-st-fcn-tps-e.json")
     assert preset.training["optimiser"] == "SteadyAdam" and preset.score["value"] > 0.6
-    assert preset.summary.startswith("ST-FCN (tps) for E-distorted digits, trained on phantom")
+    assert preset.summary.startswith("ST-FCN (tps) for digits under distortion E, trained on ")
     dtypes = set()
     with h5py.File(preset.weights_path) as file:
         file.visititems(lambda _, item: dtypes.add(str(getattr(item, "dtype", "group"))))
