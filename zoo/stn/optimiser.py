@@ -63,15 +63,16 @@ class SteadyAdam(keras.optimizers.Adam):
         if not self.built:
             super().build(variables)
             self.norm = self.add_variable((), "zeros", "float32", name="norm")
-            self.learning = tuple(variables)
+            # A function: Keras takes variables in an attribute for the optimiser's own.
+            self.learning = lambda: variables
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> Any:
         if not self.built:
             self.build(trainable_variables)
         rate = ops.cast(self.learning_rate, "float32")
-        before = [ops.copy(variable) for variable in self.learning]
+        before = [ops.copy(variable) for variable in self.learning()]
         done = super().apply(self._cut(grads), trainable_variables)
-        for variable, old in zip(self.learning, before, strict=True):
+        for variable, old in zip(self.learning(), before, strict=True):
             step = ops.convert_to_tensor(variable) - old
             if variable.path.endswith("kernel"):
                 step = step - rate * _DECAY * old

@@ -31,6 +31,7 @@ def small(rng):
     return model, gradients
 
 
+@pytest.mark.on_jax
 def test_a_step_is_that_of_adamw_with_slow_parts_and_a_cut_gradient(rng):
     """Written down again in NumPy; the gradient of the third step is a hundred times the first."""
     model, gradients = small(rng)
@@ -53,6 +54,8 @@ def test_a_step_is_that_of_adamw_with_slow_parts_and_a_cut_gradient(rng):
             step = step + (0.05 * weights[k] if k % 2 == 0 else 0)
             weights[k] = weights[k] - 0.01 * (0.5 if k < 2 else 1) * step
     assert cut < 0.2
+    own = 2 * len(variables) + 3  # both moments; the number of steps, the rate and the norm
+    assert len(optimiser.variables) == own
     for variable, expected in zip(variables, weights, strict=True):
         np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), expected, atol=2e-6)
 
@@ -140,6 +143,7 @@ def test_the_best_weights_of_the_last_quarter_are_kept(tmp_path):
         assert float(model.layers[0].bias[0]) == kept
 
 
+@pytest.mark.on_jax
 def test_a_recipe_trains_and_writes_half_precision(tmp_path, capsys):
     words = ["--data", "phantom", "--model", "st-fcn", "--transform", "tps", "--distortion", "e"]
     words += ["--iterations", "100", "--batch", "64", "--out", str(tmp_path)]
