@@ -17,7 +17,7 @@ from zoo.recipes import Recipe, Training, each
 from zoo.stn import METHOD
 from zoo.stn.data import Scenes, load
 from zoo.stn.data import held_out as scenes_of
-from zoo.stn.halves import halve
+from zoo.stn.halves import halve, rounded
 from zoo.stn.networks import name_of, network, transforms
 from zoo.stn.optimiser import papers, steady
 
@@ -118,6 +118,8 @@ class Scheme(Recipe):
         candidates = Candidates(folder, settings["iterations"])
         curve = super().fit(training, settings, folder, [candidates, *callbacks], verbose)
         candidates.restore_best(training.model, dict(zip(*curve.values(), strict=True)))
+        # The score is that of the weights as they are written.
+        training.model.set_weights(rounded(training.model.get_weights()))
         return curve
 
     def train(self, settings: dict[str, Any], folder: Path, *args: Any, **kwargs: Any) -> Preset:
