@@ -8,12 +8,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-# Of each notebook, the line that tells an error before and after registration.
+# Of each notebook, the line that tells an error before and after registration, or without and with.
 BEFORE_AND_AFTER = {
     "01_dirnet_mnist": r"on the strokes: ([\d.]+) px before, ([\d.]+) px after",
     "02_register_any_pair": r"landmarks: ([\d.]+) mm before, ([\d.]+) mm after",
     "03_beating_heart": r"on the wall: ([\d.]+) px before, ([\d.]+) px after",
     "04_breathing_lungs": r"in the lungs: ([\d.]+) mm before, ([\d.]+) mm after",
+    "05_spatial_transformer": r"([\d.]+) % without a transformer, ([\d.]+) % with one",
 }
 
 
