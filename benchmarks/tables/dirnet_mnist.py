@@ -41,7 +41,7 @@ COLUMNS = {
 }
 
 
-def contenders(data: str) -> list[Contender]:
+def contenders(data: str = "mnist") -> list[Contender]:
     """The lines of the table: a network per digit on MNIST, one for all on phantom digits."""
     return [
         Nothing(),

@@ -3,6 +3,7 @@ import os
 import signal
 from dataclasses import replace
 
+from shipped import DIGITS
 import numpy as np
 import pytest
 
@@ -94,8 +95,8 @@ def test_what_is_not_installed_is_said(monkeypatch):
         "skipped, picsl_greedy is not installed.",
         "skipped, ants is not installed.",
     ]
-    assert Preset("dirnet a9", "dirnet-cine-a9").unavailable() == (
-        "left out, there is no preset dirnet-cine-a9."
+    assert Preset("a network", f"{DIGITS}-a9").unavailable() == (
+        f"left out, there is no preset {DIGITS}-a9."
     )
 
 

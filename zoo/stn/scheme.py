@@ -17,7 +17,7 @@ from zoo.recipes import Recipe, Training, each
 from zoo.stn import METHOD
 from zoo.stn.data import Scenes, load
 from zoo.stn.data import held_out as scenes_of
-from zoo.stn.halves import halve, rounded
+from zoo.halves import halve, rounded
 from zoo.stn.networks import name_of, network, transforms
 from zoo.stn.optimiser import papers, steady
 
