@@ -192,6 +192,7 @@ def test_every_option_survives_the_config():
         "joint": True,
         "voxel_size": (10.0, 1.5, 1.5),
         "intensity_range": (-1000.0, 200.0),
+        "percentiles": (0.5, 99.5),
         "refine_learning_rate": 0.25,
         "refine_folding_weight": 3.0,
         "refinement": {"similarity": "lncc", "confine": True},
