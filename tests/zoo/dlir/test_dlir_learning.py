@@ -60,7 +60,7 @@ def test_jointly_every_stage_learns(rng):
     model.use_stages(3)
     pair = inputs(rng, (20, 28))
     before = [weights_of(network) for network in model.networks]
-    trained(model, pair)
+    trained(model, pair, 1)
     for network, weights in zip(model.networks, before, strict=True):
         assert changed(network, weights) == {*STATISTICS, "kernel", "bias", "gamma", "beta"}
     model.use_stages(2)
@@ -124,6 +124,7 @@ def test_bending_energy_is_in_cells(rng, numpy):
         np.testing.assert_allclose(energy, expected, rtol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.compiled
 def test_it_learns_compiled(rng):
     """Stage after stage, on pairs that are a turn and a warp apart."""
