@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-# The line of each that tells an error: "7.61 px before, 1.13 px after", "9 % without a …, 2 % with".
+# The line that tells an error: "7.61 px before, 1.13 px after", "9 % without a …, 2 % with".
 ERRORS = r"([\d.]+) (?:px|mm|%) (?:before|without[^,]*), ([\d.]+) (?:px|mm|%) (?:after|with)"
 
 

@@ -3,9 +3,9 @@ import os
 import signal
 from dataclasses import replace
 
-from shipped import DIGITS
 import numpy as np
 import pytest
+from shipped import DIGITS
 
 from benchmarks import evaluate
 from benchmarks.judge import judge
@@ -30,6 +30,7 @@ def shifted():
     return Pair("shifted", image, np.roll(image, (3, 1), axis=(0, 1)), (1.0, 1.0))
 
 
+@pytest.mark.long
 def test_elastix_registers_and_its_worker_is_replaced_after_a_crash(shifted):
     elastix = Elastix("elastix", Settings(iterations=100, spacing=8, threads=1))
     try:

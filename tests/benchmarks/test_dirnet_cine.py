@@ -10,6 +10,7 @@ from zoo.dirnet.model import VARIANTS
 from zoo.dirnet.paper import CINE_NCC
 
 
+@pytest.mark.long
 def test_the_table_on_phantoms(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(dirnet_cine, "BATCH", 2)
     out = tmp_path / "out"

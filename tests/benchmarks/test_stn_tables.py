@@ -44,6 +44,7 @@ def test_clutter_from_the_command_line(tmp_path, capsys, monkeypatch):
     assert {path.name for path in tmp_path.glob("*.png")} == {"examples.png", "grids.png"}
 
 
+@pytest.mark.long
 def test_training_steps_are_timed(monkeypatch):
     monkeypatch.setattr(_stn, "BATCH", 4)
     monkeypatch.setattr(_stn, "_REPEATS", 1)

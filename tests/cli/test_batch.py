@@ -5,10 +5,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 
-from shipped import DIGITS as MODEL
-from shipped import STAGED
 import numpy as np
 import pytest
+from shipped import DIGITS as MODEL
+from shipped import STAGED
 
 import zoo
 from tfreg import Geometry, Image, io, transforms

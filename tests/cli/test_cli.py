@@ -3,9 +3,9 @@ import os
 import subprocess
 import sys
 
-from shipped import DIGITS, RECIPE, STAGED
 import numpy as np
 import pytest
+from shipped import DIGITS, RECIPE, STAGED
 
 from tfreg import io
 from tfreg.cli import main

@@ -7,8 +7,8 @@ import sys
 import time
 import warnings
 
-from shipped import DIGITS, STACKS
 import pytest
+from shipped import DIGITS, STACKS
 
 from tfreg import cli
 from tfreg.cli import main

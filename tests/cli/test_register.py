@@ -3,10 +3,10 @@ import os
 import subprocess
 import sys
 
-from shipped import CHESTS
-from shipped import DIGITS as MODEL
 import numpy as np
 import pytest
+from shipped import CHESTS
+from shipped import DIGITS as MODEL
 
 import zoo
 from tfreg import Geometry, Image, io, transforms

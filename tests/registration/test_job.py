@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from shipped import CHESTS, DIGITS
 import numpy as np
 import pytest
 from physical_cases import QUICK, SHIFT, grids, image
+from shipped import CHESTS, DIGITS
 
 import zoo
 from tfreg.errors import InputError
@@ -95,7 +95,10 @@ def test_what_a_preset_says_of_its_refinement(model, flat):
         again.register(fixed, moving, 3, spacing=(1.0, 2.0))
 
 
-@pytest.mark.parametrize("options", [{"similarity": "ncc"}, {"similarity": "mse"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"similarity": "ncc"}, pytest.param({"similarity": "mse"}, marks=pytest.mark.long)],
+)
 def test_confined_to_both_masks(hearts, two_levels, options):
     images = hearts.fixed[0], hearts.moving[0] + 3
     masks = [(labels > 0).astype("uint8") for labels in (hearts.fixed_labels[0],) * 2]

@@ -1,8 +1,8 @@
 import warnings
 
-from shipped import DIGITS
 import numpy as np
 import pytest
+from shipped import DIGITS
 
 import zoo
 from tfreg import ops

@@ -2,10 +2,10 @@
 
 from types import SimpleNamespace
 
-from shipped import DIGITS, STACKS, VOLUMES
 import numpy as np
 import pytest
 from physical_cases import QUICK, SHIFT, grids, image, rotation
+from shipped import DIGITS, STACKS, VOLUMES
 
 import zoo
 from tfreg import transforms

@@ -79,7 +79,10 @@ def test_a_similarity_of_ones_own_sees_what_it_is_given(hearts, one_level):
     np.testing.assert_allclose(tenfold.similarity_before, 100 * answer.similarity_before, rtol=1e-3)
 
 
-@pytest.mark.parametrize("similarity", [nearness, "ncc", "lncc", "ngf"])
+@pytest.mark.parametrize(
+    "similarity",
+    [nearness, "ncc", *(pytest.param(name, marks=pytest.mark.long) for name in ("lncc", "ngf"))],
+)
 def test_feature_maps_are_registered(hearts, two_levels, similarity):
     given = features(hearts.fixed), features(hearts.moving)
     answer = register(*given, similarity=similarity, pyramid=two_levels, ndim=2, channels=True)

@@ -1,10 +1,10 @@
 """The report in a real browser."""
 
-from shipped import HEARTS
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from devtools import Page
+from shipped import HEARTS
 
 import zoo
 from tfreg import report

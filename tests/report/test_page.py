@@ -4,11 +4,11 @@ import os
 import re
 from html.parser import HTMLParser
 
-from shipped import DIGITS, HEARTS
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from handmade import build
+from shipped import DIGITS, HEARTS
 
 import zoo
 from tfreg import report

@@ -148,9 +148,7 @@ def percentiles_of(values: Any) -> tuple[float, float]:
     return float(found[0]), float(found[1])
 
 
-def without_outliers(
-    image: np.ndarray, percentiles: Sequence[float] = PERCENTILES
-) -> np.ndarray:
+def without_outliers(image: np.ndarray, percentiles: Sequence[float] = PERCENTILES) -> np.ndarray:
     """Cuts off what is further beyond two percentiles than these are apart.
 
     A hot voxel or a piece of metal would otherwise leave no contrast to the rest. It becomes as

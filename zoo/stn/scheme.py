@@ -12,12 +12,12 @@ from tfreg.errors import InputError
 from tfreg.models import Model
 from tfreg.registration import Preprocessing
 from tfreg.steps import STEPS_PER_EPOCH
+from zoo.halves import halve, rounded
 from zoo.presets import Preset
 from zoo.recipes import Recipe, Training, each
 from zoo.stn import METHOD
 from zoo.stn.data import Scenes, load
 from zoo.stn.data import held_out as scenes_of
-from zoo.halves import halve, rounded
 from zoo.stn.networks import name_of, network, transforms
 from zoo.stn.optimiser import papers, steady
 

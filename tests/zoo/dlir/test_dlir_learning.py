@@ -55,6 +55,7 @@ def test_the_last_stage_learns_alone(rng):
 
 
 @pytest.mark.on_jax
+@pytest.mark.long
 def test_jointly_every_stage_learns(rng):
     model = randomised(DLIR(2, [AFFINE, FLAT, FINE], joint=True))
     model.use_stages(3)

@@ -105,7 +105,10 @@ def weights_of(preset):
     return model.get_weights()
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [n if n == "dlir-mnist" else pytest.param(n, marks=pytest.mark.long) for n in RECIPES],
+)
 def test_a_recipe_leaves_a_preset(name, trained):
     preset, _ = trained(name)
     count = len(RECIPES[name].RECIPE.stages)
@@ -126,6 +129,7 @@ def test_a_recipe_leaves_a_preset(name, trained):
     assert model.register(fixed, moving).displacement.shape == (*shape, model.ndim)
 
 
+@pytest.mark.long
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, trained):
     """Killed in the second stage: the first is not learned again, the second goes on."""
     whole, _ = trained("dlir-hippocampus")
@@ -183,6 +187,7 @@ def test_each_stage_learns_after_those_before(trained):
     assert any((a != b).any() for a, b in zip(model.get_weights(), whole, strict=True))
 
 
+@pytest.mark.long
 def test_joint_training_has_one_curve(tmp_path):
     preset = train("dlir-mnist", tmp_path, joint=True)
     assert [*preset.training["curve"]] == ["stage 2"]
