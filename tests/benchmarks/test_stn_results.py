@@ -9,9 +9,6 @@ from zoo.stn import METHOD
 
 RESULTS = readme.ROOT / "benchmarks" / "results"
 PAPER = METHOD.numbers["stn-mnist"]
-pytestmark = pytest.mark.skipif(
-    not (RESULTS / "stn-mnist").is_dir(), reason="the tables are not made yet"
-)
 
 
 def found(name, metric, statistic="mean"):
