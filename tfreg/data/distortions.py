@@ -110,18 +110,25 @@ def apply_maps(images: np.ndarray, maps: Maps, size: int) -> np.ndarray:
     >>> apply_maps(np.ones((2, 28, 28)), maps, 28).shape
     (2, 28, 28)
     """
-    positions = _positions(maps, size).astype("float32")
     # A frame of zeros: outside the image the value falls to zero within one pixel.
-    framed = np.pad(np.asarray(images, "float32"), ((0, 0), (1, 1), (1, 1))).ravel()
+    framed = np.pad(np.asarray(images, "float32"), ((0, 0), (1, 1), (1, 1)))
     side = SIZE + 2
-    place = np.clip(positions + 1, 0, side - 1)
-    lower = np.minimum(place.astype("int32"), side - 2)
-    row, column = np.moveaxis(place - lower.astype("float32"), -1, 0)
-    base = lower[..., 0] * side + lower[..., 1]
-    base += (np.arange(len(images), dtype="int32") * side * side)[:, None]
-    upper = framed[base] * (1 - column) + framed[base + 1] * column
-    under = framed[base + side] * (1 - column) + framed[base + side + 1] * column
-    return (upper * (1 - row) + under * row).reshape(-1, size, size)
+    base = np.arange(len(images), dtype="int32")[:, None, None] * (side * side)
+    parts = []
+    for positions, step in zip(_positions(maps, size), (side, 1), strict=True):
+        place = np.clip(positions.astype("float32") + 1, 0, side - 1)
+        lower = np.minimum(place.astype("int32"), side - 2)
+        parts.append(place - lower.astype("float32"))
+        base = base + step * lower
+    row, column = parts
+    # Of every pixel itself, and how much the next one of its row, or of its column, is brighter.
+    across, down = np.zeros_like(framed), np.zeros_like(framed)
+    across[..., :-1] = framed[..., 1:] - framed[..., :-1]
+    down[:, :-1] = framed[:, 1:] - framed[:, :-1]
+    both = np.zeros_like(framed)
+    both[:, :-1] = across[:, 1:] - across[:, :-1]
+    value = np.take(across.ravel(), base) + row * np.take(both.ravel(), base)
+    return np.take(framed.ravel(), base) + row * np.take(down.ravel(), base) + column * value
 
 
 def distort(images: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
@@ -149,15 +156,22 @@ def distort(images: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarr
     return apply_maps(images, maps, CANVAS[kind])
 
 
-def _positions(maps: Maps, size: int) -> np.ndarray:
-    """``(n, size * size, 2)``: of every pixel of the canvas in the digit's image."""
-    x = np.moveaxis(np.indices((size, size), dtype="float64"), 0, -1).reshape(1, -1, 2)
+def _positions(maps: Maps, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column in the digit's image of every pixel of the canvas, ``(n, size, size)`` each."""
+    # Of a plain canvas a line of rows and one of columns, which only meet in the sum.
+    x = np.arange(size, dtype="float64")[:, None], np.arange(size, dtype="float64")
     if maps.bend is not None:
-        x = x + bending(size) @ maps.bend
-    moved = x @ np.swapaxes(maps.matrix[:, :2, :2], 1, 2) + maps.matrix[:, None, :2, 2]
-    below = x @ maps.matrix[:, 2, :2, None] + maps.matrix[:, None, 2, 2:]
+        bent = (bending(size) @ maps.bend).reshape(-1, size, size, 2)
+        x = x[0] + bent[..., 0], x[1] + bent[..., 1]
+    row, column, below = (
+        (line[:, 0, None, None] * x[0] + line[:, 2, None, None]) + line[:, 1, None, None] * x[1]
+        for line in np.moveaxis(maps.matrix, 1, 0)
+    )
+    if not maps.matrix[:, 2, :2].any():
+        return row, column
     visible = below > 1e-6  # else behind the line at infinity: nothing is there
-    return np.where(visible, moved / np.where(visible, below, 1.0), -1.0)
+    below = np.where(visible, below, 1.0)
+    return np.where(visible, row / below, -1.0), np.where(visible, column / below, -1.0)
 
 
 @functools.cache
