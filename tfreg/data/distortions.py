@@ -157,7 +157,7 @@ def distort(images: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarr
 
 
 def _positions(maps: Maps, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column in the digit's image of every pixel of the canvas, ``(n, size, size)`` each."""
+    """Rows and columns of the canvas' pixels in the digit's image, ``(n, size, size)`` each."""
     # Of a plain canvas a line of rows and one of columns, which only meet in the sum.
     x = np.arange(size, dtype="float64")[:, None], np.arange(size, dtype="float64")
     if maps.bend is not None:
