@@ -21,6 +21,7 @@ POINTS = (4, 4)
 _CENTRE = (SIZE - 1) / 2
 _CORNER_NOISE, _POINT_NOISE = 5.0, 1.5  # standard deviations in pixels
 _CORNERS = np.array([(0, 0), (0, 1), (1, 1), (1, 0)], "float64")  # one after the other
+_PART = 2**16  # pixels at once, which stay in the processor's cache
 _TRIES = 16  # one set of corners in 370 is not convex; 16 in a row never are
 
 
@@ -110,6 +111,16 @@ def apply_maps(images: np.ndarray, maps: Maps, size: int) -> np.ndarray:
     >>> apply_maps(np.ones((2, 28, 28)), maps, 28).shape
     (2, 28, 28)
     """
+    found = np.empty((len(images), size, size), "float32")
+    count = max(1, _PART // size**2)
+    for first in range(0, len(images), count):
+        part = slice(first, first + count)
+        bend = None if maps.bend is None else maps.bend[part]
+        found[part] = _seen(images[part], Maps(maps.matrix[part], bend), size)
+    return found
+
+
+def _seen(images: np.ndarray, maps: Maps, size: int) -> np.ndarray:
     # A frame of zeros: outside the image the value falls to zero within one pixel.
     framed = np.pad(np.asarray(images, "float32"), ((0, 0), (1, 1), (1, 1)))
     side = SIZE + 2
