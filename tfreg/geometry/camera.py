@@ -62,7 +62,9 @@ class ConeBeam:
         for name, value in values.items():
             found = np.asarray(value)
             if found.shape != sizes.get(name, ()) or found.dtype.kind not in "iuf":
-                raise InputError(f"{name} must be {sizes.get(name, 'one')} numbers. Received: {value}")
+                raise InputError(
+                    f"{name} must be {sizes.get(name, 'one')} numbers. Received: {value}"
+                )
             if not np.isfinite(found).all():
                 raise InputError(f"{name} must be finite. Received: {name}={value}")
             object.__setattr__(self, name, _plain(found))

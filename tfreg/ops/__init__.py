@@ -36,6 +36,8 @@ from tfreg.ops.normalised import (
     stn_identity,
     stn_theta,
 )
+from tfreg.ops.pose import pose_rays, pose_rotation
+from tfreg.ops.projection import attenuation, project, project_jacobian
 from tfreg.ops.resample import resample, sample
 from tfreg.ops.spatial import spatial_displacement, spatial_parameters
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
@@ -45,6 +47,7 @@ __all__ = [
     "AffineParts",
     "affine_matrix",
     "apply_linear",
+    "attenuation",
     "bounded_parameters",
     "bspline_coefficients",
     "bspline_derivative",
@@ -74,6 +77,10 @@ __all__ = [
     "parameter_sizes",
     "points_from_normalised",
     "points_to_normalised",
+    "pose_rays",
+    "pose_rotation",
+    "project",
+    "project_jacobian",
     "resample",
     "resample_labels",
     "resize_displacement",

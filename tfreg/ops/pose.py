@@ -69,9 +69,9 @@ def pose_rays(pose: Any, frame: Any, source: Any, rays: Any) -> tuple[Any, Any]:
     Args:
         pose: tensor ``(batch, 6)``, mm and degrees.
         frame: ``(3, 4)`` of the volume, see :func:`tfreg.geometry.frame_of`.
-        source: ``(3,)`` in mm, as :meth:`tfreg.geometry.ConeBeam.rays` gives it with ``rays``.
-        rays: ``(*rays, 3)`` unit vectors, or ``(batch, *rays, 3)`` where each pose has its own,
-            which has a leading axis of ``batch`` and at least two more.
+        source: ``(3,)`` in mm, as :meth:`tfreg.geometry.ConeBeam.rays` gives it with the rays.
+        rays: ``(1, *rays, 3)`` unit vectors for all poses, or ``(batch, *rays, 3)`` where each has
+            its own.
 
     Returns:
         The pair: source ``(batch, 3)`` in voxels, array-axis order, and direction
@@ -86,25 +86,28 @@ def pose_rays(pose: Any, frame: Any, source: Any, rays: Any) -> tuple[Any, Any]:
     >>> from tfreg import geometry, ops
     >>> frame = geometry.frame_of(geometry.Geometry.of_shape((9, 9, 9), 2.0))
     >>> source, rays = geometry.ConeBeam(1000.0, (1, 1), 1.0).rays()
-    >>> source, direction = ops.pose_rays([[0, 0, 800, 0, 0, 0]], frame, source, rays)
+    >>> source, direction = ops.pose_rays([[0, 0, 800, 0, 0, 0]], frame, source, rays[None])
     >>> [float(v) for v in source[0]], [float(v) for v in direction[0, 0, 0]]
     ([4.0, -396.0, 4.0], [0.0, 0.5, 0.0])
     """
-    pose, frame, source, rays = same_dtype(_checked(pose), frame, source, rays)
-    check_frame(frame, source, rays)
+    pose, frame, source, rays = checked_rays(pose, frame, source, rays)
+    start, direction = ray_components(pose, frame, source, rays)
+    direction = ops.stack(direction, axis=-1)
+    return ops.stack(start, axis=-1), ops.reshape(direction, (-1, *rays.shape[1:-1], 3))
+
+
+def ray_components(pose: Any, frame: Any, source: Any, rays: Any) -> tuple[list[Any], list[Any]]:
+    """:func:`pose_rays` of checked tensors, per array axis: ``(batch,)`` and ``(batch, rays)``."""
     backward = _backward(pose, frame)
     own = ops.reshape(source, (1, 3)) - pose[:, :3]
-    start = ops.reshape(frame[:, 3], (1, 3)) + _turned(backward, own)
-    # Vectors as rows: r (A R^T)^T.
-    flat = ops.reshape(rays, (1, -1, 3))
-    direction = ops.stack(
-        [ops.sum(flat * backward[:, None, axis, :], axis=-1) for axis in range(3)], axis=-1
-    )
-    return start, ops.reshape(direction, (-1, *rays.shape[:-1], 3))
+    r = _components(rays)
+    axes = range(3)
+    start = [frame[k, 3] + sum(backward[:, k, j] * own[:, j] for j in axes) for k in axes]
+    return start, [sum(backward[:, k, j, None] * r[j] for j in axes) for k in axes]
 
 
 def pose_columns(
-    pose: Any, frame: Any, source: Any, rays: Any, by_source: Any, by_direction: Any
+    pose: Any, frame: Any, source: Any, rays: Any, by_source: list[Any], by_direction: list[Any]
 ) -> Any:
     """The derivative by the six parameters of what has known derivatives by source and direction.
 
@@ -112,47 +115,59 @@ def pose_columns(
     ``-a`` by ``t`` and ``w . (a x (q - t) + b x r)`` by the angle about ``w``.
 
     Args:
-        pose, frame, source, rays: as :func:`pose_rays`.
-        by_source, by_direction: lists of three tensors ``(batch, rays)``, array-axis order, of rays
-            in one row.
+        pose, frame, source, rays: checked tensors, as :func:`pose_rays` takes them.
+        by_source, by_direction: three tensors ``(batch, rays)`` each, array-axis order.
 
     Returns:
         Tensor ``(batch, 6, rays)``, per mm and per degree.
     """
-    pose, frame, source, rays = same_dtype(_checked(pose), frame, source, rays)
     backward = _backward(pose, frame)
+    axes = range(3)
     a, b = (
-        [sum(part[k] * backward[:, k, axis, None] for k in range(3)) for axis in range(3)]
+        [sum(part[k] * backward[:, k, j, None] for k in axes) for j in axes]
         for part in (by_source, by_direction)
     )
     own = ops.reshape(source, (1, 3)) - pose[:, :3]
-    own = [own[:, axis, None] for axis in range(3)]
-    flat = ops.reshape(rays, (1, -1, 3))
-    flat = [flat[..., axis] for axis in range(3)]
-    turn = [first + second for first, second in zip(_cross(a, own), _cross(b, flat), strict=True)]
-    axes = rotation_axes(pose) * (math.pi / 180)
-    angles = [sum(turn[k] * axes[:, row, k, None] for k in range(3)) for row in range(3)]
+    lever = _cross(a, [own[:, j, None] for j in axes])
+    turn = [
+        first + second for first, second in zip(lever, _cross(b, _components(rays)), strict=True)
+    ]
+    about = rotation_axes(pose) * (math.pi / 180)
+    angles = [sum(turn[j] * about[:, row, j, None] for j in axes) for row in axes]
     return ops.stack([*(-part for part in a), *angles], axis=1)
 
 
-def check_frame(frame: Any, source: Any, rays: Any) -> None:
-    """Raises ``ValueError`` unless these describe a volume and rays."""
+def checked_rays(pose: Any, frame: Any, source: Any, rays: Any) -> list[Any]:
+    """All four as tensors of one dtype.
+
+    Raises:
+        ValueError: unless they are poses, a volume's frame, and a camera's rays.
+    """
+    pose, frame, source, rays = same_dtype(_checked(pose), frame, source, rays)
     shapes = tuple(frame.shape), tuple(source.shape), tuple(rays.shape)
-    if shapes[:2] != ((3, 4), (3,)) or len(shapes[2]) < 2 or shapes[2][-1] != 3:
+    if shapes[:2] != ((3, 4), (3,)) or len(shapes[2]) < 3 or shapes[2][-1] != 3:
         raise ValueError(
-            "frame must be (3, 4), source (3,) and rays (*rays, 3). "
+            "frame must be (3, 4), source (3,) and rays (1 or batch, *rays, 3). "
             f"Received: frame.shape={shapes[0]}, source.shape={shapes[1]}, rays.shape={shapes[2]}"
         )
+    if shapes[2][0] not in (1, pose.shape[0]):
+        raise ValueError(
+            "There must be rays for all poses, or as many as poses. "
+            f"Received: pose.shape={tuple(pose.shape)}, rays.shape={shapes[2]}"
+        )
+    return [pose, frame, source, rays]
+
+
+def _components(rays: Any) -> list[Any]:
+    """``(1 or batch, *rays, 3)`` as three tensors ``(1 or batch, rays)``."""
+    flat = ops.reshape(rays, (rays.shape[0] or -1, math.prod(rays.shape[1:-1]), 3))
+    return [flat[..., axis] for axis in range(3)]
 
 
 def _backward(pose: Any, frame: Any) -> Any:
     """``A R^T``, ``(batch, 3, 3)``: vectors of the camera's frame in mm to voxels."""
     turn = pose_rotation(pose)
     return ops.sum(frame[None, :, None, :3] * turn[:, None, :, :], axis=-1)
-
-
-def _turned(matrix: Any, vector: Any) -> Any:
-    return ops.sum(matrix * vector[:, None, :], axis=-1)
 
 
 def _cross(u: list[Any], v: list[Any]) -> list[Any]:
