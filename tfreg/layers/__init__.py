@@ -1,8 +1,9 @@
-"""Thin Keras layers over ``tfreg.ops``: one transformer or resampler per file."""
+"""Thin Keras layers over ``tfreg.ops``: one transformer, resampler or projector per file."""
 
 import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.layers.bspline_transformer import BSplineTransformer
 from tfreg.layers.linear_transformer import LinearTransformer
+from tfreg.layers.projector import Projector
 from tfreg.layers.resampler import Resampler
 from tfreg.layers.spatial_transformer import SpatialTransformer
 from tfreg.layers.tps_transformer import TPSTransformer
@@ -11,6 +12,7 @@ from tfreg.layers.velocity_transformer import VelocityTransformer
 __all__ = [
     "BSplineTransformer",
     "LinearTransformer",
+    "Projector",
     "Resampler",
     "SpatialTransformer",
     "TPSTransformer",

@@ -18,6 +18,7 @@ from tfreg.metrics.fields import (
 )
 from tfreg.metrics.overlap import dice
 from tfreg.metrics.points import target_registration_error
+from tfreg.metrics.projection import corners_of, projected_spread, projected_tre
 from tfreg.metrics.surface import (
     SurfaceDistances,
     hausdorff95,
@@ -28,6 +29,7 @@ from tfreg.metrics.surface import (
 __all__ = [
     "InverseConsistency",
     "SurfaceDistances",
+    "corners_of",
     "dice",
     "folding_fraction",
     "hausdorff95",
@@ -35,6 +37,8 @@ __all__ = [
     "jacobian_determinant",
     "l2r_compatible",
     "mean_surface_distance",
+    "projected_spread",
+    "projected_tre",
     "sd_log_jacobian",
     "surface_distances",
     "target_registration_error",

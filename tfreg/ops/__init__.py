@@ -38,6 +38,7 @@ from tfreg.ops.normalised import (
 )
 from tfreg.ops.pose import pose_rays, pose_rotation
 from tfreg.ops.projection import attenuation, project, project_jacobian
+from tfreg.ops.projection_plane import project_plane
 from tfreg.ops.resample import resample, sample
 from tfreg.ops.spatial import spatial_displacement, spatial_parameters
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
@@ -81,6 +82,7 @@ __all__ = [
     "pose_rotation",
     "project",
     "project_jacobian",
+    "project_plane",
     "resample",
     "resample_labels",
     "resize_displacement",
