@@ -16,14 +16,14 @@ def test_corners():
 
 def test_error_is_parallel_to_the_detector():
     targets, centre = metrics.corners_of(GRID), GRID.centre
-    true = np.array([0, 0, 800, 0, 0, 0], float)
+    true = (0, 0, 800, 0, 0, 0)
     measure = metrics.projected_tre
-    assert measure(true + [3, 4, 50, 0, 0, 0], true, targets, centre) == pytest.approx(5)
+    assert measure((3, 4, 850, 0, 0, 0), true, targets, centre) == pytest.approx(5)
     # An in-plane turn moves each corner, sqrt(2^2 + 3^2) from the centre in the image.
-    turned = measure(true + [0, 0, 0, 60, 0, 0], true, targets, centre)
+    turned = measure((0, 0, 800, 60, 0, 0), true, targets, centre)
     assert turned == pytest.approx(np.hypot(2, 3))  # 60 degrees: the chord is the radius
     # A half turn about the patient's long axis mirrors left and right: 2 x 2 mm.
-    assert measure(true + [0, 0, 0, 0, 0, 180], true, targets, centre) == pytest.approx(4)
+    assert measure((0, 0, 800, 0, 0, 180), true, targets, centre) == pytest.approx(4)
 
 
 def test_spread_of_answers(rng):

@@ -20,8 +20,8 @@ import keras
 from keras import ops
 
 from tfreg.ops.backend import compiled
-from tfreg.ops.projection import check_volume
 from tfreg.ops.precision import same_dtype
+from tfreg.ops.projection import check_volume
 
 
 def project_plane(volume: Any, source: Any, plane: Any, first: Any, second: Any) -> Any:

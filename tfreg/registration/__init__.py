@@ -8,6 +8,10 @@ from tfreg.registration.instance.level import forget
 from tfreg.registration.instance.optimisation import Refinement
 from tfreg.registration.instance.pyramid import SETTINGS, Level, Pyramid, pyramid
 from tfreg.registration.preprocessing import Preprocessing
+from tfreg.registration.projection.register import (
+    ProjectionRegistration,
+    register_projection,
+)
 from tfreg.registration.register import register
 from tfreg.registration.space.confine import Confined, confine
 from tfreg.registration.space.physical import PhysicalRegistration
@@ -23,6 +27,7 @@ __all__ = [
     "LevelReport",
     "PhysicalRegistration",
     "Preprocessing",
+    "ProjectionRegistration",
     "Pyramid",
     "Refinement",
     "Registration",
@@ -31,6 +36,7 @@ __all__ = [
     "forget",
     "pyramid",
     "register",
+    "register_projection",
 ]
 
 

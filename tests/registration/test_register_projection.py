@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from tfreg import Image, metrics, ops
+from tfreg.errors import InputError
+from tfreg.geometry import ConeBeam, Geometry, frame_of
+from tfreg.registration import register_projection
+
+GRID = Geometry((22, 18, 20), (2.0, 2.5, 2.2), (-30.0, 12.0, 100.0), np.eye(3))
+CAMERA = ConeBeam(1000.0, (40, 44), 2.5)
+TURN = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+SIDE = ConeBeam(1000.0, (44, 40), 2.5, None, TURN, (800.0, 0.0, 800.0))  # at a right angle
+TRUE = np.array([2.0, -3.0, 800.0, 4.0, 6.0, -5.0])
+OFF = np.array([1.0, -1.5, 8.0, 3.0, -8.0, 7.0])
+
+
+@pytest.fixture(scope="module")
+def volume():
+    """Five balls of different sizes, in HU."""
+    rng = np.random.default_rng(5)
+    index = np.moveaxis(np.indices(GRID.shape), 0, -1)
+    places = GRID.to_physical(index) - GRID.centre
+    hounsfield = np.full(GRID.shape, -1000.0)
+    for radius in (5, 6, 7, 8, 10):
+        middle = rng.uniform(-11, 11, 3)
+        distance = np.linalg.norm(places - middle, axis=-1)
+        hounsfield = np.maximum(hounsfield, 1200 - 2200 * np.clip((distance - radius) / 2, 0, 1))
+    return Image(hounsfield, GRID)
+
+
+def seen(volume, pose, camera=CAMERA):
+    """By Siddon's sum, which the registration does not use."""
+    source, rays = camera.rays(CAMERA)
+    voxels = ops.attenuation(volume.array[None, ..., None])
+    with ops.uncompiled():
+        rays = ops.pose_rays(np.atleast_2d(pose), frame_of(GRID), source, rays[None])
+        return np.asarray(ops.project(voxels, *rays, "siddon"))[..., 0].astype("float32")
+
+
+def error(pose, true=TRUE):
+    return metrics.projected_tre(pose, true, metrics.corners_of(GRID), GRID.centre)
+
+
+def test_one_camera_finds_the_pose(volume):
+    xray = seen(volume, TRUE)[0]
+    answer = register_projection(volume, xray, CAMERA, TRUE + OFF, levels=(2, 1))
+    assert error(TRUE + OFF) > 3 and error(answer.pose) < 0.3
+    assert answer.pose.shape == (6,) and 4 < answer.renderings < 50
+    assert answer.similarity_before < 0.9 < 0.97 < answer.similarity_after
+    off = [np.abs(image - answer.xrays[0]).mean() for image in (answer.before[0], answer.after[0])]
+    assert off[1] < 0.2 * off[0]
+
+
+def test_two_cameras_find_the_depth_as_well(volume):
+    xrays = [seen(volume, TRUE)[0], seen(volume, TRUE, SIDE)[0]]
+    answer = register_projection(volume, xrays, [CAMERA, SIDE], TRUE + OFF, levels=[1])
+    np.testing.assert_allclose(answer.pose, TRUE, atol=0.3)
+    assert len(answer.xrays) == len(answer.after) == 2
+
+
+def test_a_batch_is_what_each_is_alone(volume):
+    poses = TRUE + np.array([[0], [1], [-1]]) * OFF * 0.5
+    xrays = seen(volume, poses)
+    start = poses + OFF * 0.5
+    together = register_projection(volume, xrays, CAMERA, start, levels=[1], similarity="ncc")
+    assert together.pose.shape == (3, 6) and together.renderings.shape == (3,)
+    assert all(error(*pair) < 0.3 for pair in zip(together.pose, poses, strict=True))
+
+
+def test_never_worse_than_the_start(volume):
+    rng = np.random.default_rng(1)
+    noise = rng.uniform(size=CAMERA.shape)
+    answer = register_projection(volume, noise, CAMERA, TRUE, levels=(2, 1))
+    assert answer.similarity_after >= answer.similarity_before
+
+
+def test_what_is_hidden_does_not_count(volume):
+    xray = seen(volume, TRUE)[0]
+    mask = np.ones(CAMERA.shape)
+    mask[:14] = 0
+    spoiled = np.where(mask > 0, xray, 20 * np.random.default_rng(0).uniform(size=xray.shape))
+    answer = register_projection(volume, spoiled, CAMERA, TRUE + 0.5 * OFF, mask=mask, levels=[1])
+    assert error(answer.pose) < 0.5
+
+
+def test_what_reached_the_detector_is_turned_into_integrals(volume):
+    xray = seen(volume, TRUE)[0]
+    settings = {"levels": [1], "steps": 0}
+    integrals = register_projection(volume, xray, CAMERA, TRUE, **settings)
+    counts = register_projection(
+        volume, 60000 * np.exp(-xray), CAMERA, TRUE, exposure=True, **settings
+    )
+    assert counts.similarity_after == pytest.approx(integrals.similarity_after, abs=1e-3)
+    np.testing.assert_allclose(counts.xrays[0], integrals.xrays[0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"camera": None}, "camera must be a ConeBeam"),
+        ({"xray": np.eye(7)}, "same rows and columns"),
+        ({"xray": np.ones(CAMERA.shape)}, "empty: all its pixels are 1"),
+        ({"initial": (0, 0, 5, 0, 0, 0)}, "reaches behind the source"),
+        ({"initial": (900, 0, 800, 0, 0, 0)}, "is not seen in The X-ray: are all lengths in mm"),
+        ({"initial": (0, 0, 800, 0)}, r"initial must be \(6,\)"),
+        ({"initial": (0, 0, np.nan, 0, 0, 0)}, "initial must be finite"),
+        ({"mask": np.zeros(CAMERA.shape)}, "mask of The X-ray is empty"),
+        ({"mask": np.zeros((3, 3))}, "must be of its rows and columns"),
+        ({"similarity": "mi"}, "similarity must be one of"),
+        ({"levels": [0]}, "levels must be positive integers"),
+        ({"steps": -1}, "steps must be an integer"),
+        ({"exposure": True, "xray": -np.eye(*CAMERA.shape)}, "is not negative"),
+        ({"camera": [CAMERA], "xray": []}, "for each camera"),
+        ({"xray": np.ones((2, *CAMERA.shape))}, "one X-ray for all initial poses"),
+        ({"volume": np.zeros((3, 3, 3))}, "must be a 3-D tfreg.Image"),
+    ],
+)
+def test_bad_input_is_named(volume, change, message):
+    arguments = {"volume": volume, "xray": np.eye(*CAMERA.shape), "camera": CAMERA}
+    with pytest.raises(InputError, match=message):
+        register_projection(**{**arguments, "initial": TRUE, **change})
+
+
+def test_an_empty_volume(volume):
+    air = Image(np.full(GRID.shape, -1000.0), GRID)
+    with pytest.raises(InputError, match="The volume is empty"):
+        register_projection(air, np.eye(*CAMERA.shape), CAMERA, TRUE)

@@ -1,0 +1,262 @@
+"""The pose of a volume in X-ray images, without a network."""
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfreg.errors import InputError
+from tfreg.geometry import ConeBeam
+from tfreg.image import Image
+from tfreg.ops.backend import compiled
+from tfreg.ops.pose import ray_components
+from tfreg.ops.projection import image_and_columns
+from tfreg.ops.rays import Voxels, joseph, with_margin
+from tfreg.registration.images import as_image
+from tfreg.registration.projection.correlation import (
+    SIMILARITIES,
+    features,
+    inner,
+    normal_equations,
+    standardised,
+)
+from tfreg.registration.projection.marquardt import marquardt
+from tfreg.registration.projection.views import Scene, scene_of
+
+LEVELS = (4, 2, 1)
+_STEPS, _TOLERANCE = 30, 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectionRegistration:
+    """Where a volume was found.
+
+    Attributes:
+        pose: ``(6,)``, or ``(batch, 6)``, float64: mm and degrees, see ``tfreg.geometry.pose``.
+        similarity_before, similarity_after: at the finest resolution, of each pose.
+        renderings: images of the volume that were made for each pose, at any resolution.
+        seconds: time of the whole call; the first of a size includes compilation.
+        xrays, before, after: of each camera the region that was looked at, and the volume's image
+            at the first initial pose and at its answer, ``(rows, columns)``.
+    """
+
+    pose: np.ndarray
+    similarity_before: np.ndarray
+    similarity_after: np.ndarray
+    renderings: np.ndarray
+    seconds: float
+    xrays: tuple[np.ndarray, ...]
+    before: tuple[np.ndarray, ...]
+    after: tuple[np.ndarray, ...]
+
+
+def register_projection(
+    volume: Image,
+    xray: Any,
+    camera: ConeBeam | Sequence[ConeBeam],
+    initial: Any,
+    similarity: str = "gc",
+    mask: Any = None,
+    levels: Sequence[int] = LEVELS,
+    steps: int = _STEPS,
+    attenuates: bool = False,
+    exposure: bool = False,
+) -> ProjectionRegistration:
+    """Finds the pose of a volume in one X-ray, or in several taken at once.
+
+    Levenberg and Marquardt's descent on the difference of normalised images, coarse to fine; image
+    and derivatives come from one pass through the volume, and each level is one compiled loop.
+
+    Args:
+        volume: 3-D, in physical space, in HU.
+        xray: ``(rows, columns)``, or ``(batch, rows, columns)`` with a pose each; a list of such
+            for several cameras.
+        camera: how it was taken; a list for several, all from one common frame.
+        initial: ``(6,)`` or ``(batch, 6)``: the pose to start from, in the frame of the first
+            camera, see ``tfreg.geometry.pose``.
+        similarity: ``"gc"``: correlation of gradient images. ``"ncc"``: of the images.
+        mask: ``(rows, columns)``, not 0 where pixels count; a list for several cameras.
+        levels: pixels that become one along each axis, at each level.
+        steps: the most steps at each level.
+        attenuates: the volume holds attenuation, such as a segmented bone or an implant, not HU.
+        exposure: the X-ray holds what reached the detector, dark behind bone: its negative
+            logarithm is registered. Else it must be bright behind bone.
+
+    Raises:
+        InputError: on images that do not fit their cameras or are empty, a volume that is not
+            before the source or not seen, or unusable settings.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg import Image, geometry
+    >>> from tfreg.registration import register_projection
+    >>> z, y, x = np.indices((20, 20, 20)) - 9.5
+    >>> shape = ((x / 8) ** 2 + (y / 5) ** 2 + (z / 4) ** 2 < 1).astype("float32")
+    >>> volume = Image(shape, geometry.Geometry.of_shape(shape.shape, 2.0))
+    >>> camera = geometry.ConeBeam(1000.0, (48, 48), 2.0)
+    >>> image = register_projection(  # what it looks like
+    ...     volume, np.eye(48), camera, (3, -2, 800, 5, 0, 0), steps=0, attenuates=True, levels=[1]
+    ... ).before[0]
+    >>> image.shape
+    (48, 48)
+    """
+    begin = time.perf_counter()
+    several = not isinstance(camera, ConeBeam)
+    cameras = list(camera) if several else [camera]
+    images = list(xray) if several else [xray]
+    masks = list(mask) if several and mask is not None else [mask] * len(cameras)
+    _check(cameras, images, masks, similarity, levels, steps)
+    if not isinstance(volume, Image) or volume.geometry.ndim != 3:
+        raise InputError(f"volume must be a 3-D tfreg.Image. Received: {type(volume).__name__}")
+    start = np.asarray(initial)
+    if start.shape[-1:] != (6,) or start.ndim > 2 or start.dtype.kind not in "iuf":
+        raise InputError(f"initial must be (6,) or (batch, 6). Received: shape={start.shape}")
+    poses = np.atleast_2d(start).astype("float64")
+    if not np.isfinite(poses).all():
+        raise InputError(f"initial must be finite. Received: {initial}")
+    pictures = [_picture(image, len(poses), exposure) for image in images]
+    whole = scene_of(volume, pictures, cameras, masks, poses, attenuates)
+    answer = _descend(whole, volume, poses, similarity, levels, steps)
+    found, before, after, renderings = answer
+    shown = [_shown(whole, pose) for pose in (poses[:1], found[:1])]
+    one = start.ndim == 1
+    return ProjectionRegistration(
+        found[0] if one else found,
+        *((part[0] if one else part) for part in (before, after, renderings)),
+        seconds=time.perf_counter() - begin,
+        xrays=tuple(view.xray[0] for view in whole.views),
+        before=shown[0],
+        after=shown[1],
+    )
+
+
+def _descend(
+    whole: Scene,
+    volume: Image,
+    poses: np.ndarray,
+    similarity: str,
+    levels: Sequence[int],
+    steps: int,
+) -> tuple[np.ndarray, ...]:
+    """From level to level; where the finest one finds the start better, that is the answer."""
+    descent = _descent(len(whole.views), similarity, keras.config.backend())
+    found = poses.astype("float32")
+    renderings = np.zeros(len(poses), int)
+    spacing = np.array(volume.geometry.spacing[::-1])
+    view = whole.views[0]
+    scene, value = whole, np.zeros(len(poses))
+    for factor in levels:
+        pixel = factor * poses[0, 2] / view.camera.focal.max()  # in mm at the volume
+        scene = whole.at(factor, [max(1, round(pixel / step)) for step in spacing])
+        data = scene.tensors()
+        found, value, first, taken = (
+            keras.ops.convert_to_numpy(part)
+            for part in descent(np.int32(steps), np.float32(_TOLERANCE), found, *data)
+        )
+        renderings = renderings + taken
+    start = poses.astype("float32")
+    if len(levels) > 1:
+        first = keras.ops.convert_to_numpy(
+            descent(np.int32(0), np.float32(_TOLERANCE), start, *scene.tensors())[2]
+        )
+        renderings = renderings + 1
+    worse = ~(value < first)
+    found, value = np.where(worse[:, None], start, found), np.where(worse, first, value)
+    return found.astype("float64"), 1 - first, 1 - value, renderings
+
+
+@functools.cache
+def _descent(views: int, similarity: str, backend: str) -> Callable:
+    """The compiled descent for as many cameras."""
+
+    def prepare(volume: Any, frame: Any, *parts: Any) -> tuple:
+        prepared = []
+        for k in range(views):
+            xray, mask, source, rays = parts[4 * k : 4 * k + 4]
+            weights = inner(mask, similarity)
+            target = [standardised(part, weights)[0] for part in features(xray, similarity)]
+            prepared.append((target, weights, source, rays))
+        return with_margin(volume), frame, prepared
+
+    def normal(pose: Any, voxels: Voxels, frame: Any, prepared: list) -> tuple[Any, Any, Any]:
+        value, matrix, gradient = 0.0, 0.0, 0.0
+        for target, weights, source, rays in prepared:
+            image, columns = image_and_columns(voxels, pose, frame, source, rays)
+            shape = tuple(rays.shape[1:-1])
+            found = normal_equations(
+                keras.ops.reshape(image, (-1, *shape)),
+                keras.ops.reshape(columns, (-1, 6, *shape)),
+                target,
+                weights,
+                similarity,
+            )
+            value, matrix, gradient = (
+                total + part / views
+                for total, part in zip((value, matrix, gradient), found, strict=True)
+            )
+        return value, matrix, gradient
+
+    return marquardt(normal, prepare)
+
+
+def _shown(scene: Scene, pose: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What the cameras see of the volume at one pose."""
+    found = []
+    for view in scene.views:
+        image = _image(keras.config.backend())(
+            scene.volume, pose.astype("float32"), scene.frame.astype("float32"), *view.rays
+        )
+        found.append(keras.ops.convert_to_numpy(image).reshape(view.camera.shape))
+    return tuple(found)
+
+
+@functools.cache
+def _image(backend: str) -> Callable:
+    def image(volume: Any, *rest: Any) -> Any:
+        return joseph(with_margin(volume), *ray_components(*rest))
+
+    return compiled(image)
+
+
+def _picture(image: Any, batch: int, exposure: bool) -> np.ndarray:
+    """An X-ray as ``(1 or batch, rows, columns)`` float32, bright behind bone."""
+    picture = as_image(image, 2, "xray")[..., 0].astype("float32")
+    if len(picture) not in (1, batch):
+        raise InputError(
+            "There must be one X-ray for all initial poses, or one for each. "
+            f"Received: {len(picture)} images, {batch} poses"
+        )
+    if not exposure:
+        return picture
+    if picture.min() < 0:
+        raise InputError(f"What reached a detector is not negative. Received: {picture.min():g}")
+    return -np.log(np.maximum(picture, 1.0) / np.maximum(picture.max(), 1.0))
+
+
+def _check(
+    cameras: list[Any],
+    images: list[Any],
+    masks: list[Any],
+    similarity: str,
+    levels: Sequence[int],
+    steps: int,
+) -> None:
+    if not cameras or not all(isinstance(camera, ConeBeam) for camera in cameras):
+        names = [type(camera).__name__ for camera in cameras]
+        raise InputError(f"camera must be a ConeBeam, or a list of such. Received: {names}")
+    if not len(cameras) == len(images) == len(masks):
+        raise InputError(
+            "There must be one X-ray, and one mask or none, for each camera. "
+            f"Received: {len(images)} X-rays, {len(cameras)} cameras, {len(masks)} masks"
+        )
+    if similarity not in SIMILARITIES:
+        raise InputError(f"similarity must be one of {SIMILARITIES}. Received: {similarity!r}")
+    if not levels or any(int(n) != n or n < 1 for n in levels):
+        raise InputError(f"levels must be positive integers. Received: levels={levels}")
+    if int(steps) != steps or steps < 0:
+        raise InputError(f"steps must be an integer, 0 or more. Received: steps={steps}")

@@ -1,0 +1,168 @@
+"""What a registration to X-rays looks at: images, cameras and the volume, at one resolution."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops as keras_ops
+
+from tfreg import ops
+from tfreg.errors import InputError
+from tfreg.geometry import ConeBeam, frame_of, matrix_of
+from tfreg.image import Image
+from tfreg.metrics import corners_of
+
+_SURROUNDINGS = 25.0  # mm about the volume at the start that belong to the region looked at
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One X-ray, or one for each pose, and its camera.
+
+    Attributes:
+        camera: of the region.
+        xray: ``(1 or batch, rows, columns)`` float32: line integrals, bright where much was in the
+            way.
+        mask: of the same rows and columns, float32.
+        reference: the camera in whose frame poses are.
+    """
+
+    camera: ConeBeam
+    xray: np.ndarray
+    mask: np.ndarray
+    reference: ConeBeam
+
+    def at(self, factor: int) -> "View":
+        """The same at a lower resolution; a pixel counts where all that it is made of does."""
+        if factor == 1:
+            return self
+        small = _binned(self.xray, factor)
+        whole = _binned(self.mask, factor) > 0.999
+        return View(self.camera.binned(factor), small, whole.astype("float32"), self.reference)
+
+    @property
+    def rays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Source and rays as :func:`tfreg.ops.pose_rays` takes them, float32."""
+        source, rays = self.camera.rays(self.reference)
+        return source.astype("float32"), rays[None].astype("float32")
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A volume before its cameras.
+
+    Attributes:
+        volume: attenuation, ``(1, z, y, x, 1)`` float32.
+        frame: ``(3, 4)``, of :func:`tfreg.geometry.frame_of`.
+        views: of each camera.
+    """
+
+    volume: np.ndarray
+    frame: np.ndarray
+    views: tuple[View, ...]
+
+    def at(self, factor: int, voxels: Sequence[int]) -> "Scene":
+        """The same at a lower resolution.
+
+        Args:
+            factor: pixels that become one, along each axis.
+            voxels: the same of the volume.
+        """
+        scale = np.array(voxels, float)
+        frame = self.frame / scale[:, None]
+        frame[:, 3] = (self.frame[:, 3] + 0.5) / scale - 0.5
+        small = np.asarray(keras_ops.convert_to_numpy(ops.downsample(self.volume, voxels)))
+        return Scene(small, frame, tuple(view.at(factor) for view in self.views))
+
+    def tensors(self) -> list[np.ndarray]:
+        """All that the compiled descent takes, in its order."""
+        parts = [self.volume, self.frame.astype("float32")]
+        for view in self.views:
+            parts += [view.xray, view.mask, *view.rays]
+        return parts
+
+
+def scene_of(
+    volume: Image,
+    xrays: Sequence[np.ndarray],
+    cameras: Sequence[ConeBeam],
+    masks: Sequence[np.ndarray | None],
+    poses: np.ndarray,
+    attenuates: bool,
+) -> Scene:
+    """Checks that images, cameras and the start fit together, and cuts out what is looked at.
+
+    Args:
+        volume: in HU, or attenuation.
+        xrays: ``(1 or batch, rows, columns)`` each.
+        cameras: one for each.
+        masks: ``(rows, columns)`` or ``None``, one for each.
+        poses: ``(batch, 6)`` at the start.
+        attenuates: whether the volume holds attenuation, not HU.
+
+    Raises:
+        InputError: if they do not fit.
+    """
+    views = []
+    for number, (xray, camera, mask) in enumerate(zip(xrays, cameras, masks, strict=True)):
+        name = "The X-ray" if len(xrays) == 1 else f"X-ray {number + 1}"
+        if xray.shape[1:] != camera.shape:
+            raise InputError(
+                f"{name} and its camera must have the same rows and columns. "
+                f"Received: {xray.shape[1:]} and {camera.shape}"
+            )
+        if (xray.max(axis=(1, 2)) <= xray.min(axis=(1, 2))).any():
+            raise InputError(f"{name} is empty: all its pixels are {xray.flat[0]:g}.")
+        whole = np.ones(camera.shape, "float32") if mask is None else np.asarray(mask, "float32")
+        if whole.shape != camera.shape:
+            raise InputError(
+                f"The mask of {name} must be of its rows and columns, {camera.shape}. "
+                f"Received: {whole.shape}"
+            )
+        first, last = _region(volume, camera, cameras[0], poses, name)
+        part = np.s_[first[0] : last[0], first[1] : last[1]]
+        if not whole[part].any():
+            raise InputError(f"The mask of {name} is empty about the volume at the initial pose.")
+        cut = camera.cropped(first, tuple(np.subtract(last, first)))
+        views.append(View(cut, xray[(slice(None), *part)], whole[part][None], cameras[0]))
+    voxels = np.asarray(volume.array, "float32")[None, ..., None]
+    if not attenuates:
+        voxels = np.asarray(keras_ops.convert_to_numpy(ops.attenuation(voxels)))
+    if not voxels.any():
+        raise InputError("The volume is empty: it attenuates nothing.")
+    return Scene(voxels, frame_of(volume.geometry), tuple(views))
+
+
+def _region(
+    volume: Image, camera: ConeBeam, reference: ConeBeam, poses: np.ndarray, name: str
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First pixel and the one after the last of where the volume is seen, and its surroundings."""
+    corners = corners_of(volume.geometry)
+    relative = camera.extrinsic @ np.linalg.inv(reference.extrinsic)
+    places, room = [], 0.0
+    for pose in poses:
+        matrix = relative @ matrix_of(pose, volume.geometry.centre)
+        points = corners @ matrix[:3, :3].T + matrix[:3, 3]
+        if points[:, 2].min() <= 0:
+            raise InputError(
+                f"At the initial pose the volume reaches behind the source of {name}: t_z is the "
+                "distance in mm from the source to the volume's centre. "
+                f"Received: pose={pose.round(3).tolist()}"
+            )
+        places.append(camera.project(points))
+        room = max(room, _SURROUNDINGS * camera.focal.max() / points[:, 2].min())
+    all_places = np.concatenate(places)
+    low = np.maximum(np.floor(all_places.min(axis=0) - room), 0).astype(int)
+    high = np.minimum(np.ceil(all_places.max(axis=0) + room) + 1, camera.shape).astype(int)
+    if (high - low < 8).any():
+        raise InputError(
+            f"At the initial pose the volume is not seen in {name}: are all lengths in mm? "
+            f"Received: pose={poses[0].round(3).tolist()}, image of {camera.shape} pixels"
+        )
+    return (int(low[0]), int(low[1])), (int(high[0]), int(high[1]))
+
+
+def _binned(images: Any, factor: int) -> np.ndarray:
+    small = ops.downsample(images[..., None], (factor, factor))
+    return np.asarray(keras_ops.convert_to_numpy(small))[..., 0]
