@@ -4,6 +4,7 @@
 folders of DICOM. Whatever a file holds, it is checked before anything of its size is allocated.
 """
 
+from tfreg.io.cameras import read_camera
 from tfreg.io.frames import flattened, read_frames
 from tfreg.io.points import read_points, write_points
 from tfreg.io.reading import read, read_image
@@ -14,6 +15,7 @@ __all__ = [
     "flattened",
     "quiet",
     "read",
+    "read_camera",
     "read_frames",
     "read_image",
     "read_points",
