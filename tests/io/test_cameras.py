@@ -58,6 +58,8 @@ def test_tags_of_an_xray(tmp_path):
     dataset = pydicom.Dataset()
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = pydicom.uid.XRayAngiographicImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
     dataset.Rows, dataset.Columns = 4, 6
     dataset.BitsAllocated = dataset.BitsStored = 8
     dataset.HighBit, dataset.SamplesPerPixel, dataset.PixelRepresentation = 7, 1, 0
@@ -65,7 +67,7 @@ def test_tags_of_an_xray(tmp_path):
     dataset.PixelData = bytes(24)
     dataset.ImagerPixelSpacing = [0.3, 0.2]
     dataset.save_as(path, implicit_vr=False, little_endian=True, enforce_file_format=True)
-    with pytest.raises(InputError, match="DistanceSourceToDetector absent; state a camera"):
+    with pytest.raises(InputError, match=r"in DistanceSourceToDetector and.*state a camera"):
         read_camera(path)
     dataset.DistanceSourceToDetector = 1100
     dataset.save_as(path, implicit_vr=False, little_endian=True, enforce_file_format=True)

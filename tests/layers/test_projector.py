@@ -16,7 +16,8 @@ def test_it_is_the_projection_of_its_camera(rng, numpy, method):
     volume = rng.uniform(size=(1, *GRID.shape, 1)).astype("float32")
     found = layers.Projector(CAMERA, GRID, method)([volume, POSE])
     source, rays = CAMERA.rays()
-    expected = ops.project(volume, *ops.pose_rays(POSE, frame_of(GRID), source, rays[None]), method)
+    frame, source, rays = (part.astype("float32") for part in (frame_of(GRID), source, rays[None]))
+    expected = ops.project(volume, *ops.pose_rays(POSE, frame, source, rays), method)
     np.testing.assert_allclose(numpy(found), numpy(expected), atol=1e-4)
 
 

@@ -14,6 +14,15 @@ def test_corners():
     }
 
 
+def test_corners_of_what_is_inside():
+    inside = np.zeros(GRID.shape)
+    inside[1, 1:3, 2:5] = 1
+    found = metrics.corners_of(GRID, inside)
+    assert {tuple(point) for point in found} == {(x, y, 33) for x in (12, 14) for y in (22, 24)}
+    with pytest.raises(ValueError, match="not 0 somewhere"):
+        metrics.corners_of(GRID, 0 * inside)
+
+
 def test_error_is_parallel_to_the_detector():
     targets, centre = metrics.corners_of(GRID), GRID.centre
     true = (0, 0, 800, 0, 0, 0)

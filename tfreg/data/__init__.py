@@ -4,7 +4,8 @@ Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives sl
 ``stacks`` whole volumes. Brain: ``hippocampus``. Chest: ``dirlab``, ``copdgene`` and ``lung_pair``
 read pairs with landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``,
 and ``digits``, which gives those or phantoms. Drawn by code: ``phantoms`` (digits), ``bodies``
-(hearts and lungs), ``ventricles`` (hearts in 3-D) and ``thorax``. What is to be said of a data set
+(hearts and lungs), ``ventricles`` (hearts in 3-D), ``thorax`` and ``implants``. To look through
+with X-rays: ``radiographs``. What is to be said of a data set
 is its ``Source``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes; a
 sampler of one's own extends ``Batches``.
 """
@@ -18,9 +19,11 @@ from tfreg.data import (
     digits,
     dirlab,
     hippocampus,
+    implants,
     lung_pair,
     mnist,
     phantoms,
+    radiographs,
     stacks,
     sunnybrook,
     thorax,
@@ -45,9 +48,11 @@ __all__ = [
     "digits",
     "dirlab",
     "hippocampus",
+    "implants",
     "lung_pair",
     "mnist",
     "phantoms",
+    "radiographs",
     "stacks",
     "sunnybrook",
     "thorax",

@@ -1,4 +1,4 @@
-"""Cameras from files: text with matrices as Autoscoper has it, JSON, and the tags of a DICOM X-ray."""
+"""Cameras from files: text with matrices, as Autoscoper has it, JSON, and tags of DICOM."""
 
 import json
 from pathlib import Path
@@ -41,12 +41,17 @@ def read_camera(path: Path | str) -> ConeBeam:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     try:
-        return _from_json(text) if suffix == ".json" else _from_text(text)
+        return _from_json(text) if suffix == ".json" else camera_of(text)
     except InputError as error:
         raise InputError(f"{path} is not a camera: {error}") from error
 
 
-def _from_text(text: str) -> ConeBeam:
+def camera_of(text: str) -> ConeBeam:
+    """The camera of a text with matrices, see :func:`read_camera`.
+
+    Raises:
+        InputError: if it describes none.
+    """
     found: dict[str, list[float]] = {}
     name = None
     for line in filter(None, (line.strip() for line in text.splitlines())):
@@ -99,20 +104,16 @@ def _from_json(text: str) -> ConeBeam:
 
 
 def _from_dicom(path: Path) -> ConeBeam:
-    from tfreg.io.dicom.parsing import parsed
+    from tfreg.io.dicom.parsing import Tags, parsed
 
     with parsed(path) as dataset:
-        values = {
-            name: dataset.get(name)
-            for name in ("DistanceSourceToDetector", "ImagerPixelSpacing", "Rows", "Columns")
-        }
-    absent = [name for name, value in values.items() if value in (None, "")]
-    if absent:
+        tags = Tags(path, dataset)
+        distance = tags.number("DistanceSourceToDetector")
+        pixel = tags.numbers("ImagerPixelSpacing", 2)
+        rows, columns = tags.number("Rows"), tags.number("Columns")
+    if distance is None or pixel is None or rows is None or columns is None:
         raise InputError(
-            f"{path} does not say how it was taken: {', '.join(absent)} absent; state a camera."
+            f"{path} does not say how it was taken, in DistanceSourceToDetector and "
+            "ImagerPixelSpacing; state a camera."
         )
-    return ConeBeam(
-        float(values["DistanceSourceToDetector"]),
-        (int(values["Rows"]), int(values["Columns"])),
-        tuple(map(float, values["ImagerPixelSpacing"])),
-    )
+    return ConeBeam(distance, (int(rows), int(columns)), (pixel[0], pixel[1]))

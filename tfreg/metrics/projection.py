@@ -8,14 +8,18 @@ from numpy.typing import ArrayLike
 from tfreg.geometry import Geometry, matrix_of
 
 
-def corners_of(geometry: Geometry) -> np.ndarray:
-    """The eight corners of a volume: of its outer voxels' centres.
+def corners_of(geometry: Geometry, inside: ArrayLike | None = None) -> np.ndarray:
+    """The eight corners of a volume, or of the box about what is in it: of outer voxels' centres.
 
     Args:
         geometry: of the volume.
+        inside: of its shape, not 0 where an object is. None: the whole volume.
 
     Returns:
         ``(8, 3)`` in LPS mm.
+
+    Raises:
+        ValueError: on another shape, or where there is nothing.
 
     Example:
 
@@ -24,7 +28,16 @@ def corners_of(geometry: Geometry) -> np.ndarray:
     >>> corners_of(Geometry.of_shape((3, 4, 5)))[-1].tolist()
     [4.0, 3.0, 2.0]
     """
-    ends = itertools.product(*((0, n - 1) for n in geometry.shape))
+    low, high = np.zeros(3, int), np.array(geometry.shape) - 1
+    if inside is not None:
+        places = np.argwhere(inside)
+        if np.shape(inside) != geometry.shape or not len(places):
+            raise ValueError(
+                f"inside must be of shape {geometry.shape}, and not 0 somewhere. "
+                f"Received: inside.shape={np.shape(inside)}"
+            )
+        low, high = places.min(axis=0), places.max(axis=0)
+    ends = itertools.product(*zip(low, high, strict=True))
     return geometry.to_physical(np.array(list(ends), float))
 
 

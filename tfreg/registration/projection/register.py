@@ -106,7 +106,7 @@ def register_projection(
     (48, 48)
     """
     begin = time.perf_counter()
-    several = not isinstance(camera, ConeBeam)
+    several = isinstance(camera, (list, tuple))
     cameras = list(camera) if several else [camera]
     images = list(xray) if several else [xray]
     masks = list(mask) if several and mask is not None else [mask] * len(cameras)
