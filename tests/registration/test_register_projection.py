@@ -14,26 +14,31 @@ TRUE = np.array([2.0, -3.0, 800.0, 4.0, 6.0, -5.0])
 OFF = np.array([1.0, -1.5, 8.0, 3.0, -8.0, 7.0])
 
 
-@pytest.fixture(scope="module")
-def volume():
+def balls(grid):
     """Five balls of different sizes, in HU."""
     rng = np.random.default_rng(5)
-    index = np.moveaxis(np.indices(GRID.shape), 0, -1)
-    places = GRID.to_physical(index) - GRID.centre
-    hounsfield = np.full(GRID.shape, -1000.0)
+    index = np.moveaxis(np.indices(grid.shape), 0, -1)
+    places = grid.to_physical(index) - grid.centre
+    hounsfield = np.full(grid.shape, -1000.0)
     for radius in (5, 6, 7, 8, 10):
         middle = rng.uniform(-11, 11, 3)
         distance = np.linalg.norm(places - middle, axis=-1)
         hounsfield = np.maximum(hounsfield, 1200 - 2200 * np.clip((distance - radius) / 2, 0, 1))
-    return Image(hounsfield, GRID)
+    return Image(hounsfield, grid)
 
 
-def seen(volume, pose, camera=CAMERA):
-    """By Siddon's sum, which the registration does not use."""
+@pytest.fixture(scope="module")
+def volume():
+    return balls(GRID)
+
+
+def seen(pose, camera=CAMERA):
+    """By Siddon's sum and of smaller voxels, which the registration does not use."""
+    grid = GRID.resampled(size=[2 * n for n in GRID.size])
     source, rays = camera.rays(CAMERA)
-    voxels = ops.attenuation(volume.array[None, ..., None])
+    voxels = ops.attenuation(balls(grid).array[None, ..., None])
     with ops.uncompiled():
-        rays = ops.pose_rays(np.atleast_2d(pose), frame_of(GRID), source, rays[None])
+        rays = ops.pose_rays(np.atleast_2d(pose), frame_of(grid), source, rays[None])
         return np.asarray(ops.project(voxels, *rays, "siddon"))[..., 0].astype("float32")
 
 
@@ -42,9 +47,9 @@ def error(pose, true=TRUE):
 
 
 def test_one_camera_finds_the_pose(volume):
-    xray = seen(volume, TRUE)[0]
+    xray = seen(TRUE)[0]
     answer = register_projection(volume, xray, CAMERA, TRUE + OFF, levels=(2, 1))
-    assert error(TRUE + OFF) > 3 and error(answer.pose) < 0.3
+    assert error(TRUE + OFF) > 3 and error(answer.pose) < 0.5
     assert answer.pose.shape == (6,) and 4 < answer.renderings < 50
     assert answer.similarity_before < 0.9 < 0.97 < answer.similarity_after
     off = [np.abs(image - answer.xrays[0]).mean() for image in (answer.before[0], answer.after[0])]
@@ -52,19 +57,19 @@ def test_one_camera_finds_the_pose(volume):
 
 
 def test_two_cameras_find_the_depth_as_well(volume):
-    xrays = [seen(volume, TRUE)[0], seen(volume, TRUE, SIDE)[0]]
+    xrays = [seen(TRUE)[0], seen(TRUE, SIDE)[0]]
     answer = register_projection(volume, xrays, [CAMERA, SIDE], TRUE + OFF, levels=[1])
-    np.testing.assert_allclose(answer.pose, TRUE, atol=0.3)
+    np.testing.assert_allclose(answer.pose, TRUE, atol=1.0)
     assert len(answer.xrays) == len(answer.after) == 2
 
 
 def test_a_batch_is_what_each_is_alone(volume):
     poses = TRUE + np.array([[0], [1], [-1]]) * OFF * 0.5
-    xrays = seen(volume, poses)
+    xrays = seen(poses)
     start = poses + OFF * 0.5
     together = register_projection(volume, xrays, CAMERA, start, levels=[1], similarity="ncc")
     assert together.pose.shape == (3, 6) and together.renderings.shape == (3,)
-    assert all(error(*pair) < 0.3 for pair in zip(together.pose, poses, strict=True))
+    assert all(error(*pair) < 0.6 for pair in zip(together.pose, poses, strict=True))
 
 
 def test_never_worse_than_the_start(volume):
@@ -75,16 +80,16 @@ def test_never_worse_than_the_start(volume):
 
 
 def test_what_is_hidden_does_not_count(volume):
-    xray = seen(volume, TRUE)[0]
+    xray = seen(TRUE)[0]
     mask = np.ones(CAMERA.shape)
     mask[:14] = 0
     spoiled = np.where(mask > 0, xray, 20 * np.random.default_rng(0).uniform(size=xray.shape))
     answer = register_projection(volume, spoiled, CAMERA, TRUE + 0.5 * OFF, mask=mask, levels=[1])
-    assert error(answer.pose) < 0.5
+    assert error(answer.pose) < 0.8
 
 
 def test_what_reached_the_detector_is_turned_into_integrals(volume):
-    xray = seen(volume, TRUE)[0]
+    xray = seen(TRUE)[0]
     settings = {"levels": [1], "steps": 0}
     integrals = register_projection(volume, xray, CAMERA, TRUE, **settings)
     counts = register_projection(

@@ -61,9 +61,10 @@ class ConeBeam:
         sizes = {"pixel": (2,), "principal": (2,), "rotation": (3, 3), "translation": (3,)}
         for name, value in values.items():
             found = np.asarray(value)
-            if found.shape != sizes.get(name, ()) or found.dtype.kind not in "iuf":
+            form = sizes.get(name, ())
+            if found.shape != form or found.dtype.kind not in "iuf":
                 raise InputError(
-                    f"{name} must be {sizes.get(name, 'one')} numbers. Received: {value}"
+                    f"{name} must be numbers of shape {form}. Received: {name}={value}"
                 )
             if not np.isfinite(found).all():
                 raise InputError(f"{name} must be finite. Received: {name}={value}")
