@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from tfreg.errors import InputError
-from tfreg.geometry import Geometry
+from tfreg.geometry import ConeBeam, Geometry
 from tfreg.image import Image
 from tfreg.models import ClassificationModel, FeatureModel, FusionModel, PoseModel
 
@@ -55,7 +55,8 @@ class Above(PoseModel):
 
     def pose(self, volume, xray, camera, initial):
         assert volume.array.max() <= 1 and xray.dtype == np.float32
-        return initial + np.eye(6)[0] * xray.mean() * volume.geometry.spacing[0] * camera
+        step = np.eye(6)[0] * xray.mean() * volume.geometry.spacing[0] * camera.pixel[0]
+        return np.stack([initial + step / 2, initial + step])
 
 
 def test_a_classifier_answers_labels_names_and_probabilities(rng):
@@ -133,8 +134,14 @@ def test_a_pose_is_found_from_a_volume_and_a_picture(rng):
     geometry = Geometry((5, 4, 3), (0.5, 1.0, 2.0), (0.0,) * 3, np.eye(3).tolist())
     volume = Image(9 * rng.random((3, 4, 5)), geometry)
     model = Above(intensity_range=(0.0, 1.0))
-    answer = model.register(volume, np.full((6, 8), 4, "uint8"), 2, [1, 2, 3, 4, 5, 6])
-    np.testing.assert_allclose(answer.pose, [5, 2, 3, 4, 5, 6])
+    camera = ConeBeam(1000.0, (6, 8), 2.0)
+    initial = [1, 2, 900, 4, 5, 6]
+    answer = model.register(volume, np.full((6, 8), 4, "uint8"), camera, initial)
+    np.testing.assert_allclose(answer.pose, [5, 2, 900, 4, 5, 6])
+    np.testing.assert_allclose(answer.steps[:, 0], [1, 3, 5])
+    np.testing.assert_allclose(answer.error(answer.pose), [4, 2, 0])
+    np.testing.assert_allclose(answer.error([0, 2, 900, 4, 5, 6], [[1, 2, 3]]), [1, 3, 5])
+    assert answer.image.shape == (6, 8) and answer.image.max() > 0.02
     picture = np.ones((6, 8))
     for change, message in (
         ({"volume": volume.array}, "volume must be a 3-D tfreg.Image"),
@@ -142,9 +149,11 @@ def test_a_pose_is_found_from_a_volume_and_a_picture(rng):
         ({"xray": picture[None]}, r"one image \(rows, columns\). Received: shape=\(1, 6, 8\)"),
         ({"xray": np.full((6, 8), np.inf)}, "xray must hold finite values"),
         ({"initial": [0] * 5}, r"6 finite numbers. Received: initial=\[0, 0, 0, 0, 0\]"),
+        ({"camera": 1}, "camera must be a ConeBeam. Received: int"),
+        ({"xray": np.ones((5, 8))}, r"same rows and columns. Received: \(5, 8\) and \(6, 8\)"),
         ({"steps": 2}, "Above does not take this option; it has none. Received: steps"),
     ):
-        given = {"volume": volume, "xray": picture, "camera": 1, "initial": [0] * 6}
+        given = {"volume": volume, "xray": picture, "camera": camera, "initial": initial}
         with pytest.raises(InputError, match=message):
             model.register(**{**given, **change})
 

@@ -4,10 +4,14 @@ import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 
+from tfreg import ops
 from tfreg.errors import InputError
+from tfreg.geometry import ConeBeam, frame_of
 from tfreg.image import Image
+from tfreg.metrics import corners_of, projected_tre
 from tfreg.models.base import Model
 from tfreg.registration.images import as_image
 
@@ -17,12 +21,34 @@ class Pose:
     """Where a volume stood when an X-ray was taken.
 
     Attributes:
-        pose: ``(6,)`` float64: three translations in mm, three rotations in degrees.
+        pose: ``(6,)`` float64: three translations in mm, three rotations in degrees, as
+            ``tfreg.geometry.pose`` has them.
+        steps: ``(n, 6)`` the poses on the way, the initial one first and ``pose`` last.
         seconds: time of the whole call; the first for a shape includes compilation.
+        image: ``(rows, columns)`` float32, what the camera would see of the volume at ``pose``.
+        volume: that was registered.
     """
 
     pose: np.ndarray
+    steps: np.ndarray
     seconds: float
+    image: np.ndarray
+    volume: Image
+
+    def error(self, true: Any, targets: np.ndarray | None = None) -> np.ndarray:
+        """mTREproj of each of ``steps``, in mm, see :func:`tfreg.metrics.projected_tre`.
+
+        Args:
+            true: ``(6,)`` the true pose.
+            targets: ``(n, 3)`` in LPS mm. None: the corners of the volume.
+
+        Returns:
+            ``(n,)`` float64.
+        """
+        geometry = self.volume.geometry
+        points = corners_of(geometry) if targets is None else targets
+        found = [projected_tre(pose, true, points, geometry.centre) for pose in self.steps]
+        return np.array(found)
 
 
 class PoseModel(Model):
@@ -41,9 +67,9 @@ class PoseModel(Model):
         super().__init__(ndim, **kwargs)
 
     def pose(
-        self, volume: Image, xray: np.ndarray, camera: Any, initial: np.ndarray, **options: Any
+        self, volume: Image, xray: np.ndarray, camera: ConeBeam, initial: np.ndarray, **options: Any
     ) -> np.ndarray:
-        """The pose ``(6,)`` of checked images.
+        """The poses on the way, ``(n, 6)``, without the initial one, of checked images.
 
         Args:
             volume: in physical space, cut off at ``intensity_range``.
@@ -54,13 +80,19 @@ class PoseModel(Model):
         """
         raise NotImplementedError
 
-    def register(self, volume: Image, xray: Any, camera: Any, initial: Any, **options: Any) -> Pose:
+    def attenuation(self, voxels: np.ndarray) -> np.ndarray:
+        """What X-rays lose per mm in voxels of the volume; those of a CT hold HU."""
+        return keras.ops.convert_to_numpy(ops.attenuation(voxels))
+
+    def register(
+        self, volume: Image, xray: Any, camera: ConeBeam, initial: Any, **options: Any
+    ) -> Pose:
         """Finds the pose of a volume in an X-ray.
 
         Args:
             volume: 3-D, in physical space.
             xray: ``(rows, columns)``, of any real dtype and intensity range.
-            camera: how it was taken.
+            camera: how it was taken, of the shape of the X-ray.
             initial: the pose to start from: three translations in mm, three rotations in degrees.
             options: of this network, see its ``options``.
 
@@ -79,11 +111,29 @@ class PoseModel(Model):
                 f"xray must be one image (rows, columns). Received: shape={np.shape(xray)}"
             )
         picture = as_image(xray, 2, "xray")[0, ..., 0]
+        if not isinstance(camera, ConeBeam):
+            raise InputError(f"camera must be a ConeBeam. Received: {type(camera).__name__}")
+        if camera.shape != picture.shape:
+            raise InputError(
+                "The X-ray and its camera must have the same rows and columns. "
+                f"Received: {picture.shape} and {camera.shape}"
+            )
         start = np.asarray(initial)
         if start.shape != (6,) or start.dtype.kind not in "iuf" or not np.isfinite(start).all():
             raise InputError(f"initial must be 6 finite numbers. Received: initial={initial}")
         seen = Image(self.clipped(voxels)[0, ..., 0], volume.geometry)
         if not self.built:
             self.build()
-        found = self.pose(seen, picture, camera, start.astype("float64"), **options)
-        return Pose(np.asarray(found, "float64"), time.perf_counter() - begin)
+        start = start.astype("float64")
+        found = np.asarray(self.pose(seen, picture, camera, start, **options), "float64")
+        steps = np.concatenate([start[None], found])
+        image = self._image(seen, camera, steps[-1])
+        return Pose(steps[-1], steps, time.perf_counter() - begin, image, volume)
+
+    def _image(self, volume: Image, camera: ConeBeam, pose: np.ndarray) -> np.ndarray:
+        source, rays = camera.rays()
+        frame = frame_of(volume.geometry)
+        parts = [part.astype("float32") for part in (pose[None], frame, source, rays[None])]
+        voxels = self.attenuation(volume.array).astype("float32")[None, ..., None]
+        image = ops.project(voxels, *ops.pose_rays(*parts))
+        return keras.ops.convert_to_numpy(image)[0, ..., 0]
