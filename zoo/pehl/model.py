@@ -23,6 +23,7 @@ from tfreg.models import PoseModel
 from tfreg.registration import register_projection
 from zoo.pehl.network import Regressor
 from zoo.pehl.residuals import PATCH, patch_places, rendered, residual, taken
+from zoo.pehl.zones import iterated, left_over
 
 GROUPS = ((0, 1, 3), (4, 5), (2,))  # t_x, t_y, t_theta; t_alpha, t_beta; t_z
 TOGETHER = ((0, 1, 2, 3, 4, 5),)
@@ -103,9 +104,7 @@ class PEHL(PoseModel):
 
     def _regressor(self, group: int) -> Regressor:
         form = {"size": PATCH} if self.local else {"size": 2 * PATCH, "pool": 3, "first": 0}
-        return Regressor(
-            len(self.points), self.ranges[group], **form, name=f"group_{group + 1}"
-        )
+        return Regressor(len(self.points), self.ranges[group], **form, name=f"group_{group + 1}")
 
     @property
     def size(self) -> int:
@@ -176,8 +175,6 @@ class PEHL(PoseModel):
         self, volume: Image, xray: np.ndarray, camera: ConeBeam, initial: np.ndarray, **options: Any
     ) -> np.ndarray:
         """The poses after each iteration, and after refinement where it is asked for."""
-        from zoo.pehl.zones import iterated
-
         steps = iterated([self], volume, xray, camera, initial, options.get("iterations", 3))
         if options.get("refine") is None:
             return steps
@@ -186,12 +183,16 @@ class PEHL(PoseModel):
         )
         return np.concatenate([steps, better.pose[None]])
 
-    def scene(
-        self, volume: Image, xrays: np.ndarray, camera: ConeBeam
-    ) -> tuple[np.ndarray, ...]:
+    def scene(self, volume: Image, xrays: np.ndarray, camera: ConeBeam) -> tuple[np.ndarray, ...]:
         """What :meth:`iterate` takes, of X-rays ``(batch, rows, columns)``."""
         voxels = self.attenuation(np.asarray(volume.array, "float32"))[None, ..., None]
-        parts = (voxels, frame_of(volume.geometry), xrays[..., None], camera.focal, camera.principal)
+        parts = (
+            voxels,
+            frame_of(volume.geometry),
+            xrays[..., None],
+            camera.focal,
+            camera.principal,
+        )
         return tuple(np.asarray(part, "float32") for part in parts)
 
     def attenuation(self, voxels: np.ndarray) -> np.ndarray:
@@ -200,11 +201,9 @@ class PEHL(PoseModel):
     def score(self, inputs: Any, targets: Any = None, batch_size: int = 32) -> np.ndarray:
         """What is left of the offsets after 3 iterations, root mean square over the parameters.
 
-        Each in units of the paper's perturbation of it. Arguments are those of a
-        ``zoo.pehl.pairs.Starts`` batch.
+        Each in units of the paper's perturbation of it. Arguments as :func:`zoo.pehl.zones.left_over`
+        takes them.
         """
-        from zoo.pehl.zones import left_over
-
         return left_over(self, inputs, targets, batch_size)
 
     def get_config(self) -> dict[str, Any]:

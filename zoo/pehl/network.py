@@ -84,7 +84,7 @@ class Regressor(Model):
             self.shared.append(layers.Dense(first, "relu", name="f1"))
         self.second = layers.Dense(250, "relu", name="f2")
         self.output_layer = layers.Dense(len(self.ranges), dtype="float32", name="f3")
-        self.error = keras.metrics.Mean(name="error")
+        self.error_tracker = keras.metrics.Mean(name="error")
 
     def build(self, input_shape: Any = None) -> None:
         shape: tuple = (None, self.size, self.size, 1)
@@ -104,16 +104,18 @@ class Regressor(Model):
         return self.output_layer(self.second(x))
 
     def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, *args: Any, **kwargs: Any
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+        **kwargs: Any,
     ) -> Any:
         """``1/K sum |y - f(X)|^2``, of offsets in units of ``ranges``."""
-        square = ops.sum((ops.cast(y, "float32") - y_pred) ** 2, axis=-1)
-        self.error.update_state(ops.sqrt(ops.mean(square) / len(self.ranges)))
-        return ops.mean(square)
-
-    @property
-    def metrics(self) -> list:
-        return [*super().metrics, self.error]
+        square = ops.mean(ops.sum((ops.cast(y, "float32") - y_pred) ** 2, axis=-1))
+        self.error_tracker.update_state(ops.sqrt(square / len(self.ranges)))
+        return square
 
     def offsets(self, residuals: Any) -> Any:
         """What is found, in mm and degrees, ``(batch, len(ranges))``."""
