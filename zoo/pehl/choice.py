@@ -33,7 +33,7 @@ def points_of(thing: Thing, zone: tuple[int, int], seed: int) -> tuple[np.ndarra
     """
     rng = np.random.default_rng([seed, *(index % 18 for index in zone), 1])
     middle = middle_of(zone)
-    found, share = filtered(candidates(thing.volume, middle, rng, _MOST), _LEAST)
+    found, share = filtered(candidates(thing.attenuation, middle, rng, _MOST), _LEAST)
     found = found[rng.permutation(len(found))[:_RANKED]]
     width = 0.3 * thing.size
     order = ranked(*variances(_residuals(thing, zone, found, width, rng)))
@@ -49,12 +49,12 @@ def _residuals(
 ) -> np.ndarray:
     """``(poses, offsets, points, pixels)`` of random poses in the zone, each with each offset."""
     camera, frame = thing.camera, frame_of(thing.volume.geometry).astype("float32")
-    voxels = np.asarray(thing.volume.array, "float32")[None, ..., None]
+    voxels = np.asarray(thing.attenuation.array, "float32")[None, ..., None]
     offsets = rng.uniform(-1, 1, (_OFFSETS, 6)) * OFFSETS[0]
     points = points.astype("float32")
     found = []
     for pose in poses(zone, _POSES, rng):
-        xrays = rendered(thing.volume, camera, pose + offsets)[..., None]
+        xrays = rendered(thing.attenuation, camera, pose + offsets)[..., None]
         one = pose[None].astype("float32")
         places = patch_places(one, points, width, _PIXELS)
         drr = rendered_patches(voxels, frame, one, places)

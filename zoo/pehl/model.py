@@ -201,8 +201,8 @@ class PEHL(PoseModel):
     def score(self, inputs: Any, targets: Any = None, batch_size: int = 32) -> np.ndarray:
         """What is left of the offsets after 3 iterations, root mean square over the parameters.
 
-        Each in units of the paper's perturbation of it. Arguments as :func:`zoo.pehl.zones.left_over`
-        takes them.
+        Each in units of the paper's perturbation of it; arguments are those of
+        :func:`zoo.pehl.zones.left_over`.
         """
         return left_over(self, inputs, targets, batch_size)
 

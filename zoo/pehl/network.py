@@ -112,10 +112,10 @@ class Regressor(Model):
         training: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """``1/K sum |y - f(X)|^2``, of offsets in units of ``ranges``."""
+        """``1/K sum |y - f(X)|^2``, of offsets in units of ``ranges``, and the weights' decay."""
         square = ops.mean(ops.sum((ops.cast(y, "float32") - y_pred) ** 2, axis=-1))
         self.error_tracker.update_state(ops.sqrt(square / len(self.ranges)))
-        return square
+        return sum(self.losses, square)
 
     def offsets(self, residuals: Any) -> Any:
         """What is found, in mm and degrees, ``(batch, len(ranges))``."""

@@ -1,6 +1,7 @@
 """The objects that PEHL is trained for, and the cameras that see them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -22,14 +23,18 @@ class Thing:
 
     Attributes:
         name: of it.
-        volume: attenuation.
+        volume: as it is registered: attenuation of an implant, HU of a CT.
+        intensity_range: of its values.
+        attenuates: whether they are attenuation.
         camera: that sees the whole of it, wherever :func:`poses` put it.
         corners: ``(8, 3)`` of the box about it, in LPS mm.
-        sources: of the data that it was made from.
+        sources: of the data that it and the backgrounds of its X-rays are made from.
     """
 
     name: str
     volume: Image
+    intensity_range: tuple[float, float]
+    attenuates: bool
     camera: ConeBeam
     corners: np.ndarray
     sources: tuple[Source, ...]
@@ -39,37 +44,53 @@ class Thing:
         """The diagonal of the box about it, in mm; success is an error below 1 % of it."""
         return float(np.linalg.norm(self.corners[-1] - self.corners[0]))
 
+    @property
+    def chest(self) -> bool:
+        """Whether X-rays of it have a chest in their backgrounds."""
+        return radiographs.SOURCES["chest"] in self.sources
 
+    @cached_property
+    def attenuation(self) -> Image:
+        """What X-rays lose in it, per mm."""
+        if self.attenuates:
+            return self.volume
+        values = keras.ops.convert_to_numpy(ops.attenuation(self.volume.array))
+        return Image(values, self.volume.geometry)
+
+
+# Weights from the cranium bear its licence, which joins with no other that asks for something: it
+# is before textures alone. "phantom" is the implant before those, and needs no data.
 SOURCES = {
     "implant": (implants.SOURCE, radiographs.SOURCES["chest"]),
-    "cranium": (radiographs.SOURCES["cranium"], radiographs.SOURCES["chest"]),
+    "cranium": (radiographs.SOURCES["cranium"],),
+    "phantom": (implants.SOURCE,),
 }
 
 
 def load(name: str) -> Thing:
-    """An object by name: ``"implant"``, drawn by code, or ``"cranium"``, from CT.
+    """An object by name: ``"implant"``, ``"phantom"`` or ``"cranium"``.
 
     Raises:
-        InputError: if the data are not there.
+        InputError: if its data are not there.
     """
-    if name == "implant":
-        volume = implants.knee()
-        camera = ConeBeam(1000.0, (192, 192), 1.1)
-        corners = corners_of(volume.geometry, volume.array > 0.5 * implants.METAL)
-        return Thing(name, volume, camera, corners, SOURCES[name])
-    hounsfield = radiographs.volume("cranium")
-    corners = corners_of(hounsfield.geometry, hounsfield.array > _BONE)
-    grid = hounsfield.geometry.resampled(spacing=2.5)
-    smooth = keras.ops.convert_to_numpy(
-        ops.smooth(
-            np.asarray(hounsfield.array, "float32")[None, ..., None],
-            [1.0 / step for step in hounsfield.geometry.spacing[::-1]],
-        )
-    )[0, ..., 0]
-    small = Image(smooth, hounsfield.geometry).resample(grid)
-    values = keras.ops.convert_to_numpy(ops.attenuation(small.array))
+    if name == "cranium":
+        return _cranium()
+    volume = implants.knee()
+    camera = ConeBeam(1000.0, (192, 192), 1.1)
+    corners = corners_of(volume.geometry, volume.array > 0.5 * implants.METAL)
+    return Thing(name, volume, (0.0, implants.METAL), True, camera, corners, SOURCES[name])
+
+
+def _cranium() -> Thing:
+    """The skull in voxels of 2.5 mm, smoothed before by 1 mm."""
+    whole = radiographs.volume("cranium")
+    corners = corners_of(whole.geometry, whole.array > _BONE)
+    sigma = [1.0 / step for step in whole.geometry.spacing[::-1]]
+    smooth = ops.smooth(np.asarray(whole.array, "float32")[None, ..., None], sigma)
+    smooth = Image(keras.ops.convert_to_numpy(smooth)[0, ..., 0], whole.geometry)
+    small = smooth.resample(whole.geometry.resampled(spacing=2.5))
     camera = ConeBeam(1000.0, (192, 192), 2.2)
-    return Thing(name, Image(values, grid), camera, corners, SOURCES[name])
+    return Thing("cranium", small, (-1000.0, 3000.0), False, camera, corners, SOURCES["cranium"])
 
 
 def poses(zone: tuple[int, int], count: int, rng: np.random.Generator) -> np.ndarray:
@@ -77,9 +98,8 @@ def poses(zone: tuple[int, int], count: int, rng: np.random.Generator) -> np.nda
 
     The paper does not say how far the other parameters reach.
     """
-    middle = np.array([0.0, 0.0, DISTANCE, 0.0, zone[0] * ZONE, zone[1] * ZONE])
     half = np.array([10.0, 10.0, 40.0, 30.0, ZONE / 2, ZONE / 2])
-    return middle + half * rng.uniform(-1, 1, (count, 6))
+    return middle_of(zone) + half * rng.uniform(-1, 1, (count, 6))
 
 
 def middle_of(zone: tuple[int, int]) -> np.ndarray:

@@ -25,7 +25,7 @@ _TOGETHER = 4  # pairs whose patches are rendered together
 
 
 class Pairs(Batches):
-    """Random pairs of one zone and group, from files that are made when they are first needed.
+    """Random pairs of one zone and group, from files that :meth:`prepare` makes.
 
     A batch holds ``residuals`` ``(n, size, size)`` and ``offsets``, those of the group's parameters
     in units of its ranges.
@@ -62,7 +62,7 @@ class Pairs(Batches):
     def batch(self, step: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng([self.seed, step])
         picks = rng.integers(self.count, size=self.batch_size)
-        files = self._opened()
+        files = self._files
         residuals = np.stack([files[k // CHUNK][0][k % CHUNK] for k in picks])
         offsets = np.stack([files[k // CHUNK][1][k % CHUNK] for k in picks])
         return {"residuals": residuals.astype("float32"), "offsets": offsets}
@@ -92,16 +92,15 @@ class Pairs(Batches):
         own = offsets[:, list(model.groups[self.group])] / model.ranges[self.group]
         return np.concatenate(parts), own.astype("float32")
 
+    def prepare(self) -> None:
+        """Makes those files that are not there yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._files = [self._file(k) for k in range(self.count // CHUNK)]
+
     def discard(self) -> None:
         """Deletes the files."""
         self._files = []
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _opened(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        if not self._files:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._files = [self._file(k) for k in range(self.count // CHUNK)]
-        return self._files
 
     def _file(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Residuals that stay on disk, and offsets."""
@@ -126,8 +125,8 @@ def synthetic(
         rng: of everything random in them.
         look: how they look; None: as in training.
     """
-    images = rendered(thing.volume, thing.camera, where)
-    behind = backgrounds(thing.camera, len(images), rng)
+    images = rendered(thing.attenuation, thing.camera, where)
+    behind = backgrounds(thing.camera, len(images), rng, thing.chest)
     pairs = zip(images, behind, strict=True)
     return np.stack([degraded(*pair, look or Look(), rng) for pair in pairs])
 

@@ -57,7 +57,9 @@ class Zone(recipes.Recipe):
         add(
             "--paper-schedule",
             action="store_true",
-            help="SGD with momentum and its learning rate, as in the paper",
+            help="SGD with momentum and a learning rate that falls as in the paper; its own are "
+            f"--learning-rate {paper.LEARNING_RATE} --iterations {paper.ITERATIONS} "
+            f"--pairs {paper.PAIRS}",
         )
 
     def check(self, settings: dict[str, Any]) -> None:
@@ -97,9 +99,9 @@ class Zone(recipes.Recipe):
             return super().compile(model, settings)
         # kappa_i = 0.0025 (1 + 0.0001 i)^-0.75; weight decay is a part of the gradient.
         rate = Inverse(settings["learning_rate"])
-        for layer in model._flatten_layers():
-            if hasattr(layer, "kernel"):
-                layer.kernel_regularizer = keras.regularizers.L2(paper.DECAY / 2)
+        for variable in model.trainable_variables:
+            if variable.name == "kernel":
+                variable.regularizer = keras.regularizers.L2(paper.DECAY / 2)
         model.compile(keras.optimizers.SGD(rate, momentum=paper.MOMENTUM), jit_compile=False)
         return None
 
@@ -111,7 +113,7 @@ class Zone(recipes.Recipe):
         callbacks: Sequence[keras.callbacks.Callback] = (),
         verbose: int | str = "auto",
     ) -> dict[str, Any]:
-        """Trains group after group, each on what those before leave, and answers a curve of each."""
+        """Trains group after group, each on what those before leave; answers a curve of each."""
         model, thing = training.model, load(settings["data"])
         spans = [np.array(row) for row in paper.OFFSETS[: len(model.groups)]]
         curves = {}
@@ -123,6 +125,8 @@ class Zone(recipes.Recipe):
             held_out = {"residuals": residuals.astype("float32"), "offsets": offsets}
             regressor = model.regressors[group]
             self.compile(regressor, settings)
+            if _done(place) < settings["iterations"]:
+                pairs.prepare()
             own = {**settings, "group": group + 1, "spans": spans[group].tolist()}
             recipes.minimise(regressor, pairs, held_out, own, place, callbacks, verbose)
             curves[f"group {group + 1}"] = read_log(place, regressor.metric)
@@ -161,12 +165,24 @@ class Inverse(keras.optimizers.schedules.LearningRateSchedule):
         return {"rate": self.rate}
 
 
+def _done(folder: Path) -> int:
+    """Iterations of a training that is there."""
+    path = folder / "checkpoint.json"
+    return json.loads(path.read_text(encoding="utf-8"))["step"] if path.exists() else 0
+
+
 def _architecture(thing: Thing, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The arguments of :class:`PEHL`; its points are kept in the folder."""
     zone = tuple(settings["zone"])
     groups = TOGETHER if settings["together"] else GROUPS
     ranges = [[row[k] for k in group] for row, group in zip(paper.OFFSETS, groups, strict=False)]
-    common = {"zone": zone, "groups": groups, "ranges": ranges, "attenuates": True}
+    common = {
+        "zone": zone,
+        "groups": groups,
+        "ranges": ranges,
+        "attenuates": thing.attenuates,
+        "intensity_range": thing.intensity_range,
+    }
     if settings["global_residual"]:
         return {**common, "points": [[0.0, 0.0, 0.0]], "width": 1.05 * thing.size, "local": False}
     path = folder / "points.json"

@@ -1,8 +1,7 @@
 """Synthetic X-rays: ``I = I_Xray + gamma G_sigma * I_DRR + N(a, b)`` (section III-A of the paper).
 
 The object's image is rendered by Siddon's sum; the method's own DRRs are by Joseph's. Real X-rays
-as backgrounds are replaced by projections of a chest, where its CT is there, and else by textures
-of noise, of which half of the backgrounds are made anyway.
+as backgrounds are replaced by projections of a chest and by textures of noise.
 """
 
 from typing import Any, NamedTuple
@@ -56,12 +55,24 @@ def rendered(volume: Image, camera: ConeBeam, poses: np.ndarray) -> np.ndarray:
     return found / np.quantile(found, 0.999)
 
 
-def backgrounds(camera: ConeBeam, count: int, rng: np.random.Generator) -> np.ndarray:
-    """``(count, rows, columns)`` float32 in [0, 1]: half of them a chest, where its CT is there."""
+def backgrounds(
+    camera: ConeBeam, count: int, rng: np.random.Generator, chest: bool = False
+) -> np.ndarray:
+    """Backgrounds of X-rays, ``(count, rows, columns)`` float32 in [0, 1].
+
+    Args:
+        camera: of the X-rays.
+        count: of backgrounds.
+        rng: of everything random in them.
+        chest: whether half of them are a chest; the others are noise.
+
+    Raises:
+        InputError: if the chest is not there.
+    """
     found = [texture(camera.shape, rng) for _ in range(count)]
-    if radiographs.available("chest"):
-        chest = _chest(camera, count // 2, rng)
-        found[: len(chest)] = chest
+    if chest:
+        seen = _chest(camera, count // 2, rng)
+        found[: len(seen)] = seen
     return np.stack(found).astype("float32")
 
 
