@@ -22,6 +22,7 @@ DONE, FAILED, UNUSABLE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 _COMMANDS = {
     "register": "register one image onto another, with a network of the zoo or with none",
+    "register2d3d": "find the pose of a volume in X-rays",
     "batch": "register the pairs that a CSV file lists",
     "warp": "apply transforms to an image, a label map or points",
     "evaluate": "measure label maps, landmarks and transforms",

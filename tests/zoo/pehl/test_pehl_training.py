@@ -1,0 +1,169 @@
+import argparse
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tfreg.errors import InputError
+from tfreg.geometry import ConeBeam, zone_of
+from zoo.pehl import objects, train
+from zoo.pehl.model import PEHL
+from zoo.pehl.pairs import Pairs, Starts, starts, synthetic
+from zoo.pehl.paper import OFFSETS
+from zoo.pehl.xrays import Look, degraded, texture
+
+RANGES = [(1.5, 1.5, 3.0), (15.0, 15.0), (15.0,)]
+SETTINGS = {
+    "data": "phantom",
+    "zone": (0, 1),
+    "pairs": 100,
+    "global_residual": False,
+    "together": False,
+    "paper_schedule": False,
+    "iterations": 100,
+    "batch": 4,
+    "learning_rate": 1e-3,
+    "schedule": "cosine",
+    "seed": 0,
+    "deterministic": False,
+}
+
+
+@pytest.fixture(scope="module")
+def thing():
+    return replace(objects.load("phantom"), camera=ConeBeam(1000.0, (48, 48), 4.4))
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = PEHL((0, 1), [[10.0, 5.0, 0.0], [-8.0, -9.0, 3.0]], 30.0, RANGES, attenuates=True)
+    made.build()
+    return made
+
+
+def test_poses_are_in_their_zone(rng):
+    for zone in ((0, 0), (-1, 0), (3, -9)):
+        drawn = objects.poses(zone, 50, rng)
+        assert {zone_of(pose) for pose in drawn} == {zone}
+        assert zone_of(objects.middle_of(zone)) == zone
+
+
+def test_the_camera_sees_the_whole_object():
+    from tfreg.geometry import matrix_of
+
+    thing = objects.load("phantom")
+    assert thing.size == pytest.approx(110, abs=2)
+    pose = objects.middle_of((0, 0)) + (10, 10, -40, 45, 10, 10)
+    matrix = matrix_of(pose, thing.volume.geometry.centre)
+    seen = thing.camera.project(thing.corners @ matrix[:3, :3].T + matrix[:3, 3])
+    assert seen.min() > 0 and seen.max() < 191
+
+
+def test_textures_and_looks(rng):
+    found = texture((30, 41), rng)
+    assert found.shape == (30, 41) and (found.min(), found.max()) == (0, 1)
+    plain = Look((2.0, 2.0), (0.0, 0.0), (0.0, 0.0), (0.5, 0.5))
+    image = rng.random((30, 41))
+    np.testing.assert_allclose(
+        degraded(image, found, plain, rng), 0.5 * found + 2 * image, atol=1e-5
+    )
+
+
+def test_pairs_hold_what_is_to_be_found(thing, model, tmp_path):
+    spans = np.array(OFFSETS[1])
+    made = Pairs(model, 1, thing, spans, 100, tmp_path, 4, seed=3)
+    residuals, offsets = made.chunk(0, 6)
+    assert residuals.shape == (6, 2, 52, 52) and residuals.dtype == "float16"
+    assert offsets.shape == (6, 2) and np.abs(offsets).max() <= 1  # of 15 degrees
+    again = made.chunk(0, 6)
+    np.testing.assert_array_equal(again[1], offsets)
+    other = made.chunk(1, 6)[1]
+    assert np.abs(other - offsets).max() > 0.1
+
+
+def test_residuals_grow_with_the_offset(thing, model, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.pehl.pairs.Look", lambda: Look((1, 1), (0, 0), (0, 0), (0, 0)))
+    sizes = []
+    for share in (0.0, 1.0):
+        pairs = Pairs(model, 0, thing, share * np.array(OFFSETS[0]), 100, tmp_path, 4, seed=3)
+        sizes.append(np.abs(pairs.chunk(0, 4)[0].astype("float32")).mean())
+    assert sizes[0] < 0.6 * sizes[1]
+
+
+def test_files_of_pairs_are_made_once(thing, model, tmp_path, monkeypatch):
+    pairs = Pairs(model, 2, thing, OFFSETS[2], 200, tmp_path / "pairs", 5, seed=0)
+    made = []
+
+    def chunk(number, count=100):
+        made.append(number)
+        return np.full((count, 2, 52, 52), number, "float16"), np.full(
+            (count, 1), number, "float32"
+        )
+
+    monkeypatch.setattr(pairs, "chunk", chunk)
+    pairs.prepare()
+    pairs.prepare()
+    assert made == [0, 1]
+    batch = pairs.batch(0)
+    assert batch["residuals"].shape == (5, 2, 52, 52) and batch["residuals"].dtype == "float32"
+    np.testing.assert_array_equal(batch["residuals"][:, 0, 0, 0], batch["offsets"][:, 0])
+    np.testing.assert_array_equal(pairs.batch(0)["offsets"], batch["offsets"])
+    pairs.discard()
+    assert not (tmp_path / "pairs").exists()
+
+
+def test_starts_are_off_by_the_papers_perturbation(thing, model):
+    found = starts(model, thing, 40, seed=1)
+    off = (found["start"] - found["true"]).std(axis=0) / (1, 1, 10, 2, 10, 10)
+    assert (off > 0.6).all() and (off < 1.5).all()
+    assert found["xray"].shape == (40, 48, 48, 1) and found["volume"].shape[0] == 1
+    inputs, true = Starts(found, 4, 0).split(found)
+    assert true.shape == (40, 6) and set(inputs) == set(found) - {"true"}
+
+
+def test_xrays_differ_in_background_and_noise(thing, rng):
+    poses = np.repeat(objects.middle_of((0, 0))[None], 2, axis=0)
+    one, other = synthetic(thing, poses, rng)
+    assert np.abs(one - other).mean() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"zone": (9, 0)}, "--zone must be two numbers from -9 to 8"),
+        ({"pairs": 150}, "--pairs must be a positive multiple of 100"),
+    ],
+)
+def test_options_are_checked(change, message):
+    with pytest.raises(InputError, match=message):
+        train.RECIPE.check({**SETTINGS, **change})
+
+
+def test_names_of_presets():
+    name = train.RECIPE.preset_name
+    assert name(SETTINGS) == "pehl-phantom-0-1"
+    assert name({**SETTINGS, "zone": (-1, 0)}) == "pehl-phantom-m1-0"
+    assert name({**SETTINGS, "together": True}) == "pehl-phantom-0-1-without-hpr"
+    assert name({**SETTINGS, "global_residual": True}) == "pehl-phantom-0-1-without-lir"
+    parser = argparse.ArgumentParser()
+    train.RECIPE.add_arguments(parser)
+    assert parser.parse_args(["--zone", "-1", "2"]).zone == [-1, 2]
+
+
+def test_the_papers_learning_rate():
+    rate = train.Inverse(0.0025)
+    assert float(rate(0)) == pytest.approx(0.0025)
+    assert float(rate(10_000)) == pytest.approx(0.0025 * 2**-0.75)
+
+
+@pytest.mark.long
+def test_a_training_leaves_a_preset_and_goes_on(tmp_path):
+    import zoo
+
+    preset = train.RECIPE.train(dict(SETTINGS), tmp_path, verbose=0)
+    assert set(preset.training["curve"]) == {"group 1", "group 2", "group 3", "registration"}
+    model = zoo.load(preset.path, task="pose")
+    assert model.zone == (0, 1) and len(model.points) == 18
+    assert not (tmp_path / "group-1" / "pairs").exists()
+    again = train.RECIPE.train(dict(SETTINGS), tmp_path, verbose=0)
+    assert again.sha256 == preset.sha256 and again.score == preset.score
