@@ -53,7 +53,7 @@ def test_the_camera_sees_the_whole_object():
 
     thing = objects.load("phantom")
     assert thing.size == pytest.approx(110, abs=2)
-    pose = objects.middle_of((0, 0)) + (10, 10, -40, 45, 10, 10)
+    pose = np.add(objects.middle_of((0, 0)), (10, 10, -40, 45, 10, 10))
     matrix = matrix_of(pose, thing.volume.geometry.centre)
     seen = thing.camera.project(thing.corners @ matrix[:3, :3].T + matrix[:3, 3])
     assert seen.min() > 0 and seen.max() < 191
