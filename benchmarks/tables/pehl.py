@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> Table:
         name="pehl",
         data="synthetic X-rays of an implant drawn by code, and of a skull from CT",
         protocol=(
-            f"{options.cases} X-rays each, of true poses in the zone {tuple(options.zone)}, rendered "
+            f"{options.cases} X-rays each, true poses in the zone {tuple(options.zone)}, rendered "
             "by Siddon's sum before backgrounds, blurred and with noise, none of which a network "
             "was trained on; the methods render by Joseph's. Starts: normal offsets of the paper's "
             f"standard deviations {PERTURBATION} (mm, degrees) times the group's factor; those out "

@@ -54,7 +54,7 @@ class Pose:
 class PoseModel(Model):
     """A network that finds a pose: the base of every model of the zoo that does.
 
-    A subclass defines ``pose``.
+    A subclass defines ``pose``, and ``answer`` where what it answers says more than a pose.
 
     Args:
         kwargs: of :class:`tfreg.models.base.Model`, ``intensity_range`` of the volume among them.
@@ -62,14 +62,18 @@ class PoseModel(Model):
 
     task: ClassVar[str] = "pose"
     metric: ClassVar[str] = "mtre"
+    answer: ClassVar[type[Pose]] = Pose
 
     def __init__(self, ndim: int = 3, **kwargs: Any) -> None:
         super().__init__(ndim, **kwargs)
 
     def pose(
         self, volume: Image, xray: np.ndarray, camera: ConeBeam, initial: np.ndarray, **options: Any
-    ) -> np.ndarray:
+    ) -> np.ndarray | tuple[np.ndarray, dict[str, Any]]:
         """The poses on the way, ``(n, 6)``, without the initial one, of checked images.
+
+        With them, in a dictionary, what else ``answer`` says, among it a ``volume`` in the place of
+        the one that was registered.
 
         Args:
             volume: in physical space, cut off at ``intensity_range``.
@@ -125,15 +129,19 @@ class PoseModel(Model):
         if not self.built:
             self.build()
         start = start.astype("float64")
-        found = np.asarray(self.pose(seen, picture, camera, start, **options), "float64")
-        steps = np.concatenate([start[None], found])
-        image = self._image(seen, camera, steps[-1])
-        return Pose(steps[-1], steps, time.perf_counter() - begin, image, volume)
+        found = self.pose(seen, picture, camera, start, **options)
+        way, more = found if isinstance(found, tuple) else (found, {})
+        steps = np.concatenate([start[None], np.asarray(way, "float64")])
+        more = {"volume": volume, **more}
+        image = self._image(more["volume"], camera, steps[-1])
+        seconds = time.perf_counter() - begin
+        return self.answer(pose=steps[-1], steps=steps, seconds=seconds, image=image, **more)
 
     def _image(self, volume: Image, camera: ConeBeam, pose: np.ndarray) -> np.ndarray:
         source, rays = camera.rays()
         frame = frame_of(volume.geometry)
         parts = [part.astype("float32") for part in (pose[None], frame, source, rays[None])]
-        voxels = self.attenuation(volume.array).astype("float32")[None, ..., None]
+        shown = self.clipped(np.asarray(volume.array, "float32"))
+        voxels = self.attenuation(shown).astype("float32")[None, ..., None]
         image = ops.project(voxels, *ops.pose_rays(*parts))
         return keras.ops.convert_to_numpy(image)[0, ..., 0]

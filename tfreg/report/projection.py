@@ -91,7 +91,7 @@ def overlay(xray: np.ndarray, image: np.ndarray) -> bytes:
     """
     down, across = np.gradient(np.asarray(image, "float64"))
     size = np.hypot(down, across)
-    edges = (size > np.quantile(size, _STRONG)) & (size > 0.05 * size.max())
+    edges = (size >= np.quantile(size, _STRONG)) & (size > 0.05 * size.max())
     greys = np.linspace(0, 255, _GREYS).astype("uint8")
     palette = np.concatenate([np.repeat(greys[:, None], 3, axis=1), [_EDGE]]).astype("uint8")
     indices = (_scaled(xray) * (_GREYS - 1)).astype("uint8")

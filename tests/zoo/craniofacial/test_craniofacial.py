@@ -1,0 +1,109 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tfreg.data import implants
+from tfreg.errors import InputError
+from tfreg.geometry import ConeBeam
+from zoo.craniofacial.deformation import Subspace, dense, subspace
+from zoo.craniofacial.images import Pairs, Pool, bone_error, images_of
+from zoo.craniofacial.model import Craniofacial
+from zoo.craniofacial.train_cranium import LATERAL, RECIPE, thing
+
+CAMERA = ConeBeam(1600.0, (32, 32), 5.0)
+
+
+@pytest.fixture(scope="module")
+def volume():
+    image = implants.knee()
+    return image.resample(image.geometry.resampled(spacing=4.0))
+
+
+@pytest.fixture(scope="module")
+def model(volume):
+    spacing = volume.geometry.spacing[::-1]
+    found = subspace(volume.array.shape, spacing, 3, 4.0, 0)
+    made = Craniofacial(
+        found.control, volume.array.shape, spacing, (32, 32), (4, 6, 8, 8), attenuates=True
+    )
+    made.build()
+    return made
+
+
+def test_a_random_field_has_its_size_and_is_smooth():
+    found = subspace((20, 30, 24), (2.0, 2.5, 3.0), 6, 4.0, 0)
+    rng = np.random.default_rng(1)
+    fields = found.fields * np.array(found.spacing)
+    drawn = np.einsum("nk,kzyxa->nzyxa", rng.normal(size=(200, 6)), fields)
+    assert np.sqrt((drawn**2).sum(-1).mean()) == pytest.approx(4.0, rel=0.15)
+    steps = [np.abs(np.diff(fields, axis=axis)).max() for axis in (1, 2, 3)]
+    assert max(steps) < 1.5
+
+
+def test_components_are_of_falling_size_and_do_not_depend_on_each_other():
+    control = subspace((20, 30, 24), (2.0, 2.5, 3.0), 6, 4.0, 0).control.reshape(6, -1)
+    sizes = np.linalg.norm(control, axis=1)
+    assert (np.diff(sizes) <= 1e-6).all()
+    overlap = control @ control.T - np.diag(sizes**2)
+    np.testing.assert_allclose(overlap, 0, atol=1e-3 * sizes[0] ** 2)
+
+
+def test_a_field_of_equal_control_points_is_constant():
+    control = np.tile(np.array([1.0, -2.0, 3.0], "float32"), (3, 4, 5, 1))
+    np.testing.assert_allclose(dense(control, (7, 8, 9))[3, 4], np.tile([1, -2, 3], (9, 1)))
+    fields = Subspace(control[None], (7, 8, 9), (1.0, 2.0, 0.5)).fields
+    np.testing.assert_allclose(fields[0, 0, 0, 0], [1, -1, 6], rtol=1e-6)
+
+
+def test_descent_finds_the_deformation(model, volume):
+    scene = model.scene(volume, CAMERA, LATERAL)
+    true = np.array([[0.8, -0.6, 0.5]], "float32")
+    xray = images_of(scene, true, "siddon")[0]
+    one = model.register(volume, xray, CAMERA, LATERAL, iterations=1, refine="gauss-newton")
+    start = bone_error(volume, scene[1], np.zeros(3), true[0], 0.05)
+    assert bone_error(volume, scene[1], one.coefficients, true[0], 0.05) < 0.4 * start
+    np.testing.assert_array_equal(one.pose, LATERAL)
+    assert one.volume.array.shape == volume.array.shape == one.displacement.shape[:-1]
+    assert np.abs(one.volume.array - volume.array).max() > 0.01
+
+
+def test_pools_are_rendered_once(model, volume, tmp_path):
+    scene = model.scene(volume, CAMERA, LATERAL)
+    path = tmp_path / "pool.npz"
+    pool = Pool(model, scene, 5, 0, path)
+    again = Pool(model, None, 5, 0, path)
+    np.testing.assert_array_equal(again.xrays, pool.xrays)
+    images, wanted = pool.pairs(np.array([0, 0]), np.array([True, False]))
+    assert images.shape == (2, 32, 32, 2)
+    np.testing.assert_allclose(images.mean(axis=(1, 2)), 0, atol=1e-3)
+    np.testing.assert_allclose(wanted[0], pool.coefficients[0])
+    np.testing.assert_allclose(wanted[1], pool.coefficients[0] - pool.near[0], atol=1e-6)
+    batch = Pairs(pool, 4, 0).batch(3)
+    assert batch["images"].dtype == batch["coefficients"].dtype == np.float32
+
+
+def test_other_volumes_are_refused(model, volume):
+    xray = np.zeros((32, 32))
+    with pytest.raises(InputError, match="This network deforms volumes of"):
+        model.register(implants.knee(), xray, CAMERA, LATERAL)
+    with pytest.raises(InputError, match="X-rays of"):
+        model.register(volume, np.zeros((16, 16)), replace(CAMERA, shape=(16, 16)), LATERAL)
+    with pytest.raises(InputError, match="iterations must be 1 or more"):
+        model.register(volume, xray, CAMERA, LATERAL, iterations=0)
+
+
+def test_what_makes_no_model():
+    with pytest.raises(ValueError, match="control must be"):
+        Craniofacial(np.zeros((3, 4, 4, 3)), (8, 8, 8), (1.0,) * 3)
+    with pytest.raises(ValueError, match="picture must be multiples of 16"):
+        Craniofacial(np.zeros((2, 3, 3, 3, 3)), (8, 8, 8), (1.0,) * 3, (100, 128))
+
+
+def test_the_recipe_sees_the_object_from_the_side():
+    volume, camera, limits, attenuates = thing("phantom")
+    assert camera.shape == (128, 128) and attenuates and limits == (0.0, implants.METAL)
+    assert RECIPE.preset_name({"data": "cranium"}) == "craniofacial-cranium"
+    with pytest.raises(InputError, match="--pool must be positive"):
+        RECIPE.check({"pool": 0})
+    assert volume.geometry.ndim == 3
