@@ -2,7 +2,8 @@
 
 Inspired by:
     Y. Pei, Y. Zhang, H. Qin, G. Ma, Y. Guo, T. Xu and H. Zha, Non-rigid craniofacial 2D-3D
-    registration using CNN-based regression, DLMIA 2017, LNCS 10553, doi:10.1007/978-3-319-67558-9_14.
+    registration using CNN-based regression, DLMIA 2017, LNCS 10553,
+    doi:10.1007/978-3-319-67558-9_14.
 
 Only its abstract is known to us: a CNN takes a pair of the current DRR and the X-ray and answers
 the deformation parameters between them; short connections inside the blocks of convolutions and

@@ -18,7 +18,7 @@ from zoo.craniofacial.model import Craniofacial
 from zoo.halves import halve, rounded
 from zoo.pehl.objects import load
 from zoo.presets import Preset
-from zoo.recipes import Recipe, Training
+from zoo.recipes import Recipe, Training, each
 
 COMPONENTS, SIZE = 8, 4.5  # of the sub-space, and the mm of a deformation
 LATERAL = np.array([0.0, 0.0, 1500.0, 0.0, 0.0, 90.0])  # as a cephalostat holds the head
@@ -30,10 +30,7 @@ class Cranium(Recipe):
 
     name = "craniofacial-cranium"
     method = METHOD
-    sources = {
-        "cranium": (radiographs.SOURCES["cranium"],),
-        "phantom": (implants.SOURCE,),
-    }
+    sources = each({"cranium": radiographs.SOURCES["cranium"], "phantom": implants.SOURCE})
     iterations, batch, learning_rate = 6000, 32, 1e-3
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -70,7 +67,7 @@ class Cranium(Recipe):
             Pairs(pool, settings["batch"], settings["seed"]),
             {"images": images, "coefficients": coefficients},
             f"Deformation of a {settings['data']} from a lateral X-ray, {COMPONENTS} parameters",
-            Preprocessing(shape, spacing, intensity_range=limits),
+            Preprocessing(shape, intensity_range=limits),
             f"{settings['pool']} random deformations of one volume",
             sample="deformations",
         )

@@ -6,7 +6,7 @@ import pytest
 
 from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam, zone_of
-from zoo.pehl import objects, train
+from zoo.pehl import choice, objects, train
 from zoo.pehl.model import PEHL
 from zoo.pehl.pairs import Pairs, Starts, starts, synthetic
 from zoo.pehl.paper import OFFSETS
@@ -57,6 +57,18 @@ def test_the_camera_sees_the_whole_object():
     matrix = matrix_of(pose, thing.volume.geometry.centre)
     seen = thing.camera.project(thing.corners @ matrix[:3, :3].T + matrix[:3, 3])
     assert seen.min() > 0 and seen.max() < 191
+
+
+def test_the_points_of_a_zone(thing, monkeypatch):
+    for name, value in (("_MOST", 150), ("_LEAST", 40), ("_POSES", 2), ("_OFFSETS", 2)):
+        monkeypatch.setattr(choice, name, value)
+    points, width, share = choice.points_of(thing, (0, 1), 0)
+    again, same, _ = choice.points_of(thing, (0, 1), 0)
+    np.testing.assert_array_equal(points, again)
+    assert points.shape == (choice.COUNT, 3) and width == same and 0 < share <= 0.9
+    assert 0.05 * thing.size < width <= 0.3 * thing.size
+    reach = np.linalg.norm(thing.volume.geometry.extent) / 2
+    assert (np.linalg.norm(points, axis=1) < reach).all()
 
 
 def test_textures_and_looks(rng):
