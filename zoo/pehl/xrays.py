@@ -15,7 +15,7 @@ from tfreg.data import radiographs
 from tfreg.geometry import ConeBeam, frame_of
 from tfreg.image import Image
 
-_CHUNK = 16  # images rendered together
+_CHUNK = 20  # images rendered together
 
 
 class Look(NamedTuple):
