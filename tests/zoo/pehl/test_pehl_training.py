@@ -6,7 +6,7 @@ import pytest
 
 from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam, zone_of
-from zoo.pehl import choice, objects, train
+from zoo.pehl import choice, objects, pairs, train
 from zoo.pehl.model import PEHL
 from zoo.pehl.pairs import Pairs, Starts, starts, synthetic
 from zoo.pehl.paper import OFFSETS
@@ -19,6 +19,7 @@ SETTINGS = {
     "pairs": 100,
     "global_residual": False,
     "together": False,
+    "bfloat16": False,
     "paper_schedule": False,
     "iterations": 100,
     "batch": 4,
@@ -168,14 +169,36 @@ def test_the_papers_learning_rate():
     assert float(rate(10_000)) == pytest.approx(0.0025 * 2**-0.75)
 
 
+def test_half_of_the_bits_and_the_same_weights(model, rng, numpy):
+    regressor = model.regressors[1]
+    twin = train.in_bfloat16(regressor)
+    assert twin.dtype_policy.name == "mixed_bfloat16"
+    assert regressor.dtype_policy.name == "float32"
+    residuals = rng.normal(size=(2, 2, 52, 52)).astype("float32")
+    found, expected = numpy(twin(residuals)), numpy(regressor(residuals))
+    assert found.dtype == "float32"
+    np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected).max())
+
+
 @pytest.mark.long
-def test_a_training_leaves_a_preset_and_goes_on(tmp_path):
+def test_a_training_leaves_a_preset_and_goes_on(tmp_path, thing, monkeypatch):
     import zoo
 
-    preset = train.RECIPE.train(dict(SETTINGS), tmp_path, verbose=0)
+    for place, name, value in (
+        (choice, "_POSES", 2),
+        (choice, "_OFFSETS", 2),
+        (pairs, "CHUNK", 4),
+        (train, "CHUNK", 4),
+        (train, "HELD_OUT", 4),
+        (train, "STARTS", 2),
+        (train, "load", lambda name: thing),
+    ):
+        monkeypatch.setattr(place, name, value)
+    settings = {**SETTINGS, "pairs": 8, "batch": 2}
+    preset = train.RECIPE.train(dict(settings), tmp_path, verbose=0)
     assert set(preset.training["curve"]) == {"group 1", "group 2", "group 3", "registration"}
     model = zoo.load(preset.path, task="pose")
     assert model.zone == (0, 1) and len(model.points) == 18
     assert not (tmp_path / "group-1" / "pairs").exists()
-    again = train.RECIPE.train(dict(SETTINGS), tmp_path, verbose=0)
+    again = train.RECIPE.train(dict(settings), tmp_path, verbose=0)
     assert again.sha256 == preset.sha256 and again.score == preset.score
