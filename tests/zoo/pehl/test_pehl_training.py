@@ -201,4 +201,7 @@ def test_a_training_leaves_a_preset_and_goes_on(tmp_path, thing, monkeypatch):
     assert model.zone == (0, 1) and len(model.points) == 18
     assert not (tmp_path / "group-1" / "pairs").exists()
     again = train.RECIPE.train(dict(settings), tmp_path, verbose=0)
-    assert again.sha256 == preset.sha256 and again.score == preset.score
+    assert again.score == preset.score
+    others = zoo.load(again.path, task="pose").get_weights()
+    for one, other in zip(model.get_weights(), others, strict=True):
+        np.testing.assert_array_equal(one, other)
