@@ -14,6 +14,7 @@ from tfreg.ops.algebra import (
 )
 from tfreg.ops.backend import compiled, graph, uncompiled, value_and_gradient
 from tfreg.ops.bspline import bspline_coefficients, bspline_derivative, bspline_displacement
+from tfreg.ops.convolution import convolution
 from tfreg.ops.downsample import downsample, smooth
 from tfreg.ops.field import (
     cell_determinant,
@@ -53,6 +54,7 @@ __all__ = [
     "compose",
     "compose_linear",
     "control_point_grid",
+    "convolution",
     "curl",
     "decompose_affine",
     "divergence",
