@@ -3,10 +3,11 @@
 Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives slices of either,
 ``stacks`` whole volumes. Brain: ``hippocampus``. Chest: ``dirlab``, ``copdgene`` and ``lung_pair``
 read pairs with landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``,
-and ``digits``, which gives those or phantoms. Drawn by code: ``phantoms`` (digits), ``bodies``
-(hearts and lungs), ``ventricles`` (hearts in 3-D) and ``thorax``. What is to be said of a data set
-is its ``Source``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes; a
-sampler of one's own extends ``Batches``.
+and ``digits``, which gives those or phantoms. Electron microscopy: ``sections``, and ``damage``,
+which paints onto them what cutting does. Drawn by code: ``phantoms`` (digits), ``bodies`` (hearts
+and lungs), ``ventricles`` (hearts in 3-D), ``thorax`` and ``tissue`` (sections). What is to be said
+of a data set is its ``Source``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of parts
+of volumes; a sampler of one's own extends ``Batches``.
 """
 
 from tfreg.data import (
@@ -15,15 +16,18 @@ from tfreg.data import (
     breathing,
     cine,
     copdgene,
+    damage,
     digits,
     dirlab,
     hippocampus,
     lung_pair,
     mnist,
     phantoms,
+    sections,
     stacks,
     sunnybrook,
     thorax,
+    tissue,
     ventricles,
 )
 from tfreg.data.batches import Array, Batches
@@ -42,14 +46,17 @@ __all__ = [
     "breathing",
     "cine",
     "copdgene",
+    "damage",
     "digits",
     "dirlab",
     "hippocampus",
     "lung_pair",
     "mnist",
     "phantoms",
+    "sections",
     "stacks",
     "sunnybrook",
     "thorax",
+    "tissue",
     "ventricles",
 ]
