@@ -1,0 +1,116 @@
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter, shift
+
+from tfreg.errors import InputError
+from tfreg.serial import align
+from tfreg.serial.align import STEP
+
+SHIFTS = np.array([(0, 0), (5, -3), (-4, 6), (8, 2), (-6, -5), (1, 7)], float)
+
+
+@pytest.fixture(scope="module")
+def jumping():
+    """One texture, each section of it shifted: ``section(x) = texture(x - shift)``."""
+    texture = gaussian_filter(np.random.default_rng(1).normal(size=(80, 100)), 2.0)
+    texture = np.rint(120 + 60 * texture / texture.std()).clip(0, 255)
+    return [shift(texture, s, order=1, mode="nearest").astype("uint8") for s in SHIFTS]
+
+
+def still(fixed, moving):
+    return SimpleNamespace(displacement=np.zeros((*fixed.shape, 2)))
+
+
+def settled(found):
+    """The shifts of a stack's sections relative to their mean."""
+    there = np.stack([found.displacement(k)[40, 50] for k in range(len(found))])
+    return there - there.mean(axis=0)
+
+
+def test_phase_correlation_puts_shifted_sections_onto_each_other(jumping):
+    found = align(jumping, still, drift=None)
+    np.testing.assert_allclose(settled(found), SHIFTS - SHIFTS.mean(axis=0), atol=0.4)
+    moved = [found.apply(k, image)[15:-15, 15:-15].astype(float) for k, image in enumerate(jumping)]
+    couples = itertools.pairwise(moved)
+    alike = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in couples]
+    assert min(alike) > 0.95 and found.apply(1, jumping[1]).dtype == np.uint8
+
+
+def test_answers_of_pairs_are_composed_with_the_start(jumping):
+    """Without a start all is in the pairs: here the true shifts, told by whom they are given."""
+
+    def told(fixed, moving):
+        one, other = (
+            next(s for image, s in zip(jumping, SHIFTS, strict=True) if (image == part).all())
+            for part in (fixed, moving)
+        )
+        return SimpleNamespace(displacement=np.ones((*fixed.shape, 2)) * (other - one))
+
+    found = align(jumping, told, start="none", drift=None, neighbours=3)
+    np.testing.assert_allclose(settled(found), SHIFTS - SHIFTS.mean(axis=0), atol=0.05)
+    assert found.maps.shape == (6, 11, 14, 2) and found.step == STEP
+
+
+def test_transforms_say_what_the_sections_show(jumping):
+    found = align(jumping[:3], still, drift=None)
+    transform = found.transform(1)
+    point = np.array([[50.0, 40.0]])  # x, y
+    expected = point + found.displacement(1)[40, 50][::-1]
+    np.testing.assert_allclose(transform.apply_points(point), expected, atol=1e-6)
+
+
+def test_an_interrupted_alignment_goes_on_where_it_was(jumping, tmp_path):
+    calls = []
+
+    def counted(fixed, moving, stop=None):
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+        calls.append(1)
+        return still(fixed, moving)
+
+    with pytest.raises(KeyboardInterrupt):
+        align(jumping, lambda f, m: counted(f, m, 4), folder=tmp_path, drift=None)
+    (tmp_path / "pair-0000-0002.npz").write_bytes(b"half of it")
+    lines = []
+    found = align(jumping, counted, folder=tmp_path, drift=None, progress=lines.append)
+    assert len(calls) == 9 + 1  # every pair once, the damaged one twice
+    assert len(lines) == 9 and lines[0] == "section 0 onto 1 of 6"
+    np.testing.assert_allclose(settled(found), settled(align(jumping, still, drift=None)))
+    with pytest.raises(InputError, match="another start; choose another folder"):
+        align(jumping, still, folder=tmp_path, start="none")
+    with pytest.raises(InputError, match="another model"):
+        align(jumping, still, folder=tmp_path, identity={"model": "other"})
+
+
+def test_no_more_sections_are_held_than_a_window(jumping):
+    class Counted:
+        read = 0
+
+        def __len__(self):
+            return len(jumping)
+
+        def __getitem__(self, k):
+            Counted.read += 1
+            return jumping[k].copy()
+
+    align(Counted(), still, neighbours=2, drift=None)
+    assert Counted.read == 1 + 2 * len(jumping)  # its shape; the start; the pairs
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sections": [np.eye(20)]}, "two sections or more. Received: 1"),
+        ({"sections": [np.eye(20), np.eye(22)]}, r"one shape, \(20, 20\).*section 1 of \(22, 22\)"),
+        ({"sections": np.zeros((3, 20, 20, 1))}, r"2-D. Received: shape=\(20, 20, 1\)"),
+        ({"neighbours": 0}, "neighbours=0"),
+        ({"start": "affine"}, "start=affine"),
+        ({"drift": -1.0}, "drift must be positive, or None"),
+    ],
+)
+def test_bad_input_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        align(**{"sections": [np.eye(20), np.eye(20)], "register": still, **changes})

@@ -1,0 +1,37 @@
+"""Registering two sections without a network."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfreg.registration import Level, Pyramid, Registration, register
+
+# Shrink factor, px between control points, and steps. A knife bends a section over a hundred px;
+# with a finer grid NCC rises further, by deforming tissue that has changed into what it was.
+_LEVELS = ((4, 128.0, 60), (4, 64.0, 60), (2, 32.0, 40))
+
+
+def pyramid_for(shape: Sequence[int]) -> Pyramid:
+    """The levels for sections of a size: control points from 128 to 32 px apart.
+
+    Args:
+        shape: height and width; of small sections the coarser levels are left out.
+
+    Example:
+
+    >>> from tfreg.serial import pyramid_for
+    >>> [level.grid_spacing for level in pyramid_for((512, 512)).levels]
+    [128.0, 64.0, 32.0]
+    """
+    fitting = [level for level in _LEVELS if 2 * level[1] <= min(shape)] or [_LEVELS[-1]]
+    return Pyramid(tuple(Level(k, grid_spacing=s, steps=n) for k, s, n in fitting))
+
+
+def register_sections(fixed: np.ndarray, moving: np.ndarray) -> Registration:
+    """Cubic B-splines on NCC, coarse to fine: :func:`tfreg.registration.register` for sections.
+
+    Args:
+        fixed: ``(height, width)``.
+        moving: a section of the same shape.
+    """
+    return register(fixed, moving, "bspline", pyramid=pyramid_for(np.shape(fixed)))
