@@ -5,6 +5,7 @@ from tfreg.layers.bspline_transformer import BSplineTransformer
 from tfreg.layers.convolution import Convolution2D
 from tfreg.layers.linear_transformer import LinearTransformer
 from tfreg.layers.resampler import Resampler
+from tfreg.layers.spatial_transformer import SpatialTransformer
 from tfreg.layers.tps_transformer import TPSTransformer
 from tfreg.layers.velocity_transformer import VelocityTransformer
 
@@ -13,6 +14,7 @@ __all__ = [
     "Convolution2D",
     "LinearTransformer",
     "Resampler",
+    "SpatialTransformer",
     "TPSTransformer",
     "VelocityTransformer",
 ]

@@ -38,6 +38,7 @@ from tfreg.ops.normalised import (
     stn_theta,
 )
 from tfreg.ops.resample import resample, sample
+from tfreg.ops.spatial import spatial_displacement, spatial_parameters
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
 from tfreg.ops.tps_layout import control_point_grid, tps_layout_displacement
 
@@ -81,6 +82,8 @@ __all__ = [
     "rotation_matrix",
     "sample",
     "smooth",
+    "spatial_displacement",
+    "spatial_parameters",
     "stn_identity",
     "stn_theta",
     "tps_coefficients",
