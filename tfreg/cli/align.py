@@ -120,12 +120,13 @@ def _method(model: str | None) -> tuple[Any, dict[str, Any]]:
 
         return register_sections, identity
     import zoo
+    from tfreg.serial import sections_by
 
     preset = zoo.describe(model, task="registration")
     network = zoo.load(model, task="registration")
     if network.ndim != 2:
         raise InputError(f"Sections are 2-D, and this network is not. Received: {model}")
-    return network.register, {**identity, "weights_sha256": preset.sha256}
+    return sections_by(network), {**identity, "weights_sha256": preset.sha256}
 
 
 class _Files:

@@ -2,7 +2,7 @@
 
 import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.serial.align import Alignment, align
-from tfreg.serial.pairs import pyramid_for, register_sections
+from tfreg.serial.pairs import pyramid_for, register_sections, sections_by
 from tfreg.serial.phase import phase_correlation
 from tfreg.serial.relaxation import relax, without_drift
 
@@ -13,5 +13,6 @@ __all__ = [
     "pyramid_for",
     "register_sections",
     "relax",
+    "sections_by",
     "without_drift",
 ]

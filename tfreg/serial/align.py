@@ -66,7 +66,7 @@ class Alignment:
 
 def align(
     sections: Sequence[np.ndarray],
-    register: Callable[[np.ndarray, np.ndarray], Any] = register_sections,
+    register: Callable[..., Any] = register_sections,
     *,
     neighbours: int = 2,
     start: str = "translation",
@@ -85,8 +85,10 @@ def align(
     Args:
         sections: arrays ``(height, width)`` of one shape, or anything with a length that gives
             section ``k`` as ``sections[k]``; no more than ``neighbours + 1`` are held.
-        register: registers a pair: ``(fixed, moving)`` to a ``tfreg.registration.Registration``;
-            by default :func:`tfreg.serial.register_sections`, or a model's ``register``.
+        register: registers a pair: ``(fixed, moving, fixed_mask=, moving_mask=)`` to a
+            ``tfreg.registration.Registration``, the masks 0 where a start shows what lies outside
+            a section, and ``None`` without one; by default
+            :func:`tfreg.serial.register_sections`, or :func:`tfreg.serial.sections_by` a model.
         neighbours: onto how many of the next sections each is registered.
         start: ``"translation"`` or ``"rigid"`` by phase correlation, or ``"none"``.
         degrees: the largest rotation from one section to the next, of ``"rigid"``.
@@ -150,12 +152,18 @@ def align(
     placed = _centred(np.stack(starts), shape)
 
     @lru_cache(maxsize=neighbours + 1)
-    def shown(k: int) -> np.ndarray:
+    def shown(k: int) -> tuple[np.ndarray, np.ndarray | None]:
+        if start == "none":
+            return section(k), None
         places = lattice.points(shape, 1)
-        return _warped(section(k), _through(placed[k], places) - places, 1, "nearest")
+        where = _through(placed[k], places)
+        image = _warped(section(k), where - places, 1, "nearest")
+        return image, lattice.within(where, shape).astype("float32")
 
     def registered(k: int, other: int) -> np.ndarray:
-        return lattice.taken(register(shown(k), shown(other)).displacement, STEP)
+        (fixed, fixed_mask), (moving, moving_mask) = shown(k), shown(other)
+        found = register(fixed, moving, fixed_mask=fixed_mask, moving_mask=moving_mask)
+        return lattice.taken(found.displacement, STEP)
 
     answers = {}
     for k, other in _pairs(count, neighbours):

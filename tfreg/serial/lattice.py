@@ -13,6 +13,11 @@ def points(shape: Sequence[int], step: int) -> np.ndarray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
 
+def within(places: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Which of points ``(..., 2)`` px lie on an image of a shape."""
+    return ((places >= 0) & (places <= np.array(shape) - 1)).all(axis=-1)
+
+
 def taken(displacement: np.ndarray, step: int) -> np.ndarray:
     """A displacement ``(height, width, 2)`` at the points of its lattice."""
     return at(displacement, points(displacement.shape[:2], step))

@@ -1,6 +1,7 @@
 """Registering two sections without a network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,11 +28,27 @@ def pyramid_for(shape: Sequence[int]) -> Pyramid:
     return Pyramid(tuple(Level(k, grid_spacing=s, steps=n) for k, s, n in fitting))
 
 
-def register_sections(fixed: np.ndarray, moving: np.ndarray) -> Registration:
+def register_sections(
+    fixed: np.ndarray, moving: np.ndarray, fixed_mask: Any = None, moving_mask: Any = None
+) -> Registration:
     """Cubic B-splines on NCC, coarse to fine: :func:`tfreg.registration.register` for sections.
 
     Args:
         fixed: ``(height, width)``.
         moving: a section of the same shape.
+        fixed_mask, moving_mask: where they show tissue; ``None``: everywhere.
     """
-    return register(fixed, moving, "bspline", pyramid=pyramid_for(np.shape(fixed)))
+    masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    return register(fixed, moving, "bspline", pyramid=pyramid_for(np.shape(fixed)), **masks)
+
+
+def sections_by(model: Any) -> Callable[..., Registration]:
+    """A model as what registers a pair of sections for :func:`tfreg.serial.align`.
+
+    Args:
+        model: a :class:`tfreg.models.RegistrationModel`; what lies outside the sections does not
+            count where its ``sees_masks`` is true.
+    """
+    if model.sees_masks:
+        return model.register
+    return lambda fixed, moving, **masks: model.register(fixed, moving)

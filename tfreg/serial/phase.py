@@ -14,6 +14,8 @@ _SEARCHED = 128  # px of the longer side at which rotations are tried
 _MEASURED = 512  # px at which the shift is measured in the end
 _STEP = 2.0  # degrees from one rotation tried to the next
 _WIDTH = 0.12  # of the Gaussian that weights frequencies, in cycles per px
+_TRIED = 5  # peaks
+_APART = 4  # px at least between them
 _OVERLAP = 0.2  # the least share of a section that two show in common
 
 
@@ -22,7 +24,8 @@ def phase_correlation(fixed: np.ndarray, moving: np.ndarray, degrees: float = 0.
 
     The phases of both spectra differ as those of a shift do: ``conj(F) M / |F M|`` is the spectrum
     of a peak at the shift, found between pixels by a parabola. Frequencies are weighted by a
-    Gaussian, since the highest ones are noise. Rotations are tried one after the other.
+    Gaussian, since the highest ones are noise. Of the highest peaks, and no shift at all, the one
+    is taken with which both images are most alike. Rotations are tried one after the other.
 
     Args:
         fixed: ``(height, width)``.
@@ -97,12 +100,26 @@ def _shift(fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, float]:
     weights = np.exp(-(rows[:, None] ** 2 + columns**2) / (2 * _WIDTH**2))
     phases = weights * cross / np.maximum(np.abs(cross), 1e-12 * np.abs(cross).max())
     surface = np.fft.irfft2(phases, shape)
-    top = np.unravel_index(np.argmax(surface), shape)
-    place = np.array([t + _vertex(surface, top, axis) for axis, t in enumerate(top)])
-    height = surface[top] / np.fft.irfft2(weights.astype(complex), shape)[0, 0]
-    # A peak at t is one at t - n as well; what both images then show tells which.
-    around = ([p, p - n] for p, n in zip(place, shape, strict=True))
-    return max(map(np.array, itertools.product(*around)), key=_Likeness(fixed, moving)), height
+    tops = _peaks(surface)
+    height = surface[tops[0]] / np.fft.irfft2(weights.astype(complex), shape)[0, 0]
+    # Where sections differ much a false peak is the highest now and then; and one at t may be one
+    # at t - n. What both images then show tells which; and no shift must be worse than some.
+    places = [np.array([t + _vertex(surface, top, a) for a, t in enumerate(top)]) for top in tops]
+    around = [
+        itertools.product(*([p, p - n] for p, n in zip(q, shape, strict=True))) for q in places
+    ]
+    candidates = [np.zeros(2), *(np.array(c) for c in itertools.chain(*around))]
+    return max(candidates, key=_Likeness(fixed, moving)), height
+
+
+def _peaks(surface: np.ndarray) -> list[tuple[int, ...]]:
+    """The highest places of a surface that are not neighbours, the highest first."""
+    from scipy.ndimage import maximum_filter
+
+    highest = surface == maximum_filter(surface, 2 * _APART + 1, mode="wrap")
+    found = np.argwhere(highest)
+    order = np.argsort(surface[highest])[::-1][:_TRIED]
+    return [tuple(map(int, place)) for place in found[order]]
 
 
 def _vertex(surface: np.ndarray, top: tuple, axis: int) -> float:

@@ -10,7 +10,7 @@ leaves open is listed in README.md.
 """
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -21,16 +21,23 @@ from keras import ops as keras_ops
 from tfreg import losses, ops
 from tfreg.errors import InputError
 from tfreg.layers import Convolution2D
-from tfreg.losses.means import mean
 from tfreg.models.registration import RegistrationModel
 from tfreg.ops.precision import at_least_float32
 from tfreg.registration.answer import Estimate
 from tfreg.registration.images import Pair
 from tfreg.registration.instance.adam import minimiser
-from tfreg.serial import Alignment, align
+from tfreg.serial import Alignment, align, sections_by
+from zoo.ssemnet.energy import of_features, of_intensities
 from zoo.ssemnet.maps import dense, finer, grid_of
 from zoo.ssemnet.scheme import Scheme, scheme_of
-from zoo.ssemnet.similarity import averaged, distance
+from zoo.ssemnet.similarity import averaged
+
+
+def through(layers: Iterable[keras.layers.Layer], values: Any) -> Any:
+    """Values after layers, one after the other."""
+    for layer in layers:
+        values = layer(values)
+    return values
 
 
 @keras.saving.register_keras_serializable(package="tfreg")
@@ -39,7 +46,7 @@ class SsEMnet(RegistrationModel):
 
     No network predicts the map: registering is optimising it, the encoder within the loop. Sections
     may have any size from 16 px on; what does not fill a pixel of the code at the far borders is
-    not compared.
+    not compared. Masks of :meth:`register` say what else is not.
 
     Args:
         kernels: of the convolutions at each resolution, each of which is half the one before.
@@ -62,6 +69,8 @@ class SsEMnet(RegistrationModel):
     >>> tuple(model.encoded(np.zeros((1, 64, 64, 1), "float32")).shape)
     (1, 8, 8, 64)
     """
+
+    sees_masks = True
 
     def __init__(
         self,
@@ -107,11 +116,12 @@ class SsEMnet(RegistrationModel):
             channels = layer.filters
         self.built = True
 
-    def encoded(self, images: Any) -> Any:
+    def encoded(self, images: Any, through: Callable = through) -> Any:
         """Equation (1): the features of images.
 
         Args:
             images: ``(batch, height, width, 1)`` in [0, 1].
+            through: sends values through layers, one after the other.
 
         Returns:
             ``(batch, height // factor, width // factor, code)``.
@@ -120,15 +130,15 @@ class SsEMnet(RegistrationModel):
         height, width = (n // self.factor * self.factor for n in images.shape[1:3])
         features = images[:, :height, :width]
         for count in self.convolutions:
-            features = averaged(_through(layers, count, features), 2)
-        return _through(layers, 1, features)
+            features = averaged(through(itertools.islice(layers, count), features), 2)
+        return through(layers, features)
 
-    def decoded(self, code: Any) -> Any:
+    def decoded(self, code: Any, through: Callable = through) -> Any:
         """Equation (2): images of features."""
         layers = iter(self.decoder)
         for count in reversed(self.convolutions):
-            code = _through(layers, count, _doubled(code))
-        return _through(layers, 1, code)
+            code = through(itertools.islice(layers, count), _doubled(code))
+        return through(layers, code)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Registers a pair ``{"fixed", "moving"}``; of images alone, on which it is trained, the
@@ -167,7 +177,8 @@ class SsEMnet(RegistrationModel):
         """
         fixed, moving = at_least_float32(fixed), at_least_float32(moving)
         weights = np.full(fixed.shape[-1], 1 / fixed.shape[-1], "float32")
-        return self._optimised(fixed, moving, weights)
+        everywhere = keras_ops.ones_like(moving)
+        return self._optimised(fixed, moving, weights, everywhere, everywhere)
 
     def displacement(
         self, parameters: Any, shape: Sequence[int], moving_shape: Sequence[int] | None = None
@@ -177,10 +188,19 @@ class SsEMnet(RegistrationModel):
 
     def answer(self, pair: Pair, **options: Any) -> Estimate:
         """Optimises the map of each pair; our scheme goes on with the NCC of intensities."""
-        found = self.applied(self.parameters(self.unit(pair.fixed), self.unit(pair.moving)), pair)
+        fixed, moving = self.unit(pair.fixed), self.unit(pair.moving)
+        masks = [
+            np.ones_like(image) if mask is None else mask
+            for image, mask in ((fixed, pair.fixed_mask), (moving, pair.moving_mask))
+        ]
+        vectors = self._optimised(fixed, moving, np.ones(1, "float32"), *masks)
         if self.scheme.ncc_steps:
-            found = self.refined(found, pair, self.scheme.ncc_steps)
-        return found
+            energy = of_intensities(self.displacement, self.refine_folding_weight)
+            run = self.function("ncc", lambda: minimiser(energy))
+            rate = np.float32(self.refine_learning_rate)
+            settings = np.int32(self.scheme.ncc_steps), rate, np.float32(1), np.float32(0)
+            vectors, *_ = run(*settings, vectors, fixed, moving, *masks)
+        return self.applied(vectors, pair)
 
     def align_to(
         self, neighbours: Any, moving: Any, weights: Sequence[float] | None = None
@@ -213,7 +233,8 @@ class SsEMnet(RegistrationModel):
             self.build()
         references = np.moveaxis(fixed[..., 0], 0, -1)[None]
         share = (given / given.sum()).astype("float32")
-        found = self._optimised(references, other, share)
+        everywhere = np.ones_like(other)
+        found = self._optimised(references, other, share, everywhere, everywhere)
         return keras_ops.convert_to_numpy(self.displacement(found, other.shape[1:3]))[0]
 
     def align(self, sections: Sequence[np.ndarray], **options: Any) -> Alignment:
@@ -226,7 +247,7 @@ class SsEMnet(RegistrationModel):
         Raises:
             InputError: as :func:`tfreg.serial.align`.
         """
-        return align(sections, self.register, **options)
+        return align(sections, sections_by(self), **options)
 
     def check_size(self, size: Sequence[int]) -> None:
         if any(n < 2 * self.factor for n in size):
@@ -247,7 +268,9 @@ class SsEMnet(RegistrationModel):
             "scheme": asdict(self.scheme),
         }
 
-    def _optimised(self, fixed: Any, moving: Any, weights: np.ndarray) -> Any:
+    def _optimised(
+        self, fixed: Any, moving: Any, weights: np.ndarray, fixed_mask: Any, moving_mask: Any
+    ) -> Any:
         """Adam on the vectors alone, coarse to fine; the encoder stays as it is."""
         scheme, shape = self.scheme, moving.shape[1:3]
         encode = self.function("encode", lambda: ops.graph(self._features, self.variables))
@@ -257,67 +280,26 @@ class SsEMnet(RegistrationModel):
         for spacing in scheme.spacings:
             if before is not None:
                 vectors = finer(vectors, shape, before, spacing, scheme.interpolation)
-            run = self.function(("descent", spacing), lambda s=spacing: minimiser(self._energy(s)))
+            run = self.function(("descent", spacing), lambda s=spacing: self._descent(s))
             for drop, steps in scheme.rounds():
                 decay = 1.0 if drop else 0.1
                 settings = np.int32(steps), np.float32(scheme.learning_rate), np.float32(decay)
-                data = np.float32(drop), weights, references, moving
+                data = np.float32(drop), weights, references, moving, fixed_mask, moving_mask
                 vectors, *_ = run(*settings, np.float32(0), vectors, *data)
             before = spacing
         return vectors
+
+    def _descent(self, spacing: int) -> Callable:
+        return minimiser(of_features(self.encoded, self.factor, self.scheme, spacing))
 
     def _features(self, images: Any) -> Any:
         """Of each channel of images its features, ``(batch, channels, height, width, code)``."""
         each = [self.encoded(images[..., k : k + 1]) for k in range(images.shape[-1])]
         return at_least_float32(keras_ops.stack(each, axis=1))
 
-    def _energy(self, spacing: int) -> Callable:
-        """Equation (5), and (4) where there is one neighbour, ``(batch,)``."""
-        scheme = self.scheme
-
-        def energy(vectors: Any, drop: Any, weights: Any, references: Any, moving: Any) -> Any:
-            displacement = dense(vectors, moving.shape[1:3], spacing, scheme.interpolation)
-            moved = ops.resample(moving, displacement, image_gradient=False)
-            found = at_least_float32(self.encoded(moved))
-            mask = averaged(_filled(moving, displacement), self.factor)
-            total = 0.0
-            for i in range(references.shape[1]):
-                unlike = distance(references[:, i], found, mask, drop, scheme.similarity)
-                total = total + weights[i] * unlike
-            cells = vectors / spacing
-            total = total + scheme.alpha * 2 * mean(cells * cells)
-            for component, weight in enumerate((scheme.gamma, scheme.beta)):  # y, then x
-                total = total + weight * _roughness(cells[..., component])
-            return total
-
-        return energy
-
-
-def _filled(moving: Any, displacement: Any) -> Any:
-    """The empty-space mask M: 1 where the moved image shows the moving one, 0 beyond it."""
-    place = keras_ops.stop_gradient(displacement)
-    ones = keras_ops.ones_like(moving)
-    return ops.resample(ones, place, mode="constant", image_gradient=False)
-
-
-def _roughness(values: Any) -> Any:
-    """Mean square of the differences of neighbours along both axes; none along an axis of one."""
-    total = 0.0
-    for difference in (values[:, 1:] - values[:, :-1], values[:, :, 1:] - values[:, :, :-1]):
-        if 0 not in difference.shape[1:]:
-            total = total + mean(difference * difference)
-    return total
-
 
 def _convolution(filters: int, name: str) -> Convolution2D:
     return Convolution2D(filters, activation="relu", kernel_initializer="he_normal", name=name)
-
-
-def _through(layers: Iterator[keras.layers.Layer], count: int, values: Any) -> Any:
-    """Through the next few layers."""
-    for layer in itertools.islice(layers, count):
-        values = layer(values)
-    return values
 
 
 def _doubled(values: Any) -> Any:

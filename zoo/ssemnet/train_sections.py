@@ -11,9 +11,11 @@ from zoo.ssemnet import METHOD
 from zoo.ssemnet.crops import Crops
 from zoo.ssemnet.model import SsEMnet
 from zoo.ssemnet.scheme import SCHEMES
+from zoo.ssemnet.start import start
 
 SIZE = 128
 VALIDATION_CROPS = 64
+START_CROPS = 32
 
 
 class Sections(Recipe):
@@ -25,7 +27,8 @@ class Sections(Recipe):
     name = "ssemnet"
     method = METHOD
     sources: ClassVar = each({name: sections.SOURCES[name] for name in ("vnc", "phantom")})
-    iterations, batch, learning_rate = 10_000, 8, 2e-3
+    iterations, batch, learning_rate = 3000, 8, 1e-3
+    whole_step = False  # these convolutions take longer so
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
@@ -45,6 +48,7 @@ class Sections(Recipe):
         held_out = Crops(stacks["validation"], SIZE, VALIDATION_CROPS).batch(0)
         model = SsEMnet(scheme=settings["scheme"])
         model.build()
+        start(model, Crops(stacks["train"], SIZE, START_CROPS, settings["seed"]).batch(0)["images"])
         source = sections.SOURCES[settings["data"]]
         size = stacks["train"][0].shape[1:]
         return Training(
