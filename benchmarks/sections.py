@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,13 +11,23 @@ from benchmarks.pairs import Pair, drawn
 from tfreg.data import damage, sections
 from tfreg.errors import InputError
 
-# RMS of the painted deformation and length of the shift in px, and the damages.
-GROUPS: dict[str, tuple[float, float, tuple[str, ...]]] = {
-    "near": (4.0, 0.0, ()),
-    "far": (8.0, 10.0, ()),
-    "near, dust": (4.0, 0.0, ("dust",)),
-    "near, folds": (4.0, 0.0, ("folds",)),
-    "near, contrast": (4.0, 0.0, ("contrast",)),
+
+class Group(NamedTuple):
+    """What is painted onto the pairs of a group: see :func:`tfreg.data.damage.cut`."""
+
+    rms: float
+    shift: float = 0.0
+    damages: tuple[str, ...] = ()
+    wavelength: float = damage.WAVELENGTH
+
+
+GROUPS = {
+    "near": Group(4.0),
+    "far": Group(8.0, 10.0),
+    "near, dust": Group(4.0, damages=("dust",)),
+    "near, folds": Group(4.0, damages=("folds",)),
+    "near, contrast": Group(4.0, damages=("contrast",)),
+    "near, short waves": Group(4.0, wavelength=90.0),
 }
 MARGIN = 32  # px at the border that do not count: there sections show different tissue
 
@@ -57,10 +68,12 @@ def pairs(
         raise InputError(f"There are no neighbours. Received: {source}, {split}")
     found = []
     for group in groups:
-        rms, shift, damages = GROUPS[group]
+        painted = GROUPS[group]
         for stack, k in drawn(neighbours, seed, limit):
             moving = stack.images[k + 1]
-            cut = damage.cut(moving, rms, shift, damages, (seed, k, list(GROUPS).index(group)))
+            number = list(GROUPS).index(group)
+            *what, wavelength = painted
+            cut = damage.cut(moving, *what, (seed, k, number), wavelength)
             name = f"{stack.name}, {k + 1} onto {k}"
             plain = _pair(name, group, stack, k, moving, None)
             found.append(CutPair(plain, _pair(name, group, stack, k, cut.image, cut), cut))
@@ -148,27 +161,41 @@ class Painted:
 
 
 def stack_figures(
-    images: Sequence[np.ndarray], residual: Callable[[int], np.ndarray] | None
+    images: Sequence[np.ndarray],
+    displacement: Callable[[int], np.ndarray],
+    cuts: Sequence[damage.Cut] | None = None,
 ) -> dict[str, float]:
     """What an aligned stack is worth.
 
     Args:
         images: the aligned sections.
-        residual: of a stack whose deformation is known, where each aligned section shows its
-            original, less the place: ``(height, width, 2)`` px.
+        displacement: where each shows what: ``(height, width, 2)`` px, by number.
+        cuts: what was painted onto each section; ``None``: nobody knows.
 
     Returns:
-        ``ncc`` and ``ncc2`` of first and second neighbours; ``error``: mean distance from the
+        ``ncc`` and ``ncc2`` of first and second neighbours, where both show tissue;
+        ``folding``: percentage of pixels where a map folds; ``error``: mean distance from the
         original, but for a shift of the whole stack; ``relative_error``: that of neighbours.
     """
+    maps = [displacement(k) for k in range(len(images))]
+    shown = [inner(_shown(one)) for one in maps]
+    sections_ = [inner(image).astype("float64") for image in images]
     found = {}
     for step, name in ((1, "ncc"), (2, "ncc2")):
-        couples = zip(images[:-step], images[step:], strict=True)
-        values = [evaluate.ncc(inner(a).astype(float), inner(b).astype(float)) for a, b in couples]
+        couples = zip(sections_[:-step], sections_[step:], shown[:-step], shown[step:], strict=True)
+        values = [evaluate.ncc(a[m & n], b[m & n]) for a, b, m, n in couples]
         found[name] = float(np.mean(values))
-    if residual is not None:
-        left = np.stack([inner(residual(k)) for k in range(len(images))])
+    found["folding"] = float(np.mean([evaluate.folding(one) for one in maps]))
+    if cuts is not None:
+        left = np.stack([inner(taken_back(u, cut)) for u, cut in zip(maps, cuts, strict=True)])
         left = left - left.mean(axis=(0, 1, 2))
         found["error"] = float(np.linalg.norm(left, axis=-1).mean())
         found["relative_error"] = float(np.linalg.norm(np.diff(left, axis=0), axis=-1).mean())
     return found
+
+
+def _shown(displacement: np.ndarray) -> np.ndarray:
+    """Where a moved section shows the section."""
+    shape = displacement.shape[:2]
+    where = np.moveaxis(np.indices(shape), 0, -1) + displacement
+    return ((where >= 0) & (where <= np.array(shape) - 1)).all(axis=-1)

@@ -9,12 +9,14 @@ import numpy as np
 from benchmarks import options as declared
 from benchmarks import sections as cut_sections
 from benchmarks.harness import Row, Table, choose
+from benchmarks.methods.bidirectional import Bidirectional
 from benchmarks.methods.contender import Contender
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.instance import Instance
 from benchmarks.methods.nothing import Nothing
 from benchmarks.methods.phase import Phase
 from benchmarks.methods.preset import Preset
+from benchmarks.methods.stackreg import StackReg
 from benchmarks.methods.vector_map import Pixels, VectorMap
 from benchmarks.methods.worker import WorkerError
 from benchmarks.sections import GROUPS, CutPair, Painted
@@ -59,6 +61,8 @@ def contenders(source: str, shape: Sequence[int]) -> list[Contender]:
         Instance("tfreg default", pyramid="default"),
         Elastix("elastix", Settings(500, 32, levels=4, samples=4096)),
         Elastix("elastix default", Settings(default=True)),
+        Bidirectional("bidirectional"),
+        StackReg("pystackreg affine"),
     ]
 
 
@@ -70,7 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--groups",
         default=",".join(g.replace(", ", "+") for g in GROUPS),
-        help="comma-separated, of near, far, near+dust, near+folds, near+contrast (default: all)",
+        help="comma-separated, of near, far, near+dust, near+folds, near+contrast and "
+        "near+short waves (default: all)",
     )
 
 
@@ -91,11 +96,15 @@ def run(options: argparse.Namespace) -> Table:
             f"{len(pairs) // len(groups)} pairs of neighbours in each group, "
             f"{'x'.join(map(str, pairs[0].pair.fixed.shape))} px. Onto the moving section a smooth "
             "deformation is painted, of 4 px RMS (near), or of 8 px and a shift of 10 px (far), "
-            "and in three groups dust, a fold, or another contrast. `consistency`: the answer, "
+            "and in three groups dust, a fold, or another contrast; it turns round over 200 px, in "
+            "one group over 90 px. `consistency`: the answer, "
             "taken back through what was painted, from the method's own answer on the pair as it "
             "was, since nobody knows where neighbours truly agree; `ncc`: of the inner region; "
             "`folding`: share of pixels where the map folds; `seconds`: one pair, warm. "
-            "`random encoder`: the network of `ssemnet`, not trained. The paper's NCC is that of "
+            "`random encoder`: the network of `ssemnet`, not trained. `ncc coarse to fine`: control "
+            "points 128, 64, 32 px apart, chosen on validation pairs; `bidirectional`: the same, "
+            "both ways at once and consistent, as bUnwarpJ does; `elastix`: NCC without, `elastix "
+            "default`: Mattes MI with a penalty on bending. The paper's NCC is that of "
             "one pair of other sections, within a box."
         ),
         columns=COLUMNS,

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
+from shipped import DIGITS, VOLUMES
 
 from tfreg import io, transforms
 
@@ -47,7 +48,12 @@ def test_a_stack_is_aligned_and_goes_on(sections, tfreg, tmp_path):
     [
         (("--drift", "slowly"), "--drift must be a number of sections, or keep. Received: slowly"),
         (("--neighbours", "0"), "neighbours must be a positive integer"),
-        (("-m", "dlir-cine"), "Sections are 2-D, and this network is not. Received: dlir-cine"),
+        (("-m", VOLUMES), f"Sections are 2-D, and this network is not. Received: {VOLUMES}"),
+        (
+            ("--finest", "20"),
+            "one of [128.0, 64.0, 32.0, 16.0]. Received: finest=20",
+        ),
+        (("-m", DIGITS, "--finest", "16"), f"no effect with a preset. Received: 16 and {DIGITS}"),
         (("-m", "none-such"), "There is no preset of this name"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from scipy.ndimage import gaussian_filter, shift
 
 from tfreg.errors import InputError
-from tfreg.serial import align
+from tfreg.serial import align, pyramid_for, sections_by
 from tfreg.serial.align import STEP
 
 SHIFTS = np.array([(0, 0), (5, -3), (-4, 6), (8, 2), (-6, -5), (1, 7)], float)
@@ -20,7 +20,7 @@ def jumping():
     return [shift(texture, s, order=1, mode="nearest").astype("uint8") for s in SHIFTS]
 
 
-def still(fixed, moving):
+def still(fixed, moving, **masks):
     return SimpleNamespace(displacement=np.zeros((*fixed.shape, 2)))
 
 
@@ -42,7 +42,7 @@ def test_phase_correlation_puts_shifted_sections_onto_each_other(jumping):
 def test_answers_of_pairs_are_composed_with_the_start(jumping):
     """Without a start all is in the pairs: here the true shifts, told by whom they are given."""
 
-    def told(fixed, moving):
+    def told(fixed, moving, **masks):
         one, other = (
             next(s for image, s in zip(jumping, SHIFTS, strict=True) if (image == part).all())
             for part in (fixed, moving)
@@ -52,6 +52,46 @@ def test_answers_of_pairs_are_composed_with_the_start(jumping):
     found = align(jumping, told, start="none", drift=None, neighbours=3)
     np.testing.assert_allclose(settled(found), SHIFTS - SHIFTS.mean(axis=0), atol=0.05)
     assert found.maps.shape == (6, 11, 14, 2) and found.step == STEP
+
+
+def test_masks_tell_what_lies_outside_the_sections(jumping):
+    asked = []
+
+    def masked(fixed, moving, fixed_mask, moving_mask):
+        asked.append((moving, moving_mask, fixed_mask))
+        return still(fixed, moving)
+
+    found = align(jumping[:3], masked, drift=None)
+    for (moving, mask, _), k in zip(asked, (1, 2, 2), strict=True):
+        where = np.moveaxis(np.indices(moving.shape), 0, -1) + found.displacement(k)
+        outside = (where < -1e-6).any(axis=-1) | (where > np.array(moving.shape) - 1 + 1e-6).any(
+            axis=-1
+        )
+        np.testing.assert_array_equal(mask == 0, outside)
+        assert 0 < outside.mean() < 0.3
+    asked.clear()
+    align(jumping[:2], masked, drift=None, start="none")
+    assert asked[0][1] is None and asked[0][2] is None
+
+
+def test_a_model_gets_masks_where_it_sees_them():
+    def register(fixed, moving, **masks):
+        return masks
+
+    for sees, expected in ((True, {"fixed_mask": 1, "moving_mask": 2}), (False, {})):
+        found = sections_by(SimpleNamespace(sees_masks=sees, register=register))
+        assert found(None, None, fixed_mask=1, moving_mask=2) == expected
+
+
+def test_control_points_go_down_to_the_finest_that_is_asked_for():
+    spacings = {
+        finest: [level.grid_spacing for level in pyramid_for((512, 300), finest).levels]
+        for finest in (128.0, 16.0)
+    }
+    assert spacings == {128.0: [128.0], 16.0: [128.0, 64.0, 32.0, 16.0]}
+    assert [level.grid_spacing for level in pyramid_for((40, 50)).levels] == [32.0]
+    with pytest.raises(InputError, match=r"finest must be one of \[128.0.*Received: finest=8"):
+        pyramid_for((512, 512), 8.0)
 
 
 def test_transforms_say_what_the_sections_show(jumping):
@@ -65,14 +105,14 @@ def test_transforms_say_what_the_sections_show(jumping):
 def test_an_interrupted_alignment_goes_on_where_it_was(jumping, tmp_path):
     calls = []
 
-    def counted(fixed, moving, stop=None):
+    def counted(fixed, moving, stop=None, **masks):
         if len(calls) == stop:
             raise KeyboardInterrupt
         calls.append(1)
         return still(fixed, moving)
 
     with pytest.raises(KeyboardInterrupt):
-        align(jumping, lambda f, m: counted(f, m, 4), folder=tmp_path, drift=None)
+        align(jumping, lambda f, m, **masks: counted(f, m, 4), folder=tmp_path, drift=None)
     (tmp_path / "pair-0000-0002.npz").write_bytes(b"half of it")
     lines = []
     found = align(jumping, counted, folder=tmp_path, drift=None, progress=lines.append)

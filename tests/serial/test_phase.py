@@ -64,6 +64,17 @@ def test_contrast_and_noise_do_not_matter(texture, rng):
     np.testing.assert_allclose(phase_correlation(fixed, moving)[:, 2], (-9, 6), atol=0.3)
 
 
+def test_what_most_is_alike_with_counts_and_not_the_highest_peak(texture):
+    """Weak noise that both share, elsewhere: of all frequencies alike, it has the highest peak."""
+    shape = (128, 128)
+    back = np.array([[1, 0, -3.0], [0, 1, 2.0]])
+    fixed, moving = seen(texture, shape, np.eye(2, 3)), seen(texture, shape, back)
+    noise = gaussian_filter(np.random.default_rng(1).normal(size=shape), 1.2)
+    noise *= 0.9 * fixed.std() / noise.std()
+    found = phase_correlation(fixed + noise, moving + np.roll(noise, (30, 20), axis=(0, 1)))
+    np.testing.assert_allclose(found[:, 2], (3, -2), atol=0.5)
+
+
 @pytest.mark.parametrize(
     ("fixed", "moving", "degrees", "message"),
     [

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "-m", "--model", help="a preset, see `tfreg models`; without one B-splines on NCC"
+    )
+    parser.add_argument(
+        "--finest",
+        type=float,
+        metavar="PX",
+        help="without a preset: px between control points at last, 64, 32 or 16; the finer, the "
+        "more alike, and the more tissue that changed is bent to what it was (default: 32)",
     )
     parser.add_argument(
         "--neighbours",
@@ -72,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
     for path in options.sections:
         existing(path)
     check_folder(options.out)
-    register, identity = _method(options.model)
+    register, identity = _method(options.model, options.finest)
     from tfreg import serial
 
     identity |= {"files": [str(path) for path in options.sections]}
@@ -110,17 +118,20 @@ def _names(paths: list[Path]) -> list[str]:
     return names
 
 
-def _method(model: str | None) -> tuple[Any, dict[str, Any]]:
+def _method(model: str | None, finest: float | None) -> tuple[Any, dict[str, Any]]:
     """What registers a pair of sections, and what decides its answers."""
     from tfreg import __version__
+    from tfreg.serial import pyramid_for, register_sections, sections_by
 
     identity: dict[str, Any] = {"tfreg": __version__, "model": model}
     if model is None:
-        from tfreg.serial import register_sections
-
-        return register_sections, identity
+        if finest is None:
+            return register_sections, identity
+        pyramid_for((1, 1), finest)  # refuses what it does not take
+        return partial(register_sections, finest=finest), {**identity, "finest": finest}
+    if finest is not None:
+        raise InputError(f"--finest has no effect with a preset. Received: {finest:g} and {model}")
     import zoo
-    from tfreg.serial import sections_by
 
     preset = zoo.describe(model, task="registration")
     network = zoo.load(model, task="registration")
@@ -165,6 +176,7 @@ def _write(options: argparse.Namespace, names: list[str], found: Any) -> None:
     before, after = (sum(values) / len(values) for values in cuts.ncc.values())
     record = {
         **{"model": options.model, "neighbours": options.neighbours, "start": options.start},
+        **({} if options.finest is None else {"finest": options.finest}),
         **({"degrees": options.degrees} if options.start == "rigid" else {}),
         **{"drift": options.drift, "sections": names, "shift": cuts.shift, "bend": cuts.bend},
         **{"ncc_before": cuts.ncc["before"], "ncc_after": cuts.ncc["after"]},

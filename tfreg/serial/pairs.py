@@ -5,18 +5,24 @@ from typing import Any
 
 import numpy as np
 
+from tfreg.errors import InputError
 from tfreg.registration import Level, Pyramid, Registration, register
 
 # Shrink factor, px between control points, and steps. A knife bends a section over a hundred px;
 # with a finer grid NCC rises further, by deforming tissue that has changed into what it was.
-_LEVELS = ((4, 128.0, 60), (4, 64.0, 60), (2, 32.0, 40))
+_LEVELS = ((4, 128.0, 60), (4, 64.0, 60), (2, 32.0, 40), (2, 16.0, 40))
+FINEST = 32.0  # px
 
 
-def pyramid_for(shape: Sequence[int]) -> Pyramid:
-    """The levels for sections of a size: control points from 128 to 32 px apart.
+def pyramid_for(shape: Sequence[int], finest: float = FINEST) -> Pyramid:
+    """The levels for sections of a size: control points from 128 px apart on.
 
     Args:
         shape: height and width; of small sections the coarser levels are left out.
+        finest: px between control points at last, 128, 64, 32 or 16.
+
+    Raises:
+        InputError: on another finest distance.
 
     Example:
 
@@ -24,12 +30,20 @@ def pyramid_for(shape: Sequence[int]) -> Pyramid:
     >>> [level.grid_spacing for level in pyramid_for((512, 512)).levels]
     [128.0, 64.0, 32.0]
     """
-    fitting = [level for level in _LEVELS if 2 * level[1] <= min(shape)] or [_LEVELS[-1]]
+    distances = [spacing for _, spacing, _ in _LEVELS]
+    if finest not in distances:
+        raise InputError(f"finest must be one of {distances}. Received: finest={finest}")
+    levels = _LEVELS[: distances.index(finest) + 1]
+    fitting = [level for level in levels if 2 * level[1] <= min(shape)] or [levels[-1]]
     return Pyramid(tuple(Level(k, grid_spacing=s, steps=n) for k, s, n in fitting))
 
 
 def register_sections(
-    fixed: np.ndarray, moving: np.ndarray, fixed_mask: Any = None, moving_mask: Any = None
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    fixed_mask: Any = None,
+    moving_mask: Any = None,
+    finest: float = FINEST,
 ) -> Registration:
     """Cubic B-splines on NCC, coarse to fine: :func:`tfreg.registration.register` for sections.
 
@@ -37,9 +51,11 @@ def register_sections(
         fixed: ``(height, width)``.
         moving: a section of the same shape.
         fixed_mask, moving_mask: where they show tissue; ``None``: everywhere.
+        finest: of :func:`pyramid_for`.
     """
     masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
-    return register(fixed, moving, "bspline", pyramid=pyramid_for(np.shape(fixed)), **masks)
+    pyramid = pyramid_for(np.shape(fixed), finest)
+    return register(fixed, moving, "bspline", pyramid=pyramid, **masks)
 
 
 def sections_by(model: Any) -> Callable[..., Registration]:
