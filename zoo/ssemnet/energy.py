@@ -45,34 +45,37 @@ def of_features(encoded: Callable, factor: int, scheme: Scheme, spacing: int) ->
         for i in range(references.shape[1]):
             unlike = distance(references[:, i], found, mask, drop, scheme.similarity)
             total = total + weights[i] * unlike
-        cells = vectors / spacing
-        total = total + scheme.alpha * 2 * mean(cells * cells)
-        for component, weight in enumerate((scheme.gamma, scheme.beta)):  # y, then x
-            total = total + weight * _roughness(cells[..., component])
-        return total
+        return total + regularisers(vectors, scheme, spacing)
 
     return energy
 
 
-def of_intensities(displaced: Callable, folding_weight: float) -> Callable:
-    """-NCC where both show something, and a penalty on folding.
+def of_intensities(scheme: Scheme, spacing: int) -> Callable:
+    """-NCC where both show something, with the regularisers of equation (4).
 
     Args:
-        displaced: ``(vectors, shape)`` to the displacement.
-        folding_weight: of that penalty.
+        scheme, spacing: of :func:`of_features`.
 
     Returns:
         Function ``(vectors, fixed, moving, fixed_mask, moving_mask) -> (batch,)``.
     """
 
     def energy(vectors: Any, fixed: Any, moving: Any, fixed_mask: Any, moving_mask: Any) -> Any:
-        displacement = displaced(vectors, moving.shape[1:3])
+        displacement = dense(vectors, moving.shape[1:3], spacing, scheme.interpolation)
         mask = fixed_mask * filled(moving_mask, displacement)
         moved = ops.resample(moving, displacement, image_gradient=False)
-        folding = losses.folding_penalty(displacement)
-        return folding_weight * folding - losses.ncc(fixed, moved, mask)
+        return regularisers(vectors, scheme, spacing) - losses.ncc(fixed, moved, mask)
 
     return energy
+
+
+def regularisers(vectors: Any, scheme: Scheme, spacing: int) -> Any:
+    """``alpha |v|^2 + beta |grad v_x|^2 + gamma |grad v_y|^2`` as means, v in units of cells."""
+    cells = vectors / spacing
+    total = scheme.alpha * 2 * mean(cells * cells)
+    for component, weight in enumerate((scheme.gamma, scheme.beta)):  # y, then x
+        total = total + weight * _roughness(cells[..., component])
+    return total
 
 
 def filled(moving_mask: Any, displacement: Any) -> Any:

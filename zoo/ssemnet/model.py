@@ -195,10 +195,10 @@ class SsEMnet(RegistrationModel):
         ]
         vectors = self._optimised(fixed, moving, np.ones(1, "float32"), *masks)
         if self.scheme.ncc_steps:
-            energy = of_intensities(self.displacement, self.refine_folding_weight)
+            energy = of_intensities(self.scheme, self.scheme.spacings[-1])
             run = self.function("ncc", lambda: minimiser(energy))
-            rate = np.float32(self.refine_learning_rate)
-            settings = np.int32(self.scheme.ncc_steps), rate, np.float32(1), np.float32(0)
+            rate = np.float32(self.scheme.learning_rate)
+            settings = np.int32(self.scheme.ncc_steps), rate, np.float32(0.1), np.float32(0)
             vectors, *_ = run(*settings, vectors, fixed, moving, *masks)
         return self.applied(vectors, pair)
 

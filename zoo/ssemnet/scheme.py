@@ -27,7 +27,7 @@ class Scheme:
         drop_steps: see there; 1 is the paper's "every iteration" taken literally.
         alpha, beta, gamma: weights of the squares of the vectors, and of the gradients of their
             two components, in units of control cells.
-        ncc_steps: further steps on the finest map, on the NCC of intensities.
+        ncc_steps: further steps on the finest map, on the NCC of intensities instead of features.
 
     Raises:
         InputError: on a value out of range.
@@ -93,11 +93,11 @@ SCHEMES = {
     "plus": Scheme(
         similarity="centred",
         interpolation="bspline",
-        spacings=(64, 32),
-        steps=40,
+        spacings=(128, 64, 32),
+        steps=25,
         learning_rate=1.0,
         drop=0.2,
-        drop_steps=4,
+        drop_steps=2,
         alpha=0.0,
         beta=0.1,
         gamma=0.1,
