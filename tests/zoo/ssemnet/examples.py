@@ -12,7 +12,8 @@ def example(preset):
         "fixed": fixed,
         "moving": moving,
         "places": ((30, 40), (64, 75), (80, 50)),
-        "refine": (0, 10),
+        "refine": (0,),
+        "tolerance": 0.05,  # px: which features are dropped
     }
 
 
