@@ -49,6 +49,8 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run stn-mnist
 	$(BIN)/python -m benchmarks run stn-mnist-clutter
 	$(BIN)/python -m benchmarks run stn-mnist-addition
+	$(BIN)/python -m benchmarks run ssem-pairs
+	$(BIN)/python -m benchmarks run ssem-stack
 	$(BIN)/python -m benchmarks run command-line
 	$(BIN)/python -m benchmarks readme
 
