@@ -13,7 +13,7 @@ from tfreg.data.shapes import voxels
 
 DAMAGES = ("dust", "folds", "contrast")
 # px, about the length over which a painted deformation turns round. Of 8 px RMS it then stretches
-# tissue by 19 % RMS, as knives do; at half of that length by 39 %, and it folds.
+# tissue by 19 % RMS; over 90 px by 39 %, and then it folds here and there, as no tissue does.
 WAVELENGTH = 200.0
 _FOLD = 8.0  # px of tissue that a fold swallows
 _REACH = 25.0  # px over which the tissue beside it gives way
