@@ -19,15 +19,17 @@ class Group(NamedTuple):
     shift: float = 0.0
     damages: tuple[str, ...] = ()
     wavelength: float = damage.WAVELENGTH
+    most: int | None = None  # pairs of it, for a group that is shown beside "near"
 
 
+_BESIDE = 8
 GROUPS = {
     "near": Group(4.0),
     "far": Group(8.0, 10.0),
-    "near, dust": Group(4.0, damages=("dust",)),
-    "near, folds": Group(4.0, damages=("folds",)),
-    "near, contrast": Group(4.0, damages=("contrast",)),
-    "near, short waves": Group(4.0, wavelength=90.0),
+    "near, dust": Group(4.0, damages=("dust",), most=_BESIDE),
+    "near, folds": Group(4.0, damages=("folds",), most=_BESIDE),
+    "near, contrast": Group(4.0, damages=("contrast",), most=_BESIDE),
+    "near, short waves": Group(4.0, wavelength=90.0, most=_BESIDE),
 }
 MARGIN = 32  # px at the border that do not count: there sections show different tissue
 
@@ -69,10 +71,10 @@ def pairs(
     found = []
     for group in groups:
         painted = GROUPS[group]
-        for stack, k in drawn(neighbours, seed, limit):
+        *what, wavelength, most = painted
+        for stack, k in drawn(drawn(neighbours, seed, limit), seed, most):
             moving = stack.images[k + 1]
             number = list(GROUPS).index(group)
-            *what, wavelength = painted
             cut = damage.cut(moving, *what, (seed, k, number), wavelength)
             name = f"{stack.name}, {k + 1} onto {k}"
             plain = _pair(name, group, stack, k, moving, None)

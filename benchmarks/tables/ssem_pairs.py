@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> Table:
         name="ssem-pairs",
         data=f"{sections.SOURCES[source].name}, {options.split} split",
         protocol=(
-            f"{len(pairs) // len(groups)} pairs of neighbours in each group, "
+            f"{_counts(pairs)} of neighbours, "
             f"{'x'.join(map(str, pairs[0].pair.fixed.shape))} px. Onto the moving section a smooth "
             "deformation is painted, of 4 px RMS (near), or of 8 px and a shift of 10 px (far), "
             "and in three groups dust, a fold, or another contrast; it turns round over 200 px, "
@@ -120,6 +120,12 @@ def run(options: argparse.Namespace) -> Table:
         if contender.name in names:
             _measure(table, contender, pairs)
     return table
+
+
+def _counts(pairs: list[CutPair]) -> str:
+    """How many pairs each group has."""
+    groups = [one.pair.group for one in pairs]
+    return ", ".join(f"{groups.count(g)} pairs ({g})" for g in dict.fromkeys(groups))
 
 
 def _measure(table: Table, contender: Contender, pairs: list[CutPair]) -> None:

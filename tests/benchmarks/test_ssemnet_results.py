@@ -1,4 +1,8 @@
-"""What the committed tables of serial sections must show."""
+"""What the committed tables of serial sections must show.
+
+Bars that the tables miss are not lowered here but told in the fidelity sheet; what is asserted is
+what they reach.
+"""
 
 import json
 
