@@ -23,6 +23,7 @@ from tfreg.ops.field import (
     jacobian_determinant,
     jacobian_matrix,
 )
+from tfreg.ops.fluid import FluidOperator, fluid_velocity
 from tfreg.ops.grid import identity_grid
 from tfreg.ops.labels import resample_labels
 from tfreg.ops.linear import apply_linear, compose_linear, invert_linear, linear_displacement
@@ -37,11 +38,13 @@ from tfreg.ops.normalised import (
     stn_theta,
 )
 from tfreg.ops.resample import resample, sample
+from tfreg.ops.shooting import geodesic, shoot
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
 from tfreg.ops.tps_layout import control_point_grid, tps_layout_displacement
 
 __all__ = [
     "AffineParts",
+    "FluidOperator",
     "affine_matrix",
     "apply_linear",
     "bounded_parameters",
@@ -59,6 +62,8 @@ __all__ = [
     "downsample",
     "exponential",
     "fit_linear",
+    "fluid_velocity",
+    "geodesic",
     "gradient",
     "graph",
     "identity_grid",
@@ -78,6 +83,7 @@ __all__ = [
     "resize_displacement",
     "rotation_matrix",
     "sample",
+    "shoot",
     "smooth",
     "stn_identity",
     "stn_theta",
