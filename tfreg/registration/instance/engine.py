@@ -18,10 +18,11 @@ from tfreg.registration.answer import LevelReport
 from tfreg.registration.instance import level as levels
 from tfreg.registration.instance.field_of_view import View
 from tfreg.registration.instance.level import Problem, Regulariser
-from tfreg.registration.instance.maps import Grid, transform_of
+from tfreg.registration.instance.maps import GeodesicTransform, Grid, transform_of
 from tfreg.registration.instance.pyramid import Level, Pyramid
 from tfreg.registration.instance.similarity import Similarity, scaled_for
 from tfreg.registration.kinds import LINEAR
+from tfreg.registration.path import GeodesicPath
 
 Sizes = dict[str, tuple[int, ...]]
 
@@ -92,6 +93,7 @@ def plan(
                 sampled=samples is not None,
                 clipped=replaced or (isinstance(similarity, str) and clips),
                 bounded=bounded[index],
+                optimiser=level.optimiser_of(kind),
             )
             steps.append((problem, level))
         stages.append(Stage(tuple(steps), pyramid.tolerance, full))
@@ -108,7 +110,7 @@ def descend(
     clock: "Clock",
     progress: Callable[[LevelReport], Any] | None,
     origin: np.ndarray | None = None,
-) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...]]:
+) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...], GeodesicPath | None]:
     """Runs all stages.
 
     Args:
@@ -124,7 +126,8 @@ def descend(
 
     Returns:
         Displacement, similarity before and after, whether each stage was accepted
-        ``(stages, batch)``, and the moved images; and the reports of the levels.
+        ``(stages, batch)``, and the moved images; the reports of the levels; and the path of the
+        last stage, where that is an LDDMM.
     """
     scaled, (low, scale) = scaled_for(stages[0].problem.similarity, images)
     units = {**images, **scaled}
@@ -175,6 +178,7 @@ def descend(
         if first is None and origin is not None:
             there = {**data, "start": origin}
             first = finish(problem.transform.start(len(low)), *there.values())[1]
+        started = data.get("start")
         displacement, before, after, better, moved = finish(parameters, *data.values())
         accepted.append(better)
         first, anywhere = before if first is None else first, anywhere or bool(bounds)
@@ -183,8 +187,33 @@ def descend(
         data["start"] = np.zeros(displacement.shape, "float32") if initial is None else initial
         still = problem.transform.start(len(low))
         first = finish(still, *data.values())[1]
+    path = None
+    if isinstance(problem.transform, GeodesicTransform):
+        path = _path(problem.transform, stage.full, parameters, displacement, started, clock)
     answer = (displacement, first, after, keras_ops.stack(accepted), moved)
-    return tuple(map(keras_ops.convert_to_numpy, answer)), tuple(reports)
+    return tuple(map(keras_ops.convert_to_numpy, answer)), tuple(reports), path
+
+
+def _path(
+    transform: GeodesicTransform,
+    full: Grid,
+    parameters: Any,
+    displacement: Any,
+    start: Any,
+    clock: "Clock",
+) -> GeodesicPath:
+    still = np.zeros(displacement.shape, "float32") if start is None else start
+    run, arguments = levels.momentum(transform, full), (parameters, displacement, still)
+    clock.prepare([(run, arguments)])
+    if start is not None:
+        start = keras_ops.convert_to_numpy(start)
+    return GeodesicPath(
+        keras_ops.convert_to_numpy(run(*arguments)),
+        full.spacing,
+        start,
+        transform.operator,
+        transform.time_steps,
+    )
 
 
 def _settings(steps: int, learning_rate: float, decay: float, tolerance: float) -> tuple:

@@ -117,7 +117,7 @@ class Optimisation:
         )
         voxels = draw(stages, batch, images.get("fixed_mask"), self.samples, self.seed)
         clock.compile(stages, sizes, batch, voxels, pair.fixed.shape[-1])
-        answer, reports = descend(
+        answer, reports, path = descend(
             stages, images, pair.moving, view, start, voxels, clock, self.progress, origin
         )
         seconds = clock.seconds
@@ -143,6 +143,7 @@ class Optimisation:
             levels=reports,
             stages=tuple(map(StageReport, kinds, each)),
             remarks=said,
+            path=path,
         )
 
 
