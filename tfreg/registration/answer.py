@@ -135,6 +135,7 @@ class Estimate:
         details: what is to be kept on the answer, by name, an array ``(batch, ...)`` each.
         judged: moved images ``(batch, *spatial, 1)``, NCC before and after, where the model has
             computed them on its way; ``None``: they are computed from the transform.
+        path: the geodesic whose end the displacement is, if it is one.
     """
 
     displacement: Any = None
@@ -142,6 +143,7 @@ class Estimate:
     parameters: Any = None
     details: dict[str, Any] = field(default_factory=dict)
     judged: tuple[Any, Any, Any] | None = None
+    path: GeodesicPath | None = None
 
 
 @dataclass(frozen=True)
