@@ -1,7 +1,7 @@
 """Data sets, phantoms with known displacements, and pipelines of batches.
 
 Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives slices of either,
-``stacks`` whole volumes. Brain: ``hippocampus``. Chest: ``dirlab``, ``copdgene`` and ``lung_pair``
+``stacks`` whole volumes. Brain: ``hippocampus``, ``brain_slices``. Chest: ``dirlab``, ``copdgene`` and ``lung_pair``
 read pairs with landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``,
 and ``digits``, which gives those or phantoms. Drawn by code: ``phantoms`` (digits), ``bodies``
 (hearts and lungs), ``ventricles`` (hearts in 3-D) and ``thorax``. What is to be said of a data set
@@ -12,6 +12,7 @@ sampler of one's own extends ``Batches``.
 from tfreg.data import (
     acdc,
     bodies,
+    brain_slices,
     breathing,
     cine,
     copdgene,
@@ -39,6 +40,7 @@ __all__ = [
     "Source",
     "acdc",
     "bodies",
+    "brain_slices",
     "breathing",
     "cine",
     "copdgene",

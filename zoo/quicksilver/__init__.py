@@ -10,9 +10,8 @@ METHOD = Method(
     task="registration",
     models={"Quicksilver": "model"},
     recipes={
-        "quicksilver-brain": "train_brain",
         "quicksilver-hippocampus": "train_hippocampus",
         "quicksilver-oasis2d": "train_oasis2d",
     },
-    numbers={"quicksilver-brain": {"target_overlap": paper.TARGET_OVERLAP}},
+    numbers={"quicksilver-hippocampus": {"target_overlap": paper.TARGET_OVERLAP}},
 )

@@ -1,0 +1,188 @@
+"""Training Quicksilver: momenta, the prediction network, the correction network; by all recipes."""
+
+import argparse
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from tfreg.errors import InputError
+from tfreg.registration import Preprocessing
+from zoo import recipes
+from zoo.quicksilver import METHOD, momenta
+from zoo.quicksilver.lessons import MomentumPatches, scale_of
+from zoo.quicksilver.model import Quicksilver
+from zoo.quicksilver.momenta import Examples, Kept
+from zoo.writing import read_log
+
+HELD_OUT = 512  # patches of validation pairs
+
+
+class Learning(recipes.Recipe):
+    """A recipe of Quicksilver.
+
+    Its momenta are made first, see :mod:`zoo.quicksilver.momenta`; then both networks are trained
+    for ``--iterations`` each.
+
+    Attributes:
+        pairs, validation_pairs: how many are registered for learning, and beside.
+        width: of the networks, the default of ``--width``.
+        together: pairs that are registered as one batch.
+        about: what the images are, for the preset.
+    """
+
+    method = METHOD
+    learning_rate = 1e-3
+    batch = 64
+    pairs: ClassVar[int]
+    validation_pairs: ClassVar[int]
+    width: ClassVar[int]
+    together: ClassVar[int]
+    about: ClassVar[str]
+
+    def examples(self, split: str, data: str, pairs: int, seed: int) -> Examples:
+        """The images of one split, and the pairs of them that are registered."""
+        raise NotImplementedError
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--pairs", type=int, default=self.pairs, help=f"to learn from (default: {self.pairs})")
+        add(
+            "--width",
+            type=int,
+            default=self.width,
+            help=f"features of the first layers (default: {self.width}; the paper has 64)",
+        )
+        add("--dropout", type=float, default=0.0, help="0.2: the probabilistic version (default 0)")
+        add("--no-correction", action="store_true", help="train the prediction network alone")
+
+    def check(self, settings: dict[str, Any]) -> None:
+        for name in ("pairs", "width"):
+            if settings[name] < 1:
+                raise InputError(f"--{name} must be positive. Received: {settings[name]}")
+        if not 0 <= settings["dropout"] < 1:
+            raise InputError(
+                f"--dropout must be at least 0 and less than 1. Received: {settings['dropout']}"
+            )
+
+    def preset_name(self, settings: dict[str, Any]) -> str:
+        return super().preset_name(settings) + ("-lpp" if settings["dropout"] else "")
+
+    def momenta(self, settings: dict[str, Any], folder: Path) -> dict[str, tuple[Examples, Kept]]:
+        """The pairs of training and validation with their momenta, made where they are not there.
+
+        Args:
+            settings: ``data``, ``pairs`` and ``seed``.
+            folder: of the training.
+        """
+        found = {}
+        for split, count in (("validation", self.validation_pairs), ("train", settings["pairs"])):
+            examples = self.examples(split, settings["data"], count, settings["seed"])
+            place = Path(folder) / "momenta" / split
+            kept = momenta.make(examples, place, self.together, partial(_say, split))
+            found[split] = examples, kept
+        return found
+
+    def prepare(self, settings: dict[str, Any], folder: Path) -> recipes.Training:
+        found = self.momenta(settings, folder)
+        lessons = {split: _lessons(*parts) for split, parts in found.items()}
+        examples = found["train"][0]
+        shape = examples.images.shape[1:]
+        preprocessing = Preprocessing(shape, examples.stated)
+        model = Quicksilver(
+            len(shape),
+            settings["width"],
+            settings["dropout"],
+            corrected=not settings["no_correction"],
+            momentum_scale=scale_of(lessons["train"][2]),
+            voxel_size=preprocessing.voxel_size,
+        )
+        model.build()
+        return recipes.Training(
+            model,
+            _patches(lessons["train"], model.momentum_scale, settings),
+            _held_out(lessons["validation"], model.momentum_scale),
+            f"Quicksilver of width {settings['width']}, {self.about}",
+            preprocessing,
+            f"{len(examples)} pairs of {len(examples.images)} images",
+            "patches of registered pairs",
+        )
+
+    def fit(
+        self,
+        training: recipes.Training,
+        settings: dict[str, Any],
+        folder: Path,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: int | str = "auto",
+    ) -> dict[str, Any]:
+        """Trains the prediction network, then the correction network on what it leaves."""
+        model, curves = training.model, {}
+
+        def learn(name: str, batches: MomentumPatches, held_out: dict[str, np.ndarray]) -> Any:
+            model.learn(name)
+            self.compile(model, settings)
+            own, place = {**settings, "learning": name}, folder / name
+            recipes.minimise(model, batches, held_out, own, place, callbacks, verbose)
+            return read_log(place, model.metric)
+
+        curve = learn("prediction", training.batches, training.held_out)
+        if model.correction is not None:
+            found = self.momenta(settings, folder)
+            lessons = {
+                split: _left(model, *parts, folder / "left" / split)
+                for split, parts in found.items()
+            }
+            model.correction_scale = scale_of(lessons["train"][2])
+            model.correction.set_weights(model.prediction.get_weights())
+            batches = _patches(lessons["train"], model.correction_scale, settings)
+            held_out = _held_out(lessons["validation"], model.correction_scale)
+            curves["correction"] = learn("correction", batches, held_out)
+        model.learn(None)
+        # The last curve is that of the score.
+        return {**curves, "prediction": curve}
+
+
+def _say(split: str, done: int, count: int) -> None:
+    print(f"momenta of {split}: {done} of {count}", flush=True)
+
+
+Lessons = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]
+
+
+def _lessons(examples: Examples, kept: Kept) -> Lessons:
+    """The fixed and the moving images, and the momenta in half precision."""
+    sides = zip(*(examples.pair(index) for index in range(len(examples))), strict=True)
+    fixed, moving = map(list, sides)
+    return fixed, moving, [kept.load(k).astype("float16") for k in range(len(examples))]
+
+
+def _left(model: Quicksilver, examples: Examples, kept: Kept, folder: Path) -> Lessons:
+    """What the prediction network leaves: the fixed images pulled back, and the momenta to add."""
+    weights = hashlib.sha256(b"".join(w.tobytes() for w in model.prediction.get_weights()))
+    store = Kept(folder, {"weights": weights.hexdigest()})
+    count = len(examples)
+    for index in store.missing(count):
+        fixed, moving = (image[None, ..., None] for image in examples.pair(index))
+        predicted = model.predicted("prediction", fixed, moving)
+        back = model.pulled_back(predicted, fixed)[0]
+        store.save(index, np.concatenate([back, kept.load(index) - predicted[0]], axis=-1))
+    fixed, moving, momenta = [], [], []
+    for index in range(count):
+        parts = store.load(index).astype("float16")
+        fixed.append(parts[..., 0])
+        moving.append(examples.pair(index)[1])
+        momenta.append(parts[..., 1:])
+    return fixed, moving, momenta
+
+
+def _patches(lessons: Lessons, scale: float, settings: dict[str, Any]) -> MomentumPatches:
+    return MomentumPatches(*lessons, scale, settings["batch"], settings["seed"])
+
+
+def _held_out(lessons: Lessons, scale: float) -> dict[str, np.ndarray]:
+    return MomentumPatches(*lessons, scale, HELD_OUT, 0).batch(0)

@@ -1,0 +1,25 @@
+"""The recipe of ``quicksilver-hippocampus``, runnable as ``tfreg train quicksilver-hippocampus``."""
+
+from tfreg.data import hippocampus
+from tfreg.registration.images import unit_range
+from zoo.quicksilver.learning import Learning
+from zoo.quicksilver.momenta import Examples, drawn
+from zoo.recipes import each
+
+
+class Hippocampi(Learning):
+    """Each volume once the moving image, with a random fixed one, as in the paper."""
+
+    name = "quicksilver-hippocampus"
+    sources = each(hippocampus.SOURCES)
+    iterations, whole_step = 4000, False
+    pairs, validation_pairs, together, width = 180, 20, 1, 16
+    about = "hippocampi of two people, T1 MRI"
+
+    def examples(self, split: str, data: str, pairs: int, seed: int) -> Examples:
+        found = hippocampus.subjects(split, data)
+        images = unit_range(found.images[..., None])[..., 0]
+        return Examples(images, drawn(len(images), pairs, seed), found.spacing)
+
+
+RECIPE = Hippocampi()
