@@ -14,6 +14,7 @@ BEFORE_AND_AFTER = {
     "02_register_any_pair": r"landmarks: ([\d.]+) mm before, ([\d.]+) mm after",
     "03_beating_heart": r"on the wall: ([\d.]+) px before, ([\d.]+) px after",
     "04_breathing_lungs": r"in the lungs: ([\d.]+) mm before, ([\d.]+) mm after",
+    "08_lddmm_quicksilver": r"intensities: ([\d.]+) before, ([\d.]+) after",
 }
 
 

@@ -1,6 +1,6 @@
 """A preset of the zoo, with its network alone or refined, as a contender."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Preset:
     Args:
         name: of the line.
         preset: name of the preset.
-        refine, stages, similarity: of :class:`benchmarks.methods.networks.Network`.
+        refine, stages, similarity, options: of :class:`benchmarks.methods.networks.Network`.
     """
 
     ours = True
@@ -29,12 +29,14 @@ class Preset:
         refine: int | str = 0,
         stages: int | None = None,
         similarity: str | None = None,
+        **options: Any,
     ) -> None:
         self.name = name
         self.preset = preset
         self.refine = refine
         self.stages = stages
         self.similarity = similarity
+        self.options = options
         self._network: Network | None = None
 
     def unavailable(self) -> str | None:
@@ -75,5 +77,6 @@ class Preset:
         if self._network is None:
             from benchmarks.methods.networks import Network
 
-            self._network = Network(self.preset, self.refine, self.stages, self.similarity)
+            given = self.refine, self.stages, self.similarity
+            self._network = Network(self.preset, *given, **self.options)
         return self._network

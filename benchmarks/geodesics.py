@@ -1,0 +1,147 @@
+"""What tables of LDDMM and Quicksilver share: their rows, and how near answers come to LDDMM's."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from benchmarks import evaluate
+from benchmarks.harness import Row, Table
+from benchmarks.judge import unit_of
+from benchmarks.methods.contender import Contender
+from benchmarks.methods.instance import Instance
+from benchmarks.methods.preset import Preset
+from benchmarks.paired import DRAWS
+from benchmarks.pairs import Pair
+from tfreg.registration import Level, Pyramid
+
+LO = "lo"
+SAMPLES = 50
+REFINE = 5
+PERCENTILES = (0.3, 5, 25, 50, 75, 95, 99.7)
+COLUMNS = {
+    "mse_ratio": "mean ± sd",
+    "error_to_lo": "median",
+    "gap_closed": "mean",
+    "diffeomorphic": "mean",
+    "least_determinant": "mean",
+    "folding": "mean",
+    "seconds": "median",
+    "compile": "median",
+}
+PROTOCOL = (
+    "`mse_ratio`: mean square difference of the fixed and the moved image over that before; "
+    "`error_to_lo`: median over the voxels of a pair of the distance from the displacement of `lo`; "
+    "`gap_closed`: what `lpc` wins back of what `lp` loses to `lo`, of the means of the table's "
+    "first column; `diffeomorphic`: share of pairs with det J > 0 in every voxel."
+)
+
+
+def optimisations() -> list[Contender]:
+    """LDDMM by L-BFGS, from which momenta are learned, and by the paper's number of fixed steps."""
+    from zoo.quicksilver.momenta import LO as LEVELS
+    from zoo.quicksilver.momenta import WEIGHT
+
+    steps = Level(steps=50, learning_rate=0.2, decay=1.0, weight=WEIGHT, optimiser="descent")
+    options = {"transform": "lddmm", "similarity": "mse"}
+    return [
+        Instance(LO, pyramid=LEVELS, **options),
+        Instance("lo 50 iterations", pyramid=Pyramid((steps,)), **options),
+    ]
+
+
+def predictions(preset: str, data: str) -> list[Preset]:
+    """A preset alone, corrected, sampled and refined.
+
+    Args:
+        preset: name of the preset. On phantoms it is the one trained on those.
+        data: what is registered.
+    """
+    name = f"{preset}-phantom" if data == "phantom" else preset
+    return [
+        Preset("lp", name),
+        Preset("lpc", name, correct=True),
+        Preset("lpp", f"{name}-lpp", samples=SAMPLES),
+        Preset("lp + refine", name, REFINE),
+    ]
+
+
+def add_rows(
+    table: Table, pairs: Sequence[Pair], fields: Mapping[str, Sequence[np.ndarray]]
+) -> dict[str, list[float]]:
+    """Adds what is measured on images and against LDDMM, and notes percentiles.
+
+    Args:
+        table: that has the other rows.
+        pairs: of the table.
+        fields: the displacements of every method, one per pair.
+
+    Returns:
+        The ratios of mean square differences by method, one per pair.
+    """
+    ratios: dict[str, list[float]] = {}
+    for method, found in fields.items():
+        ratios[method] = [_ratio(*both) for both in zip(pairs, found, strict=True)]
+        least = [_least_determinant(field) for field in found]
+        _add(table, pairs, method, "mse_ratio", ratios[method])
+        _add(table, pairs, method, "least_determinant", least)
+        _add(table, pairs, method, "diffeomorphic", [100.0 * (value > 0) for value in least])
+        if LO in fields and method != LO:
+            errors = [_distance(p, a, b) for p, a, b in zip(pairs, found, fields[LO], strict=True)]
+            _add(table, pairs, method, "error_to_lo", [float(np.median(e)) for e in errors])
+            shown = np.percentile(np.concatenate(errors), PERCENTILES)
+            numbers = ", ".join(
+                f"{p:g} %: {value:.3f}" for p, value in zip(PERCENTILES, shown, strict=True)
+            )
+            table.notes.append(
+                f"{method}: percentiles of the distance to `lo` in {pairs[0].unit}: {numbers}."
+            )
+    return ratios
+
+
+def add_gap(table: Table, pairs: Sequence[Pair], values: Mapping[str, Sequence[float]]) -> None:
+    """Adds the share of the gap from ``lp`` to ``lo`` that ``lpc`` closes, where all three ran.
+
+    Args:
+        table: that has the other rows.
+        pairs: of the table.
+        values: of one metric, by method, one per pair.
+    """
+    if not {LO, "lp", "lpc"} <= set(values):
+        return
+    lo, lp, lpc = (np.asarray(values[name], float) for name in (LO, "lp", "lpc"))
+    share = _share(lo.mean(), lp.mean(), lpc.mean())
+    rows = np.random.default_rng(0).integers(len(lo), size=(DRAWS, len(lo)))
+    drawn = _share(*(one[rows].mean(axis=1) for one in (lo, lp, lpc)))
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    _add(table, pairs, "lpc", "gap_closed", [share])
+    table.notes.append(
+        f"lpc closes {share:.0f} % [{low:.0f}, {high:.0f}] of the gap from lp to lo; the interval "
+        f"from {DRAWS} draws of the pairs."
+    )
+
+
+def _share(lo: np.ndarray, lp: np.ndarray, lpc: np.ndarray) -> np.ndarray:
+    return 100 * (lpc - lp) / (lo - lp)
+
+
+def _add(
+    table: Table, pairs: Sequence[Pair], method: str, metric: str, values: Sequence[float]
+) -> None:
+    unit = unit_of(metric, pairs[0].unit)
+    table.rows.append(Row.of(method, "all", metric, unit, values))
+
+
+def _ratio(pair: Pair, field: np.ndarray) -> float:
+    moved = evaluate.warp(pair.moving, field)
+    before, after = (((image - pair.fixed) ** 2).mean() for image in (pair.moving, moved))
+    return float(after / before)
+
+
+def _least_determinant(field: np.ndarray) -> float:
+    ndim = field.shape[-1]
+    jacobian = np.stack(np.gradient(field, axis=tuple(range(ndim))), axis=-1)
+    return float(np.linalg.det(jacobian + np.eye(ndim)).min())
+
+
+def _distance(pair: Pair, field: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.linalg.norm((field - other) * np.array(pair.spacing), axis=-1).ravel()

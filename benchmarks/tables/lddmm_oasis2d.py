@@ -1,0 +1,65 @@
+"""LDDMM and Quicksilver between slices of the brains of two people, beside elastix."""
+
+import argparse
+
+from benchmarks import geodesics, protocol
+from benchmarks import options as declared
+from benchmarks.harness import Table
+from benchmarks.measurement import Measurement
+from benchmarks.methods.contender import Contender, pick
+from benchmarks.methods.elastix import Elastix, Settings
+from benchmarks.methods.instance import Instance
+from benchmarks.methods.nothing import Nothing
+from benchmarks.pairs import brains
+from tfreg.data import brain_slices
+
+PRESET = "quicksilver-oasis2d"
+PAIRS = 40
+_ABOUT = {"oasis": "slices of OASIS", "phantom": "phantom brains"}
+COLUMNS = {**geodesics.COLUMNS, "ncc": "mean"}
+
+
+def contenders(data: str) -> list[Contender]:
+    """The lines of the table."""
+    return [
+        Nothing(),
+        Elastix("elastix 8 px x500", Settings(500, 8, levels=3, samples=4096)),
+        Instance("tfreg default", transform="bspline", similarity="mse", pyramid="default"),
+        *geodesics.optimisations(),
+        *geodesics.predictions(PRESET, data),
+    ]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of this table."""
+    declared.add_pairs(parser, PAIRS)
+    declared.add_data(parser, ("oasis", "phantom"), "OASIS")
+    declared.add_split(parser)
+
+
+def run(options: argparse.Namespace) -> Table:
+    """Registers the same pairs with every method and collects the rows."""
+    data = declared.source(options, "oasis", brain_slices.available)
+    chosen = pick(options.methods, contenders(data))
+    pairs = brains(options.split, data, options.seed, options.pairs)
+    table = Table(
+        name="lddmm-oasis2d",
+        data=f"{_ABOUT[data]}, {options.split} split",
+        protocol=(
+            f"{len(pairs)} random pairs of two different people, "
+            f"{'x'.join(map(str, pairs[0].fixed.shape))} pixels, affinely aligned as they were "
+            f"published. {geodesics.PROTOCOL} {protocol.SECONDS}"
+        ),
+        columns=COLUMNS,
+        settings={
+            "pairs": len(pairs),
+            "seed": options.seed,
+            "samples of lpp": geodesics.SAMPLES,
+            "evaluations of lp + refine": geodesics.REFINE,
+        },
+    )
+    measurement = Measurement(table, pairs)
+    fields = measurement.run_all(chosen)
+    geodesics.add_gap(table, pairs, geodesics.add_rows(table, pairs, fields))
+    measurement.pareto("ncc")
+    return table

@@ -1,0 +1,87 @@
+"""LDDMM and Quicksilver between the hippocampi of two people, beside elastix and the others."""
+
+import argparse
+
+from benchmarks import geodesics, protocol, volumes
+from benchmarks import options as declared
+from benchmarks.harness import Table
+from benchmarks.measurement import Measurement
+from benchmarks.methods.ants import ants
+from benchmarks.methods.contender import Contender, pick
+from benchmarks.methods.elastix import Elastix, Settings
+from benchmarks.methods.greedy import greedy
+from benchmarks.methods.instance import AFFINE_FIRST, Instance, instances
+from benchmarks.methods.nothing import Nothing
+from tfreg.data import hippocampus
+from zoo.quicksilver import paper
+
+PRESET = "quicksilver-hippocampus"
+PAIRS = 16
+_ABOUT = {"decathlon": "hippocampi of the Decathlon", "phantom": "phantom hippocampi"}
+COLUMNS = {"dice": "mean ± sd", **geodesics.COLUMNS}
+
+
+def contenders(data: str) -> list[Contender]:
+    """The lines of the table."""
+    lncc = {"transform": "lddmm", "similarity": "lncc", "pyramid": "default"}
+    return [
+        Nothing(),
+        Elastix(
+            "elastix 4 mm x500", Settings(500, 4, levels=3, samples=4096, affine=True)
+        ),
+        greedy(affine=True),
+        ants(affine=True),
+        *instances("default", transform=AFFINE_FIRST),
+        *geodesics.optimisations(),
+        Instance("lo LNCC", **lncc),
+        *geodesics.predictions(PRESET, data),
+    ]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of this table."""
+    declared.add_pairs(parser, PAIRS)
+    declared.add_data(parser, ("decathlon", "phantom"), "the Decathlon's")
+    declared.add_split(parser)
+
+
+def run(options: argparse.Namespace) -> Table:
+    """Registers the same pairs with every method and collects the rows."""
+    data = declared.source(options, "decathlon", hippocampus.available)
+    chosen = pick(options.methods, contenders(data))
+    pairs = volumes.hippocampi(options.split, data, options.seed, options.pairs)
+    table = Table(
+        name="quicksilver-hippocampus",
+        data=f"{_ABOUT[data]}, {options.split} split",
+        protocol=(
+            f"{len(pairs)} random pairs of two different volumes, "
+            f"{'x'.join(map(str, pairs[0].fixed.shape))} voxels of 1 mm; the same for every "
+            f"method. {protocol.WARPS} `dice`: mean of the anterior and the posterior part. "
+            f"{geodesics.PROTOCOL} {protocol.SECONDS}"
+        ),
+        columns=COLUMNS,
+        settings={
+            "pairs": len(pairs),
+            "seed": options.seed,
+            "samples of lpp": geodesics.SAMPLES,
+            "evaluations of lp + refine": geodesics.REFINE,
+            "others": protocol.TOOLS,
+        },
+        notes=[
+            "the paper's target overlap, recomputed from its authors' result files, on "
+            f"{', '.join(paper.DATA_SETS)}: "
+            + "; ".join(
+                f"{method} {', '.join(f'{mean:.3f}' for mean, _ in found)}"
+                for method, found in paper.TARGET_OVERLAP.items()
+            )
+            + f"; lpc closes {', '.join(map(str, paper.GAP_CLOSED))} % of the gap."
+        ],
+    )
+    measurement = Measurement(table, pairs, labels=volumes.LABELS_OF_HIPPOCAMPI)
+    fields = measurement.run_all(chosen)
+    geodesics.add_rows(table, pairs, fields)
+    dice = {method: found["dice"] for method, found in measurement.values.items()}
+    geodesics.add_gap(table, pairs, dice)
+    measurement.compare("dice", ["lo", "tfreg default"])
+    measurement.pareto("dice")
+    return table

@@ -1,0 +1,156 @@
+import keras
+import numpy as np
+import pytest
+
+from tfreg import ops
+from tfreg.errors import InputError
+from tfreg.registration import register
+from zoo.quicksilver.model import Quicksilver
+from zoo.quicksilver.momenta import LO
+from zoo.quicksilver.network import MomentumNetwork
+
+pytestmark = pytest.mark.plain
+
+
+def brains(rng, shape, count=2):
+    """Smooth blobs on a background of zero."""
+    grid = np.moveaxis(np.indices(shape), 0, -1) - (np.array(shape) - 1) / 2
+    found = []
+    for _ in range(count):
+        radius = np.linalg.norm(grid * (1 + 0.15 * rng.normal(size=len(shape))), axis=-1)
+        found.append(np.clip(1.5 - radius / (0.25 * min(shape)), 0, 1))
+    return np.stack(found).astype("float32")
+
+
+@pytest.fixture
+def model(rng):
+    """A small network whose output is about as large as a momentum is."""
+    found = Quicksilver(2, width=2, dropout=0.2, corrected=True, momentum_scale=0.8)
+    found.build()
+    for weight in found.weights:
+        weight.assign(0.3 * rng.normal(size=weight.shape))
+    return found
+
+
+def test_full_network_has_the_parameters_of_the_papers_layers():
+    network = MomentumNetwork(3)
+    network.build()
+    assert network.count_params() == 21_826_344
+    encoders = sum(encoder.count_params() for encoder in network.encoders)
+    assert encoders == 2_986_896
+    patch = np.zeros((1, 15, 15, 15, 1), "float32")
+    code = keras.ops.concatenate([encoder(patch) for encoder in network.encoders], axis=-1)
+    assert tuple(code.shape) == (1, 5, 5, 5, 256)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_sizes_and_slopes_of_the_layers(ndim):
+    network = MomentumNetwork(ndim, width=2, dropout=0.2)
+    network.build()
+    patch = np.zeros((3, *(15,) * ndim, 1), "float32")
+    assert tuple(network(patch, patch).shape) == (3, *(15,) * ndim, ndim)
+    sizes = [layer.output.shape[1] for layer in network.encoders[0].layers]
+    assert sizes[0] == 15 and sizes[-1] == 5 and 8 in sizes
+    decoder = network.decoders[0].layers
+    assert [decoder[0].output.shape[1], decoder[1].output.shape[1]] == [10, 8]
+    assert decoder[-1].output.shape[1] == 15
+    slopes = [layer for layer in network.encoders[0].layers if "re_lu" in layer.name]
+    assert len(slopes) == 8 and all(layer.count_params() == 1 for layer in slopes)
+    assert len(network.dropouts) == 2 * 6 + ndim * 5
+
+
+def test_networks_see_the_moving_image_first(rng):
+    network = MomentumNetwork(2, width=2)
+    network.build()
+    one, other = rng.random((2, 1, 15, 15, 1)).astype("float32")
+    for weight in network.encoders[0].weights:
+        weight.assign(0 * weight)
+    same = np.asarray(network(one, other)), np.asarray(network(other, other))
+    np.testing.assert_array_equal(*same)
+    assert np.abs(np.asarray(network(one, one)) - same[0]).max() > 1e-4
+
+
+@pytest.mark.on_jax
+def test_whole_images_by_call_and_by_patches_of_the_answer(rng, numpy, model):
+    images = brains(rng, (46, 40))
+    called = model({"fixed": images[:1, ..., None], "moving": images[1:, ..., None]})
+    answer = model.register(images[0], images[1])
+    np.testing.assert_allclose(answer.displacement, numpy(called["displacement"])[0], atol=1e-4)
+    unit = ops.FluidOperator().c
+    parameters = numpy(called["parameters"])[0]
+    np.testing.assert_allclose(answer.path.momentum, unit * parameters, atol=1e-6)
+    assert np.abs(answer.displacement).max() > 0.05
+    np.testing.assert_allclose(answer.at(1), answer.displacement, atol=1e-5)
+    # A corner without content in either image has no momentum.
+    far = np.pad(images, ((0, 0), (0, 30), (0, 30)))
+    assert not model.register(far[0], far[1]).path.momentum[-15:, -15:].any()
+
+
+@pytest.mark.on_jax
+def test_correction_adds_the_momentum_of_what_is_left(rng, numpy, model):
+    fixed, moving = (image[None, ..., None] for image in brains(rng, (31, 29)))
+    first = model.predicted("prediction", fixed, moving)
+    forward = ops.geodesic(model.transform((31, 29)).momentum(first))[1]
+    back = numpy(ops.resample(fixed, forward))
+    expected = first + model.predicted("correction", back, moving)
+    answer = model.register(fixed[0, ..., 0], moving[0, ..., 0], correct=True)
+    np.testing.assert_allclose(answer.path.momentum, 0.001 * expected[0], atol=1e-6)
+    assert np.abs(expected - first).max() > 0.01
+
+
+@pytest.mark.on_jax
+def test_samples_are_those_of_dropout_and_come_again(rng, model):
+    pair = brains(rng, (31, 29))
+    found, again = (model.register(*pair, samples=4) for _ in range(2))
+    np.testing.assert_array_equal(found.path.momentum, again.path.momentum)
+    variance = found.details["variance"]
+    assert variance.shape == (31, 29) and (variance >= 0).all() and variance.max() > 1e-4
+    images = [image[None, ..., None] for image in pair]
+    momenta = [model.predicted("prediction", *images, sample=k)[0] for k in range(4)]
+    np.testing.assert_allclose(found.path.momentum, 0.001 * np.mean(momenta, axis=0), atol=1e-6)
+    fields = [np.asarray(ops.shoot(0.001 * m[None]))[0] for m in momenta]
+    expected = np.var(fields, axis=0).sum(axis=-1)
+    np.testing.assert_allclose(variance, expected, atol=1e-3 * expected.max())
+
+
+def test_refining_goes_on_with_lddmm(rng, model):
+    pair = brains(rng, (31, 29))
+    errors = []
+    for refine in (0, 3, 12):
+        answer = model.register(*pair, refine=refine)
+        errors.append(((answer.moved - answer.fixed) ** 2).mean())
+        assert answer.check().jacobian_min > 0 and answer.path is not None
+    assert errors[0] > errors[1] > errors[2]
+    lo = register(*pair, "lddmm", similarity="mse", pyramid=LO)
+    assert errors[2] < 3 * ((lo.moved - lo.fixed) ** 2).mean() + 1e-4
+
+
+def test_volumes(rng):
+    model = Quicksilver(3, width=1, voxel_size=(2.0, 1.0, 1.0))
+    pair = brains(rng, (16, 20, 18))
+    answer = model.register(*pair)
+    assert answer.displacement.shape == (16, 20, 18, 3)
+    np.testing.assert_allclose(answer.at(1), answer.displacement, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"correct": 1}, "correct must be True or False. Received: correct=1"),
+        ({"samples": 1}, "samples must be 0, or 2 or more. Received: samples=1"),
+        ({"samples": 2.0}, "samples must be 0, or 2 or more. Received: samples=2.0"),
+        ({"correct": True}, "no correction network. Received: correct=True"),
+        ({"samples": 5}, "no dropout to sample. Received: samples=5"),
+    ],
+)
+def test_options_without_effect_are_refused(rng, options, message):
+    with pytest.raises(InputError, match=message):
+        Quicksilver(2, width=1).register(*brains(rng, (20, 18)), **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"width": 0}, {"dropout": 1.0}, {"momentum_scale": 0}, {"correction_scale": -1}]
+)
+def test_bad_arguments_are_named(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Quicksilver(2, **options)

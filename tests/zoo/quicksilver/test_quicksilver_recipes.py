@@ -1,0 +1,138 @@
+import functools
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import zoo
+from tfreg import training
+from tfreg.data.hippocampus import Subjects
+from tfreg.errors import InputError
+from tfreg.registration import Level, Pyramid
+from zoo import methods, presets, recipes, writing
+from zoo.quicksilver import momenta, train_hippocampus, train_oasis2d
+from zoo.quicksilver.lessons import MomentumPatches, scale_of
+
+pytestmark = pytest.mark.plain
+
+SETTINGS = {
+    **{"data": "phantom", "pairs": 3, "width": 1, "dropout": 0.0, "no_correction": False},
+    **{"iterations": 4, "batch": 3, "learning_rate": 0.01, "schedule": "cosine", "seed": 0},
+    "deterministic": True,
+}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Tiny images, few evaluations, epochs of two steps."""
+    for module in (training, writing):
+        monkeypatch.setattr(module, "STEPS_PER_EPOCH", 2)
+    monkeypatch.setattr(recipes, "fit", functools.partial(training.fit, steps_per_epoch=2))
+    monkeypatch.setattr(momenta, "LO", Pyramid((Level(steps=3, weight=0.08),)))
+
+    def images(shape, count=4):
+        rng = np.random.default_rng(0)
+        grid = np.moveaxis(np.indices(shape), 0, -1) - (np.array(shape) - 1) / 2
+        scales = 1 + 0.2 * rng.normal(size=(count, len(shape)))
+        radii = [np.linalg.norm(grid * scale, axis=-1) for scale in scales]
+        return np.stack([np.clip(1.5 - radius / 5, 0, 1) for radius in radii])
+
+    def slices(split, source):
+        return SimpleNamespace(images=images((20, 18)).astype("float32"))
+
+    def subjects(split, source):
+        return Subjects((255 * images((16, 15, 17))).astype("uint8"), None, None)
+
+    monkeypatch.setattr(train_oasis2d.brain_slices, "slices", slices)
+    monkeypatch.setattr(train_hippocampus.hippocampus, "subjects", subjects)
+    for module in (train_oasis2d, train_hippocampus):
+        monkeypatch.setattr(type(module.RECIPE), "validation_pairs", 2)
+        monkeypatch.setattr(type(module.RECIPE), "together", 2)
+
+
+@pytest.mark.parametrize("name", ["quicksilver-oasis2d", "quicksilver-hippocampus"])
+def test_a_training_leaves_a_preset_that_registers(tmp_path, name):
+    recipe = methods.recipe(name)
+    preset = recipe.train(SETTINGS, tmp_path, verbose=0)
+    assert preset.name == f"{name}-phantom" and preset.score["metric"] == "error"
+    assert list(preset.training["curve"]) == ["correction", "prediction"]
+    for curve in preset.training["curve"].values():
+        assert curve["iteration"] == [2, 4] and len(curve["error"]) == 2
+    config = preset.architecture["config"]
+    assert config["corrected"] and config["momentum_scale"] != 1 != config["correction_scale"]
+    assert presets.sha256_of(preset.weights_path) == preset.sha256
+    model = zoo.load(preset.path)
+    size = model.preprocessing.size
+    image = np.zeros(size)
+    image[tuple(slice(4, 10) for _ in size)] = 1
+    answer = model.register(image, np.roll(image, 1, axis=0), correct=True)
+    assert answer.displacement.shape == (*size, len(size))
+    # Again: nothing is made or learned anew.
+    again = recipe.train(SETTINGS, tmp_path, verbose=0)
+    assert again.sha256 == preset.sha256
+
+
+def test_the_probabilistic_version_has_a_name_and_no_correction(tmp_path):
+    settings = {**SETTINGS, "dropout": 0.2, "no_correction": True, "iterations": 2}
+    preset = train_oasis2d.RECIPE.train(settings, tmp_path, verbose=0)
+    assert preset.name == "quicksilver-oasis2d-phantom-lpp"
+    assert list(preset.training["curve"]) == ["prediction"]
+    model = zoo.load(preset.path)
+    image = np.eye(20)
+    assert model.register(image, image[::-1], samples=2).details["variance"].shape == (20, 20)
+
+
+def test_momenta_go_on_where_they_were_stopped(tmp_path, monkeypatch, capsys):
+    seen, register = [], momenta.register
+    monkeypatch.setattr(momenta, "register", lambda *a, **k: seen.append(a) or register(*a, **k))
+    words = ["quicksilver-oasis2d", "--data", "phantom", "--pairs", "5", "--out", str(tmp_path)]
+    assert momenta.main(words) == 0
+    assert "momenta of train: 5 of 5" in capsys.readouterr().out
+    assert len(seen) == 1 + 3  # two at a time: of validation, of training
+    folder = tmp_path / "momenta" / "train"
+    kept = momenta.Kept(folder, json.loads((folder / "identity.json").read_text()))
+    before = kept.load(3)
+    assert before.shape == (20, 18, 2) and np.abs(before).max() > 0.01
+    (folder / "00003.npy").unlink()
+    assert kept.missing(5) == [3]
+    assert momenta.main(words) == 0 and len(seen) == 5
+    np.testing.assert_allclose(kept.load(3), before, atol=2e-3)
+    (folder / "00001.npy").write_bytes(b"no array")
+    with pytest.raises(InputError, match=r"00001.npy is damaged: .* Delete it."):
+        kept.load(1)
+    assert momenta.main([*words[:4], "4", *words[5:]]) == 2
+    assert "holds what was made with other settings" in capsys.readouterr().err
+    assert momenta.main([words[0], "--data", "brains", "--out", str(tmp_path)]) == 2
+    assert "--data takes oasis, phantom. Received: brains" in capsys.readouterr().err
+
+
+def test_pairs_are_of_two_images_each_as_often_the_moving_one():
+    pairs = momenta.drawn(7, 21, seed=3)
+    assert pairs.shape == (21, 2) and (pairs[:, 0] != pairs[:, 1]).all()
+    assert np.bincount(pairs[:, 1]).tolist() == [3] * 7
+    assert len({tuple(pair) for pair in pairs.tolist()}) == 21
+    assert momenta.drawn(3, 100, seed=0).shape == (6, 2)
+    assert (momenta.drawn(7, 21, seed=4) != pairs).any()
+
+
+def test_patches_are_a_function_of_the_step_and_never_empty(rng):
+    images = np.zeros((2, 40, 44))
+    images[0, 3:9, 4:8], images[1, 20:30, 30:40] = rng.random((6, 4)), rng.random((10, 10))
+    of_images = np.stack([images, images[::-1]], axis=-1)
+    sampler = MomentumPatches(images, images[::-1], of_images, 0.5, batch_size=40, seed=1)
+    one, same, other = (sampler.batch(step) for step in (7, 7, 8))
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, same[name])
+        assert array.shape == (40, *sampler.arrays[name].shape) and array.dtype == np.float32
+    assert (one["fixed"] != other["fixed"]).any()
+    shown = (one["fixed"] > 0) | (one["moving"] > 0)
+    assert shown.reshape(40, -1).any(axis=1).all()
+    # The momentum is that of the same voxels, in units of the scale.
+    for component, name in enumerate(("fixed", "moving")):
+        np.testing.assert_allclose(one["momentum"][..., component], 2 * one[name][..., 0])
+
+
+def test_scale_is_the_mean_magnitude_where_there_is_any():
+    assert scale_of([np.array([0.0, 2.0]), np.array([-4.0, 0.0])]) == 3.0
+    assert scale_of([np.zeros(3)]) == 1.0
