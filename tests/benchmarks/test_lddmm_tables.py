@@ -1,0 +1,104 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import zoo
+from benchmarks import geodesics, pairs, volumes
+from benchmarks.__main__ import main
+from benchmarks.harness import Table
+from benchmarks.methods import networks
+from tfreg.registration import Level, Pyramid
+from zoo.quicksilver import momenta
+from zoo.quicksilver.model import Quicksilver
+
+pytestmark = pytest.mark.plain
+
+METHODS = "none,lo,lo 50 iterations,lp,lpc,lpp,lp + refine"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Small images, few evaluations, and a network that has learned nothing."""
+    for name in ("_models", "_loaded"):
+        monkeypatch.setattr(networks, name, {})
+    monkeypatch.setattr(networks, "_warm", set())
+    monkeypatch.setattr(momenta, "LO", Pyramid((Level(steps=4, weight=0.08),)))
+    monkeypatch.setattr(geodesics, "SAMPLES", 2)
+    models = {}
+
+    def load(name):
+        ndim = 2 if "oasis2d" in name else 3
+        if name not in models:
+            model = models[name] = Quicksilver(
+                ndim, width=1, dropout=0.2, corrected=True, momentum_scale=1e-3
+            )
+            model.build()
+        return models[name]
+
+    names = [
+        f"quicksilver-{data}-phantom{suffix}"
+        for data in ("oasis2d", "hippocampus")
+        for suffix in ("", "-lpp")
+    ]
+    monkeypatch.setattr(zoo, "list_presets", lambda: names)
+    monkeypatch.setattr(zoo, "load", load)
+    monkeypatch.setattr(zoo, "describe", lambda name: SimpleNamespace(architecture={"of": name}))
+    brains, hippocampi = pairs.brains, volumes.hippocampi
+    of_slices = (slice(40, 88), slice(40, 84))
+    of_volumes = (slice(14, 34), slice(20, 44), slice(14, 34))
+
+    def cropped(found, box):
+        names = ("fixed", "moving", "fixed_labels", "moving_labels")
+        for pair in found:
+            for name in names:
+                if getattr(pair, name) is not None:
+                    object.__setattr__(pair, name, getattr(pair, name)[box])
+        return found
+
+    monkeypatch.setattr(
+        "benchmarks.tables.lddmm_oasis2d.brains", lambda *a: cropped(brains(*a), of_slices)
+    )
+    monkeypatch.setattr(volumes, "hippocampi", lambda *a: cropped(hippocampi(*a), of_volumes))
+
+
+@pytest.mark.parametrize("name", ["lddmm-oasis2d", "quicksilver-hippocampus"])
+def test_table_on_phantoms(tmp_path, name):
+    words = ["--data", "phantom", "--pairs", "2", "--methods", METHODS, "--out", str(tmp_path)]
+    assert main(["run", name, *words]) == 0
+    content = json.loads((tmp_path / "table.json").read_text())
+    cells = {(row["method"], row["metric"]): row for row in content["rows"]}
+    methods = METHODS.split(",")
+    assert [m for m, metric in cells if metric == "mse_ratio"] == methods
+    assert cells["none", "mse_ratio"]["mean"] == 1
+    assert cells["lo", "mse_ratio"]["mean"] < 0.95
+    assert cells["lo", "diffeomorphic"]["mean"] == 100
+    assert cells["lo", "least_determinant"]["mean"] > 0.1
+    assert ("lo", "error_to_lo") not in cells
+    error = cells["lp", "error_to_lo"]
+    assert error["mean"] > 0 and error["unit"] == ("px" if name == "lddmm-oasis2d" else "mm")
+    assert cells["lpc", "gap_closed"]["unit"] == "%"
+    assert ("lo", "dice") in cells or name == "lddmm-oasis2d"
+    assert any("percentiles of the distance to `lo`" in note for note in content["notes"])
+    assert "0.702" in " ".join(content["notes"]) or name == "lddmm-oasis2d"
+
+
+def test_the_gap_is_that_of_the_means_with_its_interval():
+    table = Table("x", "y", "z", {})
+    values = {"lo": [0.8, 0.9, 0.7], "lp": [0.6, 0.7, 0.5], "lpc": [0.7, 0.8, 0.6]}
+    some = [SimpleNamespace(unit="mm")] * 3
+    geodesics.add_gap(table, some, values)
+    (row,) = table.rows
+    assert (row.method, row.metric, row.unit) == ("lpc", "gap_closed", "%")
+    assert row.mean == pytest.approx(50)
+    assert "lpc closes 50 % [50, 50] of the gap" in table.notes[0]
+    geodesics.add_gap(table, some, {"lo": [1.0], "lp": [0.5]})
+    assert len(table.rows) == 1
+
+
+def test_brains_are_pairs_of_two_people():
+    found = pairs.brains("validation", "phantom", seed=1, limit=6)
+    assert len(found) == 6 and {pair.unit for pair in found} == {"px"}
+    assert all(np.abs(pair.fixed - pair.moving).max() > 0.1 for pair in found)
+    assert len({pair.name for pair in pairs.brains("validation", "phantom")}) == 90
