@@ -229,9 +229,7 @@ class _Flow:
         determinant = self._determinant(jacobian, self._cofactors(jacobian))
         pushed = self._transposed(jacobian, carried)
         velocity = self._kernel(ops.stack([determinant * part for part in pushed]))
-        slope = [
-            -sum(jacobian[i][j] * velocity[j] for j in self._axes) for i in self._axes
-        ]
+        slope = [-sum(jacobian[i][j] * velocity[j] for j in self._axes) for i in self._axes]
         return velocity, ops.stack(slope)
 
     def transposed(self, momentum: Any, at: Any, velocity: Any, pulled: Any) -> tuple[Any, Any]:
@@ -261,20 +259,23 @@ class _Flow:
         )
         where = ops.moveaxis(at, 0, -1)
         through_samples = ops.moveaxis(self._moves(momentum, where, moved), -1, 0)
-        found = []
-        for i in axes:
-            of_row = [
+
+        def through_jacobian(j: int) -> Any:
+            column = [
                 determinant * carried[i] * pressed[j]
                 - pulled[i] * velocity[j]
                 + common * cofactors[i][j]
-                for j in axes
+                for i in axes
             ]
             # The transpose of a central difference on a periodic grid is its negative.
-            found.append(through_samples[i] - sum(_slope(of_row[j], j) for j in axes))
-        return ops.stack(found), self._splat(momentum, where, moved)
+            return -_slope(ops.stack(column), j)
+
+        found = sum((through_jacobian(j) for j in axes), through_samples)
+        return found, self._splat(momentum, where, moved)
 
     def _jacobian(self, at: Any) -> list[list[Any]]:
-        return [[_slope(at[i], j) + float(i == j) for j in self._axes] for i in self._axes]
+        slopes = [_slope(at, j) for j in self._axes]
+        return [[slopes[j][i] + float(i == j) for j in self._axes] for i in self._axes]
 
     def _carried(self, momentum: Any, at: Any) -> Any:
         return ops.moveaxis(self._sampled(momentum, ops.moveaxis(at, 0, -1)), -1, 0)
@@ -300,5 +301,15 @@ class _Flow:
 
 
 def _slope(values: Any, axis: int) -> Any:
-    """Central difference of ``(batch, *spatial)`` along a spatial axis, on a periodic grid."""
-    return 0.5 * (ops.roll(values, -1, 1 + axis) - ops.roll(values, 1, 1 + axis))
+    """Central difference of ``(ndim, batch, *spatial)`` along a spatial axis, on a periodic grid."""
+    size = values.shape[2 + axis]
+    if size < 3:  # both neighbours are the same voxel
+        return ops.zeros_like(values)
+
+    def part(start: int, stop: int) -> Any:
+        return values[(slice(None),) * (2 + axis) + (slice(start, stop),)]
+
+    first = part(1, 2) - part(size - 1, size)
+    last = part(0, 1) - part(size - 2, size - 1)
+    middle = part(2, size) - part(0, size - 2)
+    return 0.5 * ops.concatenate([first, middle, last], axis=2 + axis)
