@@ -1,6 +1,7 @@
 """What tables of LDDMM and Quicksilver share: their rows, and how near answers come to LDDMM's."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from tfreg.registration import Level, Pyramid
 LO = "lo"
 SAMPLES = 50
 REFINE = 5
+SHOWN = ("none", LO, "lp", "lpc", "lp + refine")
 PERCENTILES = (0.3, 5, 25, 50, 75, 95, 99.7)
 COLUMNS = {
     "mse_ratio": "mean ± sd",
@@ -68,7 +70,7 @@ def predictions(preset: str, data: str) -> list[Preset]:
 def add_rows(
     table: Table, pairs: Sequence[Pair], fields: Mapping[str, Sequence[np.ndarray]]
 ) -> dict[str, list[float]]:
-    """Adds what is measured on images and against LDDMM, and notes percentiles.
+    """Adds what is measured on images and against LDDMM, notes percentiles, and draws grids.
 
     Args:
         table: that has the other rows.
@@ -95,6 +97,11 @@ def add_rows(
             table.notes.append(
                 f"{method}: percentiles of the distance to `lo` in {pairs[0].unit}: {numbers}."
             )
+    shown = {method: found for method, found in fields.items() if method in SHOWN}
+    if LO in shown and set(shown) - {LO, "none"}:
+        from benchmarks.figures import grids
+
+        table.figures["grids.png"] = partial(grids, pairs, shown, LO)
     return ratios
 
 

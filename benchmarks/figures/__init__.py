@@ -3,6 +3,7 @@
 from benchmarks.figures.boxes import boxes
 from benchmarks.figures.cases import cases, outlines
 from benchmarks.figures.curves import Panel, learning_curves
+from benchmarks.figures.grids import grids
 from benchmarks.figures.lungs import coronal, landmarks
 from benchmarks.figures.pareto import pareto
 
@@ -11,6 +12,7 @@ __all__ = [
     "boxes",
     "cases",
     "coronal",
+    "grids",
     "landmarks",
     "learning_curves",
     "outlines",

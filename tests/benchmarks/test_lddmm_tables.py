@@ -80,6 +80,7 @@ def test_table_on_phantoms(tmp_path, name):
     assert error["mean"] > 0 and error["unit"] == ("px" if name == "lddmm-oasis2d" else "mm")
     assert cells["lpc", "gap_closed"]["unit"] == "%"
     assert ("lo", "dice") in cells or name == "lddmm-oasis2d"
+    assert (tmp_path / "grids.png").stat().st_size > 10_000
     assert any("percentiles of the distance to `lo`" in note for note in content["notes"])
     assert "0.702" in " ".join(content["notes"]) or name == "lddmm-oasis2d"
 
