@@ -2,7 +2,7 @@
 
 import argparse
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,7 +26,7 @@ class Learning(recipes.Recipe):
     """A recipe of Quicksilver.
 
     Its momenta are made first, see :mod:`zoo.quicksilver.momenta`; then both networks are trained
-    for ``--iterations`` each.
+    for ``--iterations`` each. Of two modalities the momenta are those of one, as in the paper.
 
     Attributes:
         pairs, validation_pairs: how many are registered for learning, and beside.
@@ -59,6 +59,11 @@ class Learning(recipes.Recipe):
         )
         add("--dropout", type=float, default=0.0, help="0.2: the probabilistic version (default 0)")
         add("--no-correction", action="store_true", help="train the prediction network alone")
+        add(
+            "--remapped",
+            action="store_true",
+            help="two modalities: the networks see the fixed images in another contrast",
+        )
 
     def check(self, settings: dict[str, Any]) -> None:
         for name in ("pairs", "width"):
@@ -70,7 +75,9 @@ class Learning(recipes.Recipe):
             )
 
     def preset_name(self, settings: dict[str, Any]) -> str:
-        return super().preset_name(settings) + ("-lpp" if settings["dropout"] else "")
+        name = super().preset_name(settings)
+        name += "-lpp" if settings["dropout"] else ""
+        return name + ("-remapped" if settings["remapped"] else "")
 
     def momenta(self, settings: dict[str, Any], folder: Path) -> dict[str, tuple[Examples, Kept]]:
         """The pairs of training and validation with their momenta, made where they are not there.
@@ -89,7 +96,8 @@ class Learning(recipes.Recipe):
 
     def prepare(self, settings: dict[str, Any], folder: Path) -> recipes.Training:
         found = self.momenta(settings, folder)
-        lessons = {split: _lessons(*parts) for split, parts in found.items()}
+        seen = remapped if settings["remapped"] else _as_it_is
+        lessons = {split: _lessons(*parts, seen) for split, parts in found.items()}
         examples = found["train"][0]
         shape = examples.images.shape[1:]
         preprocessing = Preprocessing(shape, examples.stated)
@@ -133,8 +141,9 @@ class Learning(recipes.Recipe):
         curve = learn("prediction", training.batches, training.held_out)
         if model.correction is not None:
             found = self.momenta(settings, folder)
+            seen = remapped if settings["remapped"] else _as_it_is
             lessons = {
-                split: _left(model, *parts, folder / "left" / split)
+                split: _left(model, *parts, seen, folder / "left" / split)
                 for split, parts in found.items()
             }
             model.correction_scale = scale_of(lessons["train"][2])
@@ -147,6 +156,16 @@ class Learning(recipes.Recipe):
         return {**curves, "prediction": curve}
 
 
+def remapped(image: np.ndarray) -> np.ndarray:
+    """An image in [0, 1] in another contrast: what is bright becomes dark, in a curve; the
+    background stays."""
+    return np.where(image > 0, 1 - 0.9 * image**0.7, 0).astype("float32")
+
+
+def _as_it_is(image: np.ndarray) -> np.ndarray:
+    return image
+
+
 def _say(split: str, done: int, count: int) -> None:
     print(f"momenta of {split}: {done} of {count}", flush=True)
 
@@ -154,20 +173,24 @@ def _say(split: str, done: int, count: int) -> None:
 Lessons = tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]
 
 
-def _lessons(examples: Examples, kept: Kept) -> Lessons:
+def _lessons(examples: Examples, kept: Kept, seen: Callable) -> Lessons:
     """The fixed and the moving images, and the momenta in half precision."""
-    sides = zip(*(examples.pair(index) for index in range(len(examples))), strict=True)
-    fixed, moving = map(list, sides)
+    images = [seen(image) for image in examples.images]
+    fixed = [images[place] for place, _ in examples.pairs]
+    moving = [examples.images[place] for _, place in examples.pairs]
     return fixed, moving, [kept.load(k).astype("float16") for k in range(len(examples))]
 
 
-def _left(model: Quicksilver, examples: Examples, kept: Kept, folder: Path) -> Lessons:
+def _left(
+    model: Quicksilver, examples: Examples, kept: Kept, seen: Callable, folder: Path
+) -> Lessons:
     """What the prediction network leaves: the fixed images pulled back, and the momenta to add."""
     weights = hashlib.sha256(b"".join(w.tobytes() for w in model.prediction.get_weights()))
     store = Kept(folder, {"weights": weights.hexdigest()})
     count = len(examples)
     for index in store.missing(count):
-        fixed, moving = (image[None, ..., None] for image in examples.pair(index))
+        fixed, moving = examples.pair(index)
+        fixed, moving = (image[None, ..., None] for image in (seen(fixed), moving))
         predicted = model.predicted("prediction", fixed, moving)
         back = model.pulled_back(predicted, fixed)[0]
         store.save(index, np.concatenate([back, kept.load(index) - predicted[0]], axis=-1))

@@ -17,7 +17,7 @@ from zoo.quicksilver.lessons import MomentumPatches, scale_of
 pytestmark = pytest.mark.plain
 
 SETTINGS = {
-    **{"data": "phantom", "pairs": 3, "width": 1, "dropout": 0.0, "no_correction": False},
+    **{"data": "phantom", "pairs": 3, "width": 1, "dropout": 0.0, "no_correction": False, "remapped": False},
     **{"iterations": 4, "batch": 3, "learning_rate": 0.01, "schedule": "cosine", "seed": 0},
     "deterministic": True,
 }
@@ -81,6 +81,21 @@ def test_the_probabilistic_version_has_a_name_and_no_correction(tmp_path):
     model = zoo.load(preset.path)
     image = np.eye(20)
     assert model.register(image, image[::-1], samples=2).details["variance"].shape == (20, 20)
+
+
+def test_of_two_modalities_the_networks_see_another_contrast(tmp_path):
+    settings = {**SETTINGS, "remapped": True, "iterations": 2}
+    preset = train_oasis2d.RECIPE.train(settings, tmp_path, verbose=0)
+    assert preset.name == "quicksilver-oasis2d-phantom-remapped"
+    plain = train_oasis2d.RECIPE.prepare({**SETTINGS, "iterations": 2}, tmp_path)
+    other = train_oasis2d.RECIPE.prepare(settings, tmp_path)
+    one, two = (training.batches.batch(3) for training in (plain, other))
+    np.testing.assert_array_equal(one["momentum"], two["momentum"])
+    np.testing.assert_array_equal(one["moving"], two["moving"])
+    shown = one["fixed"] > 0
+    assert (two["fixed"][~shown] == 0).all() and two["fixed"][shown].min() > 0.09
+    order = np.argsort(one["fixed"][shown])
+    assert (np.diff(two["fixed"][shown][order]) <= 0).all()
 
 
 def test_momenta_go_on_where_they_were_stopped(tmp_path, monkeypatch, capsys):
