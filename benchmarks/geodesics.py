@@ -32,7 +32,7 @@ COLUMNS = {
 }
 PROTOCOL = (
     "`mse_ratio`: mean square difference of the fixed and the moved image over that before; "
-    "`error_to_lo`: median over the voxels of a pair of the distance from the displacement of `lo`; "
+    "`error_to_lo`: median over the voxels of a pair of the distance to the displacement of `lo`; "
     "`gap_closed`: what `lpc` wins back of what `lp` loses to `lo`, of the means of the table's "
     "first column; `diffeomorphic`: share of pairs with det J > 0 in every voxel."
 )

@@ -154,11 +154,9 @@ def apply_kernel(momentum: Any, spacing: tuple[float, ...], operator: FluidOpera
     def solved(part: Any) -> Any:
         scaled = [part[axis] * (steps[axis] * inverse[axis]) for axis in range(ndim)]
         along_slope = sum(s * m for s, m in zip(slopes, scaled, strict=True)) / whole
+        shares = [operator.b * inverse[axis] * slopes[axis] for axis in range(ndim)]
         return ops.stack(
-            [
-                steps[axis] * (scaled[axis] - operator.b * inverse[axis] * slopes[axis] * along_slope)
-                for axis in range(ndim)
-            ]
+            [steps[axis] * (scaled[axis] - shares[axis] * along_slope) for axis in range(ndim)]
         )
 
     return from_spectrum(*map(solved, spectrum(momentum, ndim)), shape)

@@ -301,7 +301,7 @@ class _Flow:
 
 
 def _slope(values: Any, axis: int) -> Any:
-    """Central difference of ``(ndim, batch, *spatial)`` along a spatial axis, on a periodic grid."""
+    """Central difference of ``(ndim, batch, *spatial)`` along an axis of a periodic grid."""
     size = values.shape[2 + axis]
     if size < 3:  # both neighbours are the same voxel
         return ops.zeros_like(values)

@@ -35,8 +35,8 @@ def register(
     """Finds the map that makes a moving image most similar to a fixed one.
 
     ``min_p -S(f(x), m(x + u_p(x))) + w R(p)`` by Adam, or of momenta by L-BFGS, level by level from
-    coarse to fine, each level one compiled loop over the whole batch. Compiled functions are kept per shape: a second
-    pair of the same size pays nothing.
+    coarse to fine, each level one compiled loop over the whole batch. Compiled functions are kept
+    per shape: a second pair of the same size pays nothing.
 
     Args:
         fixed: one image ``(*spatial,)``; with ``ndim`` also a batch ``(batch, *spatial)``, of any
@@ -60,9 +60,10 @@ def register(
             intensities, on the grid of the level, and weights ``(batch, *spatial, 1)`` or ``None``.
             What was compiled is kept for that very function: define it once.
         regulariser: ``"bending"``, ``"diffusion"`` or ``None``; of control points in units of their
-            cells; an LDDMM has the energy of its path in the place of either. Or a function of one's own, ``(displacement) -> (batch,)``, of the whole
-            displacement ``(batch, *spatial, ndim)`` in voxels of the level, such as
-            ``tfreg.losses.folding_penalty``. Linear transforms have none.
+            cells; an LDDMM has the energy of its path in the place of either. Or a function of
+            one's own, ``(displacement) -> (batch,)``, of the whole displacement ``(batch,
+            *spatial, ndim)`` in voxels of the level, such as ``tfreg.losses.folding_penalty``.
+            Linear transforms have none.
         pyramid: ``"fast"``, ``"default"`` or ``"accurate"``, or a :class:`Pyramid`; for a sequence
             of transforms one for all or one per transform.
         fixed_mask: weights ``>= 0`` of the shape of ``fixed``: where the similarity looks.

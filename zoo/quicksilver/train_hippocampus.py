@@ -1,4 +1,4 @@
-"""The recipe of ``quicksilver-hippocampus``, runnable as ``tfreg train quicksilver-hippocampus``."""
+"""The recipe of ``quicksilver-hippocampus``, run by ``tfreg train quicksilver-hippocampus``."""
 
 from tfreg.data import hippocampus
 from tfreg.registration.images import unit_range

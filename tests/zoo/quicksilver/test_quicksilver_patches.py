@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def by_hand(shape, stride=14):
         if starts[-1] + 15 < size:
             starts.append(size - 15)
         axes.append(starts)
-    return [tuple(corner) for corner in np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(shape))]
+    return list(itertools.product(*axes))
 
 
 @pytest.mark.parametrize("shape", [(15, 44), (31, 29), (20, 15, 30)])

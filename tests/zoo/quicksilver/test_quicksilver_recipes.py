@@ -17,7 +17,8 @@ from zoo.quicksilver.lessons import MomentumPatches, scale_of
 pytestmark = pytest.mark.plain
 
 SETTINGS = {
-    **{"data": "phantom", "pairs": 3, "width": 1, "dropout": 0.0, "no_correction": False, "remapped": False},
+    **{"data": "phantom", "pairs": 3, "width": 1, "dropout": 0.0},
+    **{"no_correction": False, "remapped": False},
     **{"iterations": 4, "batch": 3, "learning_rate": 0.01, "schedule": "cosine", "seed": 0},
     "deterministic": True,
 }

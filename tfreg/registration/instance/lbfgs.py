@@ -1,4 +1,4 @@
-"""Instance optimisation: L-BFGS as one compiled function, one evaluation in the body of its loop."""
+"""Instance optimisation: L-BFGS as one compiled function, an evaluation in each round of a loop."""
 
 from collections.abc import Callable
 from typing import Any
