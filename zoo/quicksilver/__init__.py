@@ -10,6 +10,7 @@ METHOD = Method(
     task="registration",
     models={"Quicksilver": "model"},
     recipes={
+        "quicksilver-brain": "train_brain",
         "quicksilver-hippocampus": "train_hippocampus",
         "quicksilver-oasis2d": "train_oasis2d",
     },

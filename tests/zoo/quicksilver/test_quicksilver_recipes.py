@@ -11,7 +11,7 @@ from tfreg.data.hippocampus import Subjects
 from tfreg.errors import InputError
 from tfreg.registration import Level, Pyramid
 from zoo import methods, presets, recipes, writing
-from zoo.quicksilver import momenta, train_hippocampus, train_oasis2d
+from zoo.quicksilver import momenta, train_brain, train_hippocampus, train_oasis2d
 from zoo.quicksilver.lessons import MomentumPatches, scale_of
 
 pytestmark = pytest.mark.plain
@@ -45,9 +45,18 @@ def quick(monkeypatch):
     def subjects(split, source):
         return Subjects((255 * images((16, 15, 17))).astype("uint8"), None, None)
 
+    def volumes(split, source):
+        return SimpleNamespace(images=images((16, 15, 17)).astype("float32"), spacing=(2.0,) * 3)
+
+    def aligned(fixed, moving, kind, **_):
+        assert kind == "affine"
+        return SimpleNamespace(moved=moving)
+
+    monkeypatch.setattr(train_brain, "register", aligned)
+    monkeypatch.setattr(train_brain.brain_volumes, "volumes", volumes)
     monkeypatch.setattr(train_oasis2d.brain_slices, "slices", slices)
     monkeypatch.setattr(train_hippocampus.hippocampus, "subjects", subjects)
-    for module in (train_oasis2d, train_hippocampus):
+    for module in (train_oasis2d, train_hippocampus, train_brain):
         monkeypatch.setattr(type(module.RECIPE), "validation_pairs", 2)
         monkeypatch.setattr(type(module.RECIPE), "together", 2)
 
@@ -72,6 +81,12 @@ def test_a_training_leaves_a_preset_that_registers(tmp_path, name):
     # Again: nothing is made or learned anew.
     again = recipe.train(SETTINGS, tmp_path, verbose=0)
     assert again.sha256 == preset.sha256
+
+
+def test_brains_are_aligned_before_they_are_paired():
+    found = train_brain.RECIPE.examples("train", "phantom", 5, 0)
+    assert found.pairs.shape == (5, 2) and found.spacing == (2.0, 2.0, 2.0)
+    assert found.images.dtype == np.float32 and found.images.max() == 1
 
 
 def test_the_probabilistic_version_has_a_name_and_no_correction(tmp_path):
