@@ -269,7 +269,7 @@ def scan(
 
     def body(count: Any, state: tuple, stores: tuple) -> tuple:
         place = length - 1 - count if reverse else count
-        state, parts = step(state, tuple(values[place] for values in given))
+        state, parts = step(state, tuple(gather(values, place) for values in given))
         stores = tuple(s.write(place, part) for s, part in zip(stores, parts, strict=True))
         return count + 1, state, stores
 
