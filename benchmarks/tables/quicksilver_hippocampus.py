@@ -26,9 +26,7 @@ def contenders(data: str) -> list[Contender]:
     lncc = {"transform": "lddmm", "similarity": "lncc", "pyramid": "default"}
     return [
         Nothing(),
-        Elastix(
-            "elastix 4 mm x500", Settings(500, 4, levels=3, samples=4096, affine=True)
-        ),
+        Elastix("elastix 4 mm x500", Settings(500, 4, levels=3, samples=4096, affine=True)),
         greedy(affine=True),
         ants(affine=True),
         *instances("default", transform=AFFINE_FIRST),

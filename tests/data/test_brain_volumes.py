@@ -12,7 +12,9 @@ def write(path, names, shape=(8, 12, 10)):
     images = np.arange(len(names), dtype="uint8")[:, None, None, None] * np.ones(shape, "uint8")
     images = 51 * images
     images[:, ::2] = 0  # every other slice: the mean of a block is half
-    labels = np.broadcast_to(np.arange(len(names), dtype="uint8")[:, None, None, None], images.shape)
+    labels = np.broadcast_to(
+        np.arange(len(names), dtype="uint8")[:, None, None, None], images.shape
+    )
     np.savez(path / brain_volumes.PACK, images=images, labels=labels, subject=np.array(names))
 
 

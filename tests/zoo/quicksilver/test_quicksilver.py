@@ -4,9 +4,7 @@ import pytest
 
 from tfreg import ops
 from tfreg.errors import InputError
-from tfreg.registration import register
 from zoo.quicksilver.model import Quicksilver
-from zoo.quicksilver.momenta import LO
 from zoo.quicksilver.network import MomentumNetwork
 
 pytestmark = pytest.mark.plain
@@ -113,6 +111,7 @@ def test_samples_are_those_of_dropout_and_come_again(rng, model):
     np.testing.assert_allclose(variance, expected, atol=1e-3 * expected.max())
 
 
+@pytest.mark.compiled
 def test_refining_goes_on_with_lddmm(rng, model):
     pair = brains(rng, (31, 29))
     errors = []
@@ -121,8 +120,6 @@ def test_refining_goes_on_with_lddmm(rng, model):
         errors.append(((answer.moved - answer.fixed) ** 2).mean())
         assert answer.check().jacobian_min > 0 and answer.path is not None
     assert errors[0] > errors[1] > errors[2]
-    lo = register(*pair, "lddmm", similarity="mse", pyramid=LO)
-    assert errors[2] < 3 * ((lo.moved - lo.fixed) ** 2).mean() + 1e-4
 
 
 def test_volumes(rng):

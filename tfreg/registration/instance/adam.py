@@ -31,9 +31,7 @@ def descent(gradient: Any, mean: Any, largest: Any, t: Any) -> tuple[Any, Any, A
     return gradient / ops.maximum(largest, 1e-20), 1.0, mean, largest
 
 
-def minimiser(
-    losses: Callable, identity: str | None = None, update: Callable = adam
-) -> Callable:
+def minimiser(losses: Callable, identity: str | None = None, update: Callable = adam) -> Callable:
     """Compiles a descent of a batch of independent problems, the loop included.
 
     Every step moves ``parameters`` against the gradient of the summed losses; since each problem

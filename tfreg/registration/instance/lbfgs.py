@@ -134,9 +134,7 @@ def minimiser(losses: Callable, identity: str | None = None) -> Callable:
             direction = ops.where(spread(downhill), direction, -gradient)
             slope = ops.where(downhill, slope, -dot(gradient, gradient))
             largest = ops.max(ops.abs(direction), axis=axes)
-            whole = ops.where(
-                weights[0] > 0, 1.0, learning_rate / ops.maximum(largest, 1e-20)
-            )
+            whole = ops.where(weights[0] > 0, 1.0, learning_rate / ops.maximum(largest, 1e-20))
             length = ops.where(kept, whole, shorter)
             state = (best, values, gradient, direction, slope, length, moves, changes, weights)
             return count + 1, *state, first, mark, taken, active

@@ -113,9 +113,7 @@ class PhysicalRegistration:
     @property
     def _grids(self) -> Inner:
         if self.grids is None:
-            raise InputError(
-                "This answer does not know the grid of its path. Received: grids=None"
-            )
+            raise InputError("This answer does not know the grid of its path. Received: grids=None")
         return self.grids
 
     def check(self) -> Check:
