@@ -160,8 +160,9 @@ def drawn(count: int, pairs: int, seed: int) -> np.ndarray:
     Example:
 
     >>> from zoo.quicksilver.momenta import drawn
-    >>> drawn(3, 100, seed=0).tolist()
-    [[1, 0], [0, 1], [0, 2], [2, 0], [2, 1], [1, 2]]
+    >>> pairs = drawn(3, 100, seed=0)
+    >>> pairs[:3, 1].tolist(), bool((pairs[:, 0] != pairs[:, 1]).all()), len(pairs)
+    ([0, 1, 2], True, 6)
     """
     rng = np.random.default_rng(seed)
     # The n-th partner of each image, in an order of its own.
