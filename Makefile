@@ -46,6 +46,9 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run dlir-chest-ct --data phantom --pairs 3 --methods $(ON_PHANTOMS) \
 		--out benchmarks/results/dlir-chest-ct-phantom
 	$(BIN)/python -m benchmarks run dlir-cost
+	$(BIN)/python -m benchmarks run stn-mnist
+	$(BIN)/python -m benchmarks run stn-mnist-clutter
+	$(BIN)/python -m benchmarks run stn-mnist-addition
 	$(BIN)/python -m benchmarks run command-line
 	$(BIN)/python -m benchmarks readme
 

@@ -102,6 +102,8 @@ class Table:
         lines = []
         for metric, statistic in self.columns.items():
             rows = [row for row in self.rows if row.metric == metric]
+            if not rows:
+                continue
             shown = [group for group in groups if any(row.group == group for row in rows)]
             unit = f" ({rows[0].unit})" if rows[0].unit != "1" else ""
             lines += ["", *_line([f"{metric}{unit}", *shown]), *_line(["---"] * (1 + len(shown)))]

@@ -1,6 +1,7 @@
 """Shared pieces of the tests."""
 
 import os
+import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -47,6 +48,15 @@ def plain(request):
 
     with ops.uncompiled():
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgetful():
+    """What one module compiles no other needs: kept, it would fill gigabytes."""
+    yield
+    level = sys.modules.get("tfreg.registration.instance.level")
+    if level is not None:
+        level.forget()
 
 
 @pytest.fixture

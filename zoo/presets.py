@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 # What the preprocessing says, and nothing beside it, though the model takes it as an argument.
-STATED = ("intensity_range", "voxel_size")
+STATED = ("intensity_range", "percentiles", "voxel_size")
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,10 @@ def build(preset: Preset) -> "Model":
         trained = Preprocessing(**preset.preprocessing)
     except InputError as error:
         raise InputError(f"{preset.path}: preprocessing.{error}") from error
-    stated: dict[str, Any] = {"intensity_range": trained.intensity_range}
+    stated: dict[str, Any] = {
+        "intensity_range": trained.intensity_range,
+        "percentiles": trained.percentiles,
+    }
     if issubclass(kind, RegistrationModel):
         stated["voxel_size"] = trained.voxel_size
     try:

@@ -63,12 +63,19 @@ def check_preprocessing(task: str, content: Any) -> None:
 
     Args:
         task: of :data:`TASKS`.
-        content: ``size``, ``intensity_range`` (which may be ``None``), and ``images`` of the task.
+        content: ``size``, ``intensity_range``, or ``None`` and ``percentiles``, and ``images`` of
+            the task.
 
     Raises:
         InputError: on a field that is missing or has no effect.
     """
-    _check_names("preprocessing", content, ("size", "intensity_range"), TASKS[task].images)
+    own = ("percentiles", *TASKS[task].images)
+    _check_names("preprocessing", content, ("size", "intensity_range"), own)
+    if content["intensity_range"] is not None and "percentiles" in content:
+        raise InputError(
+            "preprocessing.percentiles has no effect beside preprocessing.intensity_range. "
+            f"Received: preprocessing.percentiles={content['percentiles']}"
+        )
 
 
 def check_score(task: str, content: Any) -> None:

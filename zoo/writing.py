@@ -86,6 +86,8 @@ def _stated(training: "Training") -> dict[str, Any]:
     """The preprocessing as a preset has it."""
     known = training.preprocessing
     found: dict[str, Any] = {"size": known.size, "intensity_range": known.intensity_range}
+    if known.intensity_range is None:
+        found["percentiles"] = known.percentiles
     usual = Preprocessing(known.size)
     for name in TASKS[training.model.task].images:
         if getattr(known, name) != getattr(usual, name):

@@ -91,6 +91,8 @@ class Network:
         self, fixed: np.ndarray, moving: np.ndarray, **given: Any
     ) -> tuple[Registration, float]:
         """As a call, with the whole answer."""
+        if fixed.ndim == _models[self._kind].ndim + 1:  # a channel axis says: a batch, no volume
+            fixed, moving = fixed[..., None], moving[..., None]
 
         def once(model: Any) -> tuple[Registration, float]:
             answer = model.register(fixed, moving, **given, **self.options)

@@ -64,7 +64,7 @@ def kinds() -> list[str]:
     return sorted(found, key=lambda kind: (kind != "bl", kind))
 
 
-def contenders(data: str) -> list[Contender]:
+def contenders(data: str = "acdc") -> list[Contender]:
     """The lines of the table, by networks that were trained on such data."""
     suffix = _PHANTOM * (data == "phantom")
     networks = [Preset(_line(kind), f"{_PREFIX}{kind}{suffix}") for kind in kinds()]

@@ -41,7 +41,7 @@ COLUMNS = {
 }
 
 
-def contenders(data: str) -> list[Contender]:
+def contenders(data: str = "mnist") -> list[Contender]:
     """The lines of the table: a network per digit on MNIST, one for all on phantom digits."""
     return [
         Nothing(),
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> Table:
         _add_paper(table)
         table.figures["learning-curves.png"] = _learning_curves
     if set(NETWORKS) & set(names):
-        limit = None if options.pairs >= 30 else 100  # all other test digits, as in the paper
+        limit = None if options.pairs >= 30 else BATCH  # all other test digits, as in the paper
         table.figures["mean-images.png"] = lambda path: _mean_images(data, limit, path)
     measurement.pareto("ncc", "speed.png")
     return table

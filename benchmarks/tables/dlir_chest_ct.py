@@ -59,7 +59,7 @@ _MEASURES = {
 }
 
 
-def contenders(data: str) -> list[Contender]:
+def contenders(data: str = "ct") -> list[Contender]:
     """The lines of the table."""
     network = stages(PRESET, data)
     preset = network[0].preset

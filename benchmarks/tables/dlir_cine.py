@@ -31,7 +31,7 @@ COLUMNS = {
 }
 
 
-def contenders(data: str) -> list[Contender]:
+def contenders(data: str = "acdc") -> list[Contender]:
     """The lines of the table."""
     return [
         Nothing(),

@@ -30,7 +30,7 @@ COLUMNS = {
 }
 
 
-def contenders(data: str) -> list[Contender]:
+def contenders(data: str = "decathlon") -> list[Contender]:
     """The lines of the table."""
     return [
         Nothing(),

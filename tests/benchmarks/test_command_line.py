@@ -7,6 +7,7 @@ from benchmarks.__main__ import main
 from benchmarks.tables import command_line
 
 
+@pytest.mark.long
 def test_commands_are_typed_and_timed(tmp_path, monkeypatch):
     monkeypatch.setattr(command_line, "REPEATS", 1)
     methods = "256x256 .npy by network,batch 256x256 .npy"

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from shipped import DIGITS
 
 from benchmarks import evaluate
 from benchmarks.judge import judge
@@ -29,6 +30,7 @@ def shifted():
     return Pair("shifted", image, np.roll(image, (3, 1), axis=(0, 1)), (1.0, 1.0))
 
 
+@pytest.mark.long
 def test_elastix_registers_and_its_worker_is_replaced_after_a_crash(shifted):
     elastix = Elastix("elastix", Settings(iterations=100, spacing=8, threads=1))
     try:
@@ -94,8 +96,8 @@ def test_what_is_not_installed_is_said(monkeypatch):
         "skipped, picsl_greedy is not installed.",
         "skipped, ants is not installed.",
     ]
-    assert Preset("dirnet a9", "dirnet-cine-a9").unavailable() == (
-        "left out, there is no preset dirnet-cine-a9."
+    assert Preset("a network", f"{DIGITS}-a9").unavailable() == (
+        f"left out, there is no preset {DIGITS}-a9."
     )
 
 

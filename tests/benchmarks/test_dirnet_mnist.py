@@ -2,6 +2,8 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from benchmarks import readme
 from benchmarks.__main__ import main
 from benchmarks.harness import Row, Table
@@ -9,6 +11,7 @@ from benchmarks.tables import dirnet_mnist
 from zoo.dirnet.paper import MNIST_NCC
 
 
+@pytest.mark.long
 def test_table_from_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("TFREG_DATA", raising=False)
     monkeypatch.setattr("benchmarks.tables.dirnet_mnist.BATCH", 8)

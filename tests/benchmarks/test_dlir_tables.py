@@ -71,6 +71,7 @@ def run(out, *words):
     }
 
 
+@pytest.mark.long
 def test_hearts_on_phantoms(tmp_path, monkeypatch, presets):
     monkeypatch.setattr(stacks, "hearts", functools.partial(stacks.hearts, depth=14, size=48))
     presets("dlir-cine", 3)
@@ -142,7 +143,7 @@ def test_a_network_starts_where_the_pair_says(presets, centred, refine):
         np.testing.assert_allclose(displacement, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("plain", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_refinement_looks_at_the_similarity_that_it_is_given(presets, centred, plain):
     presets("dlir-chest-ct", 1, shift=(0.0, 1.0, 0.0))
     if plain:  # nothing but two images of one size
@@ -182,6 +183,7 @@ def test_errors_are_those_within_the_mask(centred):
     np.testing.assert_allclose(found["tre"], 3.0)
 
 
+@pytest.mark.long
 def test_chest_on_phantoms(tmp_path, monkeypatch, presets):
     monkeypatch.setattr(train_chest_ct, "SHAPE", (28, 36, 36))
     monkeypatch.setattr(train_chest_ct, "SPACING", (10.0, 9.0, 9.0))
@@ -228,6 +230,7 @@ def test_the_papers_cases_stand_in_their_rows():
     assert np.mean(starts) == pytest.approx(DIRLAB["all"][0][0], abs=0.006)
 
 
+@pytest.mark.long
 def test_cost_of_one_row_from_the_command_line(tmp_path):
     words = ["--shape", "16,24,16", "--patch", "16", "--methods", "inference"]
     _, cells = run(tmp_path, "dlir-cost", *words)
@@ -237,6 +240,7 @@ def test_cost_of_one_row_from_the_command_line(tmp_path):
     assert cells["inference", "peak"]["median"] > cells["inference", "beyond"]["median"] > 0
 
 
+@pytest.mark.long
 def test_cost_of_the_others():
     small = {"shape": (16, 24, 16), "seed": 0}
     found = dlir_cost._inference(refine=0, memory=0.2, **small)

@@ -20,9 +20,10 @@ def cells(path):
     [
         (["optimise-cine", "--data", "phantom", "--pairs", "2"], ("dice", "seconds_batched")),
         (["optimise-digits", "--data", "phantom", "--pairs", "1"], ("ncc", "seconds_batched")),
-        (
+        pytest.param(
             ["optimise-chest-ct", "--data", "phantom"],
             ("tre", "tre_median", "tre_trimmed", "tre p95"),
+            marks=pytest.mark.long,
         ),
     ],
 )
@@ -42,6 +43,7 @@ def test_tables_on_phantoms(tmp_path, capsys, monkeypatch, words, metrics):
     assert (out / "landmarks.png").exists() == (words[0] == "optimise-chest-ct")
 
 
+@pytest.mark.long
 def test_growth(tmp_path):
     out = tmp_path / "out"
     words = ["run", "optimise-growth", "--sizes", "16,20", "--methods", "affine"]

@@ -13,6 +13,7 @@ from benchmarks.methods.resamplers import Case
 from tfreg import ops
 
 
+@pytest.mark.long
 def test_table_from_the_command_line(tmp_path, capsys):
     out = tmp_path / "out"
     words = ["run", "resampling", "--small", "--repeats", "2", "--out", str(out)]

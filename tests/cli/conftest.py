@@ -1,13 +1,22 @@
 """A pair of images, label maps, landmarks and a transform on disk."""
 
+import functools
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import zoo
 from tfreg import Geometry, Image, io, transforms
 
+_load = functools.cache(zoo.load)
 TURN = [[0.8, -0.6, 0.0], [0.6, 0.8, 0.0], [0.0, 0.0, -1.0]]
+
+
+@pytest.fixture(autouse=True)
+def loaded_once(monkeypatch):
+    """Commands in one process share the model of a preset, and what is compiled of it."""
+    monkeypatch.setattr(zoo, "load", _load)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from shipped import DIGITS as MODEL
+from shipped import STAGED
 
 import zoo
 from tfreg import Geometry, Image, io, transforms
@@ -17,7 +19,6 @@ from tfreg.cli.registrar import Files
 from tfreg.data import phantoms
 from tfreg.errors import InputError, InputWarning
 
-MODEL = "dirnet-phantom"
 GOOD = ("a", "b", "c", "flat", "wide")
 
 
@@ -108,8 +109,8 @@ def test_the_answers_are_those_of_single_registrations(many, run):
 
 def test_a_network_in_stages(many, run):
     keep(many, "a", "b", "flat", "wide")
-    assert run("-m", "dlir-mnist", "--stages", "2", "--memory-gib", "4")[0] == 0
-    model = zoo.load("dlir-mnist")
+    assert run("-m", STAGED, "--stages", "2", "--memory-gib", "4")[0] == 0
+    model = zoo.load(STAGED)
     rows, found = summary(many / "out"), {}
     for name in ("a", "flat", "wide"):
         read, end = (np.load, "npy") if name == "a" else (io.read, "mha")
@@ -120,7 +121,7 @@ def test_a_network_in_stages(many, run):
                 found[stages] = model.register(*pair, stages=stages).similarity_after
         assert float(rows[name]["after"]) == pytest.approx(found[2], abs=1e-3)
         assert abs(found[3] - found[2]) > 2e-3
-    code, said, _ = run("-m", "dlir-mnist", "--stages", "3", "--memory-gib", "4")
+    code, said, _ = run("-m", STAGED, "--stages", "3", "--memory-gib", "4")
     assert code == 0 and "4 done, 0 there before" in said
 
 
@@ -234,7 +235,7 @@ def test_a_failure_that_nobody_expected(many, run, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-m", "dirnet-mnist-77"], "no preset of this name"),
+        (["-m", f"{MODEL}-77"], "no preset of this name"),
         (["-m", MODEL, "--refine", "-1"], "refine"),
         (["-m", MODEL, "--shard", "3/2"], "--shard"),
         (["-m", MODEL, "--stages", "2"], "does not take this option"),

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from shipped import DIGITS, RECIPE, STAGED
 
 from tfreg import io
 from tfreg.cli import main
@@ -34,7 +35,7 @@ def run(*words):
 def test_register_as_a_user_types_it(pair):
     out = pair / "new" / "out"
     answer = run(
-        "register", pair / "fixed.png", pair / "moving.png", "-m", "dirnet-phantom",
+        "register", pair / "fixed.png", pair / "moving.png", "-m", DIGITS,
         "--refine", 20, "-o", out,
     )  # fmt: skip
     assert answer.returncode == 0 and answer.stdout.startswith("NCC ")
@@ -112,7 +113,7 @@ def test_bad_files(pair, capfd, case, message, place):
     words = {"fixed": str(pair / "fixed.png"), "moving": str(pair / "moving.png"), place: str(path)}
     out = pair / "out"
     capfd.readouterr()
-    code = main(["register", *words.values(), "-m", "dirnet-phantom", "-o", str(out)])
+    code = main(["register", *words.values(), "-m", DIGITS, "-o", str(out)])
     said = capfd.readouterr()
     assert code == 2 and not out.exists()
     lines = said.err.strip().splitlines()
@@ -123,10 +124,10 @@ def test_bad_files(pair, capfd, case, message, place):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["-m", "dirnet-mnist-77"], "no preset of this name"),
-        (["-m", "dirnet-phantom", "--refine", "-5"], "refine"),
-        (["-m", "dirnet-phantom", "--stages", "1"], "DIRNet does not take this option"),
-        (["-m", "dirnet-phantom", "--memory-gib", "1"], "Received: memory_gib"),
+        (["-m", f"{DIGITS}-77"], "no preset of this name"),
+        (["-m", DIGITS, "--refine", "-5"], "refine"),
+        (["-m", DIGITS, "--stages", "1"], "does not take this option"),
+        (["-m", DIGITS, "--memory-gib", "1"], "Received: memory_gib"),
     ],
 )
 def test_bad_options(pair, capsys, options, message):
@@ -139,15 +140,14 @@ def test_bad_options(pair, capsys, options, message):
 def volumes(tmp_path, monkeypatch):
     """Two volumes of different size, and a network in two stages that takes them."""
     import zoo
-    from zoo.dlir.model import DLIR
 
     stages = [
         {"kind": "affine", "kernels": 2, "convolutions": 2},
         {"kind": "deformable", "spacing": [2, 4, 4], "kernels": 2},
     ]
-    known = zoo.describe("dirnet-phantom")
+    known, network = zoo.describe(DIGITS), type(zoo.load(STAGED))
     monkeypatch.setattr(zoo, "describe", lambda name, task=None: known)
-    monkeypatch.setattr(zoo, "load", lambda name, task=None: DLIR(3, stages))
+    monkeypatch.setattr(zoo, "load", lambda name, task=None: network(3, stages))
     rng = np.random.default_rng(0)
     for name, shape in (("fixed", (6, 12, 16)), ("moving", (8, 13, 15))):
         np.save(tmp_path / f"{name}.npy", rng.random(shape).astype("float32"))
@@ -196,7 +196,7 @@ def test_onednn_is_on_unless_the_user_says_otherwise(given, expected):
 def test_a_file_in_the_place_of_the_folder(pair, capsys):
     files = [str(pair / "fixed.png"), str(pair / "moving.png")]
     (pair / "out").write_text("here first")
-    assert main(["register", *files, "-m", "dirnet-phantom", "-o", str(pair / "out")]) == 2
+    assert main(["register", *files, "-m", DIGITS, "-o", str(pair / "out")]) == 2
     assert "cannot be written" in capsys.readouterr().err
     assert (pair / "out").read_text() == "here first"
 
@@ -214,7 +214,7 @@ def test_nothing_half_written(tmp_path):
 def test_models(capsys):
     assert main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert any(line.startswith("dirnet-mnist-7 ") for line in lines)
+    assert any(line.startswith(f"{DIGITS} ") for line in lines)
     licence = lines[0].index("licence")
     assert {line[licence - 1] for line in lines} == {" "}  # the columns are aligned
     assert {line[licence:].split()[0] for line in lines[1:]} == {"Apache-2.0", "CC", "CC0"}
@@ -235,9 +235,9 @@ def test_models(capsys):
         [],
         ["fly"],
         ["register", "a.png"],
-        ["train", "dirnet-mnist", "--digit", "12"],
-        ["train", "dirnet-mnist", "--learning-rate", "0"],
-        ["train", "dirnet-mnist", "--data", "phantom", "--iterations", "50"],
+        ["train", RECIPE, "--digit", "12"],
+        ["train", RECIPE, "--learning-rate", "0"],
+        ["train", RECIPE, "--data", "phantom", "--iterations", "50"],
     ],
 )
 def test_unusable_commands_exit_with_2(words, capsys, tmp_path, monkeypatch):
@@ -280,7 +280,7 @@ def test_environment_is_not_needed(pair):
         text=True,
         env={**environment, "HOME": str(pair)},
     )
-    assert answer.returncode == 0 and "dirnet-phantom" in answer.stdout
+    assert answer.returncode == 0 and DIGITS in answer.stdout
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_environment_is_not_needed(pair):
 def test_arrays_that_are_no_images_say_so_in_one_line(tmp_path, capfd, array, message):
     np.save(tmp_path / "a.npy", array)
     files = [str(tmp_path / "a.npy")] * 2
-    code = main(["register", *files, "-m", "dirnet-phantom", "-o", str(tmp_path / "out")])
+    code = main(["register", *files, "-m", DIGITS, "-o", str(tmp_path / "out")])
     lines = capfd.readouterr().err.splitlines()
     assert code == 2 and len(lines) == 1 and message in lines[0]
     assert not (tmp_path / "out").exists()

@@ -8,6 +8,7 @@ import time
 import warnings
 
 import pytest
+from shipped import DIGITS, STACKS
 
 from tfreg import cli
 from tfreg.cli import main
@@ -150,7 +151,7 @@ def test_tensorflow_loads_without_a_word():
 
 
 @pytest.mark.parametrize(
-    "words", ["register a b -o c", "register a b -o c -m dirnet-mnist-7", "train dlir-cine"]
+    "words", ["register a b -o c", f"register a b -o c -m {DIGITS}", f"train {STACKS}"]
 )
 def test_a_backend_of_keras_that_is_not_supported_is_one_line(tmp_path, words):
     for name in "ab":

@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 import pytest
+from shipped import CHESTS
+from shipped import DIGITS as MODEL
 
 import zoo
 from tfreg import Geometry, Image, io, transforms
@@ -14,7 +16,6 @@ from tfreg.errors import InputWarning
 from tfreg.registration import Refinement, register
 
 TURN = ((0.8, -0.6), (0.6, 0.8))
-MODEL = "dirnet-phantom"
 
 
 @pytest.fixture(scope="module")
@@ -276,11 +277,11 @@ def lungs(tmp_path):
 @pytest.mark.long
 @pytest.mark.real_data
 def test_a_network_and_its_refinement_on_the_lung_pair(run, tmp_path, lungs):
-    """The rows of the table `dlir-chest-ct`, by the call of a user and by the command."""
+    """The rows of its table, by the call of a user and by the command."""
     images, masks, points = lungs
-    model = zoo.load("dlir-chest-ct")
+    model = zoo.load(CHESTS)
     words = [tmp_path / "fixed.mha", tmp_path / "moving.mha", "--init", "mass"]
-    words += ["-m", "dlir-chest-ct"]
+    words += ["-m", CHESTS]
     for k in ("fixed", "moving"):
         words += [f"--{k}-mask", tmp_path / f"{k}_mask.mha"]
         words += [f"--{k}-points", tmp_path / f"{k}.csv"]

@@ -16,6 +16,7 @@ import zoo
 from zoo import methods
 
 ROOT = Path(__file__).parent.parent / "zoo"
+_MODELS: dict = {}
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,13 @@ class Case:
         return self.examples.example(self.preset.name)
 
     def load(self):
-        """The model, loaded and compiled once for all checks."""
-        return _loaded(self.preset.path)
+        """The model with these weights: one for all presets of an architecture, compiled once."""
+        preset = self.preset
+        kind = json.dumps([preset.architecture, preset.preprocessing])
+        if kind not in _MODELS:
+            _MODELS[kind] = zoo.load(preset.path)
+        _MODELS[kind].set_weights(_weights(preset.path))
+        return _MODELS[kind]
 
     @property
     def golden(self) -> dict:
@@ -89,8 +95,8 @@ def names(found: list[Case]) -> list[str]:
 
 
 @functools.cache
-def _loaded(path: Path):
-    return zoo.load(path)
+def _weights(path: Path) -> list:
+    return zoo.load(path).get_weights()
 
 
 @functools.cache

@@ -89,6 +89,18 @@ def voxels(rng: np.random.Generator, shape: Sequence[int], dtype: Any) -> np.nda
     return rng.integers(max(limits.min, -100), 100, shape).astype(dtype)
 
 
+def damaged(header: Any, rng: np.random.Generator) -> None:
+    """An alteration: the file is to be damaged once it is written."""
+    header.damaged = True
+
+
+def field_missing(header: Any, rng: np.random.Generator) -> str:
+    """An alteration: a text header goes without one of its fields."""
+    key = pick(rng, list(header.fields))
+    del header.fields[key]
+    return key
+
+
 def damage(content: bytes, rng: np.random.Generator) -> bytes:
     """The content cut off, or with some bytes of its beginning altered."""
     altered = bytearray(content)

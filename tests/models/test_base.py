@@ -13,7 +13,7 @@ from zoo import methods
 
 # What the bases take, none of it as it is by default.
 BASES = {
-    Model: {"intensity_range": (-10.0, 30.0)},
+    Model: {"intensity_range": (-10.0, 30.0), "percentiles": (1.0, 98.0)},
     RegistrationModel: {
         "refine_learning_rate": 0.25,
         "refine_folding_weight": 3.0,

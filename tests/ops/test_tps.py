@@ -146,7 +146,7 @@ def test_layout_equals_the_general_spline(rng, numpy, shape, points, placement, 
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_layout_of_dirnet_and_stn():
+def test_layout_of_cells_and_of_corners():
     cells = control_point_grid((256, 256), (16, 16), "cells")
     np.testing.assert_allclose(cells[:, 0, 0], np.arange(16) * 16 + 7.5)
     corners = control_point_grid((28, 40), (4, 4), "corners")

@@ -23,7 +23,11 @@ def blobs():
 
 @pytest.mark.parametrize(
     "kind",
-    ["translation", "rigid", "similarity", pytest.param("affine", marks=pytest.mark.on_jax)],
+    [
+        *(pytest.param(kind, marks=pytest.mark.long) for kind in ("translation", "similarity")),
+        "rigid",
+        pytest.param("affine", marks=pytest.mark.on_jax),
+    ],
 )
 def test_a_linear_map_in_3d_is_found(blobs, kind):
     image, grid = blobs
@@ -43,7 +47,9 @@ def test_a_linear_map_in_3d_is_found(blobs, kind):
     assert answer.similarity_after > 0.99 and answer.accepted
 
 
-@pytest.mark.parametrize("kind", ["bspline", "dense", "velocity"])
+@pytest.mark.parametrize(
+    "kind", ["bspline", "dense", pytest.param("velocity", marks=pytest.mark.long)]
+)
 def test_a_beating_heart_is_followed(hearts, kind):
     setting = "fast" if kind == "velocity" else "default"
     answer = register(hearts.fixed, hearts.moving, kind, pyramid=setting, ndim=2)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from physical_cases import QUICK, SHIFT, grids, image
+from shipped import CHESTS, DIGITS
 
 import zoo
 from tfreg.errors import InputError
@@ -18,7 +19,7 @@ STILL = Pyramid((Level(steps=0),))
 
 @pytest.fixture(scope="module")
 def model():
-    found = zoo.load("dirnet-phantom")
+    found = zoo.load(DIGITS)
     found.preprocessing = Preprocessing((28, 28), (2.5, 2.5))
     return found
 
@@ -86,7 +87,7 @@ def test_what_a_preset_says_of_its_refinement(model, flat):
     assert again.register(fixed, moving, STILL).similarity == "mse"  # nothing to confine to
     found = Inference(again, "fast", masks=masks).refinement
     assert found == Refinement(similarity="mse", confine=True, pyramid="fast")
-    chest = zoo.load("dlir-chest-ct").refinement
+    chest = zoo.load(CHESTS).refinement
     assert (chest.similarity, chest.confine, chest.grid) == ("lncc", True, "fixed")
     with pytest.raises(InputError, match="confine needs the masks of both images"):
         again.register(fixed, moving, replace(again.refinement, pyramid=STILL))
@@ -94,7 +95,10 @@ def test_what_a_preset_says_of_its_refinement(model, flat):
         again.register(fixed, moving, 3, spacing=(1.0, 2.0))
 
 
-@pytest.mark.parametrize("options", [{"similarity": "ncc"}, {"similarity": "mse"}])
+@pytest.mark.parametrize(
+    "options",
+    [{"similarity": "ncc"}, pytest.param({"similarity": "mse"}, marks=pytest.mark.long)],
+)
 def test_confined_to_both_masks(hearts, two_levels, options):
     images = hearts.fixed[0], hearts.moving[0] + 3
     masks = [(labels > 0).astype("uint8") for labels in (hearts.fixed_labels[0],) * 2]

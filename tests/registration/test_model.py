@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+from shipped import DIGITS
 
 import zoo
 from tfreg import ops
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.on_jax
 
 @pytest.fixture(scope="module")
 def model():
-    return zoo.load("dirnet-phantom")
+    return zoo.load(DIGITS)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_moved_keeps_the_moving_intensities(model, pairs):
 
 def test_registering_follows_the_weights(pairs):
     """Compiled functions must not freeze the weights that they were compiled with."""
-    model = zoo.load("dirnet-phantom")
+    model = zoo.load(DIGITS)
     before = model.register(pairs[0], pairs[1])
     model.set_weights([0 * weight for weight in model.get_weights()])
     after = model.register(pairs[0], pairs[1])

@@ -10,7 +10,7 @@ from tfreg.data import hippocampus
 from tfreg.registration import register
 
 PAIRS = 40
-WORSE = 0.02  # of Dice: less is within what two observers differ by
+SEED = 2026  # of pairs that no threshold of a warning was chosen on
 
 
 def _dice(labels, moving_labels, displacement):
@@ -22,9 +22,10 @@ def _dice(labels, moving_labels, displacement):
 @pytest.mark.real_data
 @pytest.mark.long
 @pytest.mark.parametrize("transform", ["affine", "bspline", ["affine", "bspline"]])
-def test_no_hippocampus_ends_below_its_start_in_silence(transform):
-    subjects = hippocampus.subjects("train")
-    rng, silent = np.random.default_rng(7), []
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_no_hippocampus_ends_below_its_start_in_silence(transform, split):
+    subjects = hippocampus.subjects(split)
+    rng, silent = np.random.default_rng(SEED), []
     for _ in range(PAIRS):
         a, b = rng.choice(len(subjects.images), 2, replace=False)
         with warnings.catch_warnings(record=True) as said:
@@ -33,6 +34,6 @@ def test_no_hippocampus_ends_below_its_start_in_silence(transform):
         labels = subjects.labels[a], subjects.labels[b]
         before = _dice(*labels, np.zeros_like(answer.displacement))
         after = _dice(*labels, answer.displacement)
-        if after < before - WORSE and not said and not answer.check().problems:
+        if after < before and not said and not answer.check().problems:
             silent.append((int(a), int(b), float(before), float(after)))
     assert not silent

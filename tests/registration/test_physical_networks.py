@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from physical_cases import QUICK, SHIFT, grids, image, rotation
+from shipped import DIGITS, STACKS, VOLUMES
 
 import zoo
 from tfreg import transforms
@@ -27,7 +28,7 @@ def flat():
 
 @pytest.fixture(scope="module")
 def model():
-    return zoo.load("dirnet-phantom")
+    return zoo.load(DIGITS)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +155,7 @@ def test_a_stack_of_slices_fills_the_grid_of_its_network(rng):
     stack = Geometry((60, 50, 12), (3.0, 3.0, 10.0), (5.0, -7.0, 30.0), np.eye(3).tolist())
     found = rng.random(stack.shape)
     inner = prepare(
-        Image(found, stack), Image(found[::-1], stack), "geometry", model=zoo.load("dlir-cine")
+        Image(found, stack), Image(found[::-1], stack), "geometry", model=zoo.load(STACKS)
     ).inner
     assert inner.fixed.shape == (16, 128, 128)
     inside = inner.grid.to_index(stack.to_physical(np.array([[0, 0, 0], stack.shape]) - 0.5))
@@ -167,7 +168,7 @@ def test_a_stack_of_slices_fills_the_grid_of_its_network(rng):
 @pytest.fixture(scope="module")
 def volumes():
     """A preset of volumes on a small grid, and a pair on two oblique grids."""
-    network = zoo.load("dlir-hippocampus")
+    network = zoo.load(VOLUMES)
     network.preprocessing = Preprocessing((12, 20, 16), (4.0, 3.0, 3.5))
     fixed, moving = grids(3)
     return network, image(fixed), image(moving, np.array([1.0, -2.0, 2.0]), scale=30)

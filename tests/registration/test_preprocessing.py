@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from shipped import STACKS
 
 import zoo
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 from tfreg.registration import Preprocessing
+from tfreg.registration.images import without_outliers
 
 
 def oblique(size, spacing, angle=0.4):
@@ -97,7 +99,7 @@ def test_the_shape_of_the_voxels_is_kept_where_their_size_is_unknown():
     found = Preprocessing((16, 128, 128), proportions=(20 / 3, 1, 1)).grid(stack)
     np.testing.assert_allclose(found.spacing, np.array([1, 1, 20 / 3]) * 165 / 128)
     np.testing.assert_allclose(found.centre, stack.centre)
-    assert zoo.load("dlir-cine").preprocessing.grid(stack).matches(found)
+    assert zoo.load(STACKS).preprocessing.grid(stack).matches(found)
 
 
 def test_intensities_in_other_units_are_said(rng):
@@ -121,3 +123,16 @@ def test_a_grid_over_the_whole_field_of_view():
         Preprocessing((8, 8), (1.0, 1.0), covers="all")
     with pytest.raises(InputError, match="with a spacing"):
         Preprocessing((8, 8), covers="field of view")
+
+
+@pytest.mark.parametrize("percentiles", [(1,), (5, 5), (-1, 99), (0, 101), "all", (0, None)])
+def test_percentiles_that_cannot_be(percentiles):
+    with pytest.raises(InputError, match="percentiles must be two numbers within 0 and 100"):
+        Preprocessing((8, 8), percentiles=percentiles)
+
+
+def test_percentiles_say_what_an_outlier_is():
+    image = np.append(np.arange(99.0), 500.0)
+    assert without_outliers(image).max() == 98
+    assert without_outliers(image, (0, 100)) is image
+    assert without_outliers(image, (0, 98.5)).max() == 98 and without_outliers(image).min() == 0

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from devtools import Page
+from shipped import HEARTS
 
 import zoo
 from tfreg import report
@@ -15,7 +16,7 @@ WIPE = ".plane input.wipe"
 @pytest.fixture(scope="module")
 def files(answers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reports")
-    preset = vars(zoo.describe("dirnet-cine-plus"))
+    preset = vars(zoo.describe(HEARTS))
     for ndim, answer in answers.items():
         report.write(folder / f"{ndim}.html", answer, preset, "a_long_name_of_a_patient.nii.gz" * 3)
     return {ndim: (folder / f"{ndim}.html").as_uri() for ndim in answers}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from handmade import build
+from shipped import DIGITS, HEARTS
 
 import zoo
 from tfreg import report
@@ -47,14 +48,14 @@ def sheet_of(page, key, tmp_path, plane=0):
 
 
 def test_what_it_says(answers):
-    preset = vars(zoo.describe("dirnet-cine-plus"))
+    preset = vars(zoo.describe(HEARTS))
     text = Document(report.html(answers[3], preset, "A onto B")).text
     check = answers[3].check()
     assert check.folding > 0
     for words in (
         "A onto B", "0.8123", "0.9345", f"{check.folding:.3g} %", f"{check.jacobian_max:.3g}",
         "the spacing is not the one trained on", "the map folds in", "1.5 x 1.5 x 4",
-        "40 x 32 x 20", "36 x 36 x 24", "L, P, I", "10, -20, 30", "dirnet-cine-plus",
+        "40 x 32 x 20", "36 x 36 x 24", "L, P, I", "10, -20, 30", HEARTS,
         "CC BY-NC-SA 4.0", "doi:10.1007/978-3-319-67558-9_24", preset["sha256"], "0.5 s", "1.5 s",
     ):  # fmt: skip
         assert words in text
@@ -67,7 +68,7 @@ def test_no_network_and_nothing_to_warn_of():
 
 
 def test_nothing_points_outside(answers):
-    page = report.html(answers[2], vars(zoo.describe("dirnet-phantom")))
+    page = report.html(answers[2], vars(zoo.describe(DIGITS)))
     for tag, attributes in Document(page).elements:
         assert tag not in ("iframe", "object", "embed", "base", "form")
         for name in ("src", "href", "data", "action"):

@@ -1,5 +1,7 @@
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +26,17 @@ def test_every_folder_of_the_zoo_is_found_and_what_it_names_is_there():
             assert getattr(method.module(module), kind).task == method.task
         for recipe in method.recipes:
             assert methods.recipe(recipe).name == recipe and methods.recipe(recipe).method is method
+
+
+def test_no_test_outside_its_folder_names_a_method():
+    """Beside those of its own tables, and the one page that says which serve as examples."""
+    tests = Path(__file__).parent.parent
+    for name in methods.find():
+        own = (tests / "zoo" / name, tests / "benchmarks" / f"test_{name}", tests / "shipped.py")
+        named = re.compile(rf"(?<![\w-]){name}-\w|zoo[./]{name}\b")
+        for path in tests.rglob("*.py"):
+            if not str(path).startswith(tuple(map(str, own))):
+                assert not named.findall(path.read_text(encoding="utf-8")), path
 
 
 def test_methods_are_listed_without_loading_a_network():

@@ -4,6 +4,7 @@ import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.layers.bspline_transformer import BSplineTransformer
 from tfreg.layers.linear_transformer import LinearTransformer
 from tfreg.layers.resampler import Resampler
+from tfreg.layers.spatial_transformer import SpatialTransformer
 from tfreg.layers.tps_transformer import TPSTransformer
 from tfreg.layers.velocity_transformer import VelocityTransformer
 
@@ -11,6 +12,7 @@ __all__ = [
     "BSplineTransformer",
     "LinearTransformer",
     "Resampler",
+    "SpatialTransformer",
     "TPSTransformer",
     "VelocityTransformer",
 ]

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from tfreg.errors import InputError
-from tfreg.registration.images import as_image, unit_range
+from tfreg.registration.images import PERCENTILES, as_image, percentiles_of, unit_range
 from tfreg.registration.preprocessing import Preprocessing
 
 
@@ -17,7 +17,10 @@ class Model(keras.Model):
     Args:
         ndim: number of spatial axes of its images, 2 or 3.
         intensity_range: the intensities that the network sees as 0 and 1, such as HU of a CT; what
-            is outside is cut off. ``None``: the darkest and the brightest voxel of each image.
+            is outside is cut off. ``None``: the darkest and the brightest voxel of each image that
+            is no outlier.
+        percentiles: beyond which outliers are looked for where there is no ``intensity_range``,
+            see ``tfreg.registration.Preprocessing``.
 
     Attributes:
         task: what it is for; presets name it.
@@ -35,7 +38,11 @@ class Model(keras.Model):
     options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
-        self, ndim: int, intensity_range: Sequence[float] | None = None, **kwargs: Any
+        self,
+        ndim: int,
+        intensity_range: Sequence[float] | None = None,
+        percentiles: Sequence[float] = PERCENTILES,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if ndim not in (2, 3):
@@ -47,6 +54,7 @@ class Model(keras.Model):
                 "intensity_range must be two numbers, the lower one first. "
                 f"Received: intensity_range={intensity_range}"
             )
+        self.percentiles = percentiles_of(percentiles)
         self.preprocessing: Preprocessing | None = None
         self._functions: dict[Any, Callable] = {}
 
@@ -114,7 +122,7 @@ class Model(keras.Model):
     def unit(self, images: np.ndarray) -> np.ndarray:
         """What the network sees of clipped images: intensities in [0, 1], float32."""
         if self.intensity_range is None:
-            return unit_range(images)
+            return unit_range(images, self.percentiles)
         low, high = self.intensity_range
         return ((images - low) / (high - low)).astype("float32")
 
@@ -148,6 +156,7 @@ class Model(keras.Model):
             "name": self.name,
             "ndim": self.ndim,
             "intensity_range": self.intensity_range,
+            "percentiles": self.percentiles,
         }
         if self.dtype_policy.name != "float32":
             config["dtype"] = self.dtype_policy.name

@@ -105,13 +105,36 @@ class ClassificationModel(Model):
         function = self.function(
             ("classify", *sorted(options.items())), lambda: self._probabilities(options)
         )
-        found = self.in_batches(function, units, batch_size=batch_size)
+        found, *more = self.in_batches(function, units, batch_size=batch_size)
         labels = found.argmax(axis=1)
         names = np.array(self.classes)[labels]
-        seconds = time.perf_counter() - begin
+        answer = {"labels": labels, "probabilities": found, "names": names}
         if np.ndim(images) == self.ndim + (self.channels > 1):
-            return Classification(int(labels[0]), found[0], str(names[0]), seconds)
-        return Classification(labels, found, names, seconds)
+            more = [values[0] for values in more]
+            answer = {
+                "labels": int(labels[0]),
+                "probabilities": found[0],
+                "names": str(names[0]),
+            }
+        return self.conclude(*more, **answer, seconds=time.perf_counter() - begin)
+
+    def outputs(self, images: Any, **options: Any) -> tuple[Any, ...]:
+        """What a network answers of prepared images: logits, and whatever a subclass adds.
+
+        Args:
+            images: tensor ``(batch, *spatial, channels)`` in [0, 1].
+            options: of this network.
+        """
+        return (self.call(images, training=False, **options),)
+
+    def conclude(self, *found: np.ndarray, **answer: Any) -> Classification:
+        """The answer, made of what :meth:`outputs` adds to the logits as well.
+
+        Args:
+            found: that, ``(batch, ...)``; for a single image without the axis of the batch.
+            answer: the fields of :class:`Classification`.
+        """
+        return Classification(**answer)
 
     def score(self, inputs: Any, targets: Any = None, batch_size: int = 32) -> np.ndarray:
         """Whether each label is right: 1 or 0."""
@@ -122,8 +145,8 @@ class ClassificationModel(Model):
         return {**super().get_config(), "classes": self.classes, "channels": self.channels}
 
     def _probabilities(self, options: dict[str, Any]) -> Any:
-        def probabilities(images: Any) -> Any:
-            logits = self.call(images, training=False, **options)
-            return keras_ops.softmax(keras_ops.cast(logits, "float32"))
+        def probabilities(images: Any) -> tuple[Any, ...]:
+            logits, *more = self.outputs(images, **options)
+            return (keras_ops.softmax(keras_ops.cast(logits, "float32")), *more)
 
         return ops.graph(probabilities, self.variables)

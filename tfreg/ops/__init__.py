@@ -39,6 +39,7 @@ from tfreg.ops.normalised import (
 )
 from tfreg.ops.resample import resample, sample
 from tfreg.ops.shooting import geodesic, shoot
+from tfreg.ops.spatial import spatial_displacement, spatial_parameters
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
 from tfreg.ops.tps_layout import control_point_grid, tps_layout_displacement
 
@@ -85,6 +86,8 @@ __all__ = [
     "sample",
     "shoot",
     "smooth",
+    "spatial_displacement",
+    "spatial_parameters",
     "stn_identity",
     "stn_theta",
     "tps_coefficients",

@@ -1,5 +1,7 @@
 """What goes into a registration: images, checked, batched, brought to a common range."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,26 +121,42 @@ def as_image(values: Any, ndim: int, name: str, channels: bool = False) -> np.nd
     return array
 
 
-_TAIL = 0.1  # % of the voxels at either end that may be outliers
+PERCENTILES = (0.1, 99.9)  # beyond which, on either side, a voxel may be an outlier
 _SAMPLE = 2**12  # that many values tell the percentiles
 
 
-def unit_range(images: np.ndarray) -> np.ndarray:
+def unit_range(images: np.ndarray, percentiles: Sequence[float] = PERCENTILES) -> np.ndarray:
     """Scales each image of a batch linearly to [0, 1], see :func:`without_outliers`; a constant
     image becomes zero."""
-    images = np.stack([without_outliers(image) for image in images])
+    images = np.stack([without_outliers(image, percentiles) for image in images])
     low, scale = unit_scale(images)
     return ((images - low.astype("float64")) * scale).astype("float32")
 
 
-def without_outliers(image: np.ndarray) -> np.ndarray:
-    """Cuts off what is further beyond the percentiles 0.1 and 99.9 than these are apart.
+def percentiles_of(values: Any) -> tuple[float, float]:
+    """Two percentiles.
+
+    Raises:
+        InputError: on anything else.
+    """
+    found = np.asarray(values)
+    if found.shape != (2,) or found.dtype.kind not in "iuf" or not 0 <= found[0] < found[1] <= 100:
+        raise InputError(
+            "percentiles must be two numbers within 0 and 100, the lower one first. "
+            f"Received: percentiles={values}"
+        )
+    return float(found[0]), float(found[1])
+
+
+def without_outliers(image: np.ndarray, percentiles: Sequence[float] = PERCENTILES) -> np.ndarray:
+    """Cuts off what is further beyond two percentiles than these are apart.
 
     A hot voxel or a piece of metal would otherwise leave no contrast to the rest. It becomes as
     bright as the brightest voxel that is none; an image without outliers stays as it is.
 
     Args:
         image: of any shape.
+        percentiles: the lower and the higher one; 0 and 100: nothing is cut off.
 
     Example:
 
@@ -151,20 +169,21 @@ def without_outliers(image: np.ndarray) -> np.ndarray:
     flat = image.ravel()
     some = flat[:: max(1, flat.size // _SAMPLE) | 1]
     for values in (some, flat):  # to sort a few shows soon that there is none
-        low, high = _usual(values)
+        low, high = _usual(values, percentiles)
         kept = flat[(flat >= low) & (flat <= high)]
         if low == high or len(kept) == len(flat):
             return image
     return np.clip(image, kept.min(), kept.max())
 
 
-def _usual(values: np.ndarray) -> tuple[float, float]:
+def _usual(values: np.ndarray, percentiles: Sequence[float]) -> tuple[float, float]:
     """The range beyond which values are outliers; none of any extent where there is none."""
-    beyond = int(np.ceil(_TAIL / 100 * values.size))
-    if values.size <= 2 * beyond:
+    shares = (percentiles[0], 100 - percentiles[1])
+    below, above = (math.ceil(round(share / 100 * values.size, 6)) for share in shares)
+    if values.size <= below + above:
         return 0.0, 0.0
     ordered = np.sort(values)
-    low, high = float(ordered[beyond]), float(ordered[-1 - beyond])
+    low, high = float(ordered[below]), float(ordered[-1 - above])
     return low - (high - low), high + (high - low)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
-from tfreg.registration.images import without_outliers
+from tfreg.registration.images import PERCENTILES, percentiles_of, without_outliers
 
 COVERS = ("trained size", "field of view")
 _RATIO = 1.5  # of a field of view or a voxel to the trained one, from which it is worth a warning
@@ -23,8 +23,9 @@ class Preprocessing:
         size: voxels per axis, array order.
         spacing: of the voxels in mm, array order; ``None`` where the training images stated none.
         intensity_range: the intensities that the network sees as 0 and 1, what is outside being cut
-            off; ``None``: the darkest and the brightest voxel of each image, less what is further
-            beyond the percentiles 0.1 and 99.9 than these are apart.
+            off; ``None``: the darkest and the brightest voxel of each image that is no outlier.
+        percentiles: what is further beyond them than they are apart is an outlier, where there is
+            no ``intensity_range``; 0 and 100: nothing is.
         proportions: the sides of a voxel relative to each other, array order, which say its shape
             where its spacing is unknown; ``None``: cubes.
         covers: what the grid of the network covers: ``"trained size"``, as many voxels as it was
@@ -44,6 +45,7 @@ class Preprocessing:
     size: tuple[int, ...]
     spacing: tuple[float, ...] | None = None
     intensity_range: tuple[float, float] | None = None
+    percentiles: tuple[float, float] = PERCENTILES
     proportions: tuple[float, ...] | None = None
     covers: str = "trained size"
 
@@ -60,6 +62,7 @@ class Preprocessing:
                     f"Received: intensity_range={ends}"
                 )
             object.__setattr__(self, "intensity_range", tuple(map(float, ends)))
+        object.__setattr__(self, "percentiles", percentiles_of(self.percentiles))
         if self.covers not in COVERS or (self.covers != COVERS[0] and self.spacing is None):
             raise InputError(
                 f"covers must be one of {COVERS}, the latter with a spacing. "
@@ -182,7 +185,7 @@ class Preprocessing:
         """What of its intensities is."""
         found = []
         if self.intensity_range is None:
-            image = without_outliers(image)
+            image = without_outliers(image, self.percentiles)
         low, high = (float(v) for v in np.percentile(image, (1, 99)))
         if self.intensity_range is not None:
             start, end = self.intensity_range

@@ -65,6 +65,7 @@ class Stages(recipes.Recipe):
             joint=settings["joint"],
             voxel_size=preprocessing.voxel_size,
             intensity_range=preprocessing.intensity_range,
+            percentiles=preprocessing.percentiles,
             **self.options,
         )
         model.build()

@@ -6,7 +6,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from ..draws import Alteration, Draft, affine, alter, chance, damage, pick
+from ..draws import Alteration, Draft, affine, alter, chance, damage, damaged, pick
 from .dicom import SYNTAXES, dataset, pixels, save, stored_values, words
 
 _ENHANCED = {"CT": "1.2.840.10008.5.1.4.1.1.2.1", "MR": "1.2.840.10008.5.1.4.1.1.4.1"}
@@ -238,10 +238,6 @@ def _no_groups(frames: Frames, rng: np.random.Generator) -> None:
     frames.more["PerFrameFunctionalGroupsSequence"] = Sequence([])
 
 
-def _cut(frames: Frames, rng: np.random.Generator) -> None:
-    frames.damaged = True
-
-
 _ALTERATIONS = [
     Alteration("odd", "shuffled", _shuffled),
     Alteration("odd", "from the other end", _reversed),
@@ -256,5 +252,5 @@ _ALTERATIONS = [
     Alteration("odd", "tags on top", _on_top),
     Alteration("damaged", "NumberOfFrames", _count_lies),
     Alteration("damaged", "without groups", _no_groups),
-    Alteration("damaged", "bytes", _cut),
+    Alteration("damaged", "bytes", damaged),
 ]

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ..draws import Alteration, Draft, affine, alter, chance, damage, pick, voxels
+from ..draws import (
+    Alteration,
+    Draft,
+    affine,
+    alter,
+    chance,
+    damage,
+    damaged,
+    field_missing,
+    pick,
+    voxels,
+)
 
 _TYPES = {
     "u1": "MET_UCHAR",
@@ -300,16 +311,6 @@ def _packed_size(header: Header, rng: np.random.Generator) -> None:
     header.fields["CompressedDataSize"] = pick(rng, ["0", "1", "-5", "999999", "20"])
 
 
-def _field_missing(header: Header, rng: np.random.Generator) -> str:
-    key = pick(rng, list(header.fields))
-    del header.fields[key]
-    return key
-
-
-def _cut(header: Header, rng: np.random.Generator) -> None:
-    header.damaged = True
-
-
 _ALTERATIONS = [
     Alteration("ordinary", "a field more", _more_fields),
     Alteration("odd", "channels", _channels),
@@ -332,6 +333,6 @@ _ALTERATIONS = [
     Alteration("damaged", "type", _type),
     Alteration("damaged", "numbers", _numbers),
     Alteration("damaged", "compressed size", _packed_size),
-    Alteration("damaged", "a field less", _field_missing),
-    Alteration("damaged", "bytes", _cut),
+    Alteration("damaged", "a field less", field_missing),
+    Alteration("damaged", "bytes", damaged),
 ]

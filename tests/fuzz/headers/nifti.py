@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..draws import Alteration, Draft, affine, alter, damage, pick, voxels
+from ..draws import Alteration, Draft, affine, alter, damage, damaged, pick, voxels
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4"}
 _TYPES |= {1024: "i8", 1280: "u8"}
@@ -375,10 +375,6 @@ def _length(header: Header, rng: np.random.Generator) -> None:
     header.length = pick(rng, [0, 540, 349, 348, 1543569408])
 
 
-def _cut(header: Header, rng: np.random.Generator) -> None:
-    header.damaged = True
-
-
 _ALTERATIONS = [
     Alteration("odd", "NIfTI-2", _second),
     Alteration("odd", "a pair", _pair),
@@ -408,5 +404,5 @@ _ALTERATIONS = [
     Alteration("damaged", "vox_offset no whole number", _offset_fraction),
     Alteration("damaged", "magic", _magic),
     Alteration("damaged", "sizeof_hdr", _length),
-    Alteration("damaged", "bytes", _cut),
+    Alteration("damaged", "bytes", damaged),
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..draws import Alteration, Draft, alter, damage, pick
+from ..draws import Alteration, Draft, alter, damage, damaged, pick
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -93,10 +93,6 @@ def _lies(picture: Picture, rng: np.random.Generator) -> str:
     return f"{key} {picture.lies[key]}"
 
 
-def _cut(picture: Picture, rng: np.random.Generator) -> None:
-    picture.damaged = True
-
-
 _ALTERATIONS = [
     Alteration("ordinary", "a chunk more", _more_chunks),
     Alteration("odd", "colour", _colour),
@@ -105,5 +101,5 @@ _ALTERATIONS = [
     Alteration("odd", "a colour for nothing", _transparent),
     Alteration("odd", "resolution", _resolution),
     Alteration("damaged", "lies", _lies),
-    Alteration("damaged", "bytes", _cut),
+    Alteration("damaged", "bytes", damaged),
 ]

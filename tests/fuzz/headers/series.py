@@ -7,7 +7,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from ..draws import Alteration, Draft, affine, alter, chance, damage, pick
+from ..draws import Alteration, Draft, affine, alter, chance, damage, damaged, pick
 from .dicom import BIG, SYNTAXES, dataset, pixels, save, stored_values, uid, words
 
 _CLASSES = {
@@ -352,10 +352,6 @@ def _size_lies(series: Series, rng: np.random.Generator) -> str:
     return f"{key} {value}"
 
 
-def _cut(series: Series, rng: np.random.Generator) -> None:
-    series.damaged = True
-
-
 _ALTERATIONS = [
     Alteration("ordinary", "more tags", _more_tags),
     Alteration("ordinary", "scales of each slice", _scales_differ),
@@ -384,5 +380,5 @@ _ALTERATIONS = [
     Alteration("damaged", "numbers", _numbers),
     Alteration("damaged", "bits", _bits),
     Alteration("damaged", "size", _size_lies),
-    Alteration("damaged", "bytes", _cut),
+    Alteration("damaged", "bytes", damaged),
 ]

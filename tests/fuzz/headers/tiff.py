@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from ..draws import Alteration, Draft, alter, chance, damage, pick, voxels
+from ..draws import Alteration, Draft, alter, chance, damage, damaged, pick, voxels
 
 _TYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "f4")
 
@@ -205,10 +205,6 @@ def _tag(pages: Pages, rng: np.random.Generator) -> str:
     return f"{tag} is {value}"
 
 
-def _cut(pages: Pages, rng: np.random.Generator) -> None:
-    pages.damaged = True
-
-
 _ALTERATIONS = [
     Alteration("ordinary", "more tags", _more_tags),
     Alteration("ordinary", "tiled", _tiled),
@@ -227,5 +223,5 @@ _ALTERATIONS = [
     Alteration("odd", "ImageJ", _imagej),
     Alteration("odd", "OME", _ome),
     Alteration("damaged", "a tag", _tag),
-    Alteration("damaged", "bytes", _cut),
+    Alteration("damaged", "bytes", damaged),
 ]

@@ -94,6 +94,8 @@ def test_data_decides_name_and_licence(packs, monkeypatch, tmp_path, words, name
     monkeypatch.setattr(
         cine, "frames", lambda *args, f=cine.frames: f(*args)._replace(patients=np.array(["p"]))
     )
+    for split in ("train", "validation"):  # of phantoms, two are enough to be named
+        monkeypatch.setitem(cine.SOURCES["phantom"].splits, split, 2)
     assert main(["train", "dirnet-cine", *words, "--out", str(tmp_path / "out")]) == 0
     assert seen["name"] == name and seen["licence"] == licence
     assert seen["folder"] == tmp_path / "out" and seen["settings"]["deterministic"] is False

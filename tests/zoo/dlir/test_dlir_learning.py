@@ -55,12 +55,13 @@ def test_the_last_stage_learns_alone(rng):
 
 
 @pytest.mark.on_jax
+@pytest.mark.long
 def test_jointly_every_stage_learns(rng):
     model = randomised(DLIR(2, [AFFINE, FLAT, FINE], joint=True))
     model.use_stages(3)
     pair = inputs(rng, (20, 28))
     before = [weights_of(network) for network in model.networks]
-    trained(model, pair)
+    trained(model, pair, 1)
     for network, weights in zip(model.networks, before, strict=True):
         assert changed(network, weights) == {*STATISTICS, "kernel", "bias", "gamma", "beta"}
     model.use_stages(2)
@@ -124,6 +125,7 @@ def test_bending_energy_is_in_cells(rng, numpy):
         np.testing.assert_allclose(energy, expected, rtol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.compiled
 def test_it_learns_compiled(rng):
     """Stage after stage, on pairs that are a turn and a warp apart."""
@@ -192,6 +194,7 @@ def test_every_option_survives_the_config():
         "joint": True,
         "voxel_size": (10.0, 1.5, 1.5),
         "intensity_range": (-1000.0, 200.0),
+        "percentiles": (0.5, 99.5),
         "refine_learning_rate": 0.25,
         "refine_folding_weight": 3.0,
         "refinement": {"similarity": "lncc", "confine": True},

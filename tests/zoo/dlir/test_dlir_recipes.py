@@ -34,9 +34,15 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def quick():
     """Tiny images and networks, epochs of two steps."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        make_small(monkeypatch)
+        yield
+
+
+def make_small(monkeypatch):
     for module in (training, writing):
         monkeypatch.setattr(module, "STEPS_PER_EPOCH", 2)
     monkeypatch.setattr(recipes, "fit", functools.partial(training.fit, steps_per_epoch=2))
@@ -72,8 +78,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(train_mnist, "VALIDATION_PAIRS", 6)
     for module in RECIPES.values():
         small = {"affine": {"convolutions": 2, "nodes": 3}, "deformable": {"wider": 1}}
-        count = 3 if module is train_mnist else 2  # each takes seconds to trace
-        stages = module.RECIPE.stages[:count]
+        stages = module.RECIPE.stages[:2]  # each takes seconds to trace
         tiny = tuple({**s, "kernels": 2, **small[s["kind"]]} for s in stages)
         monkeypatch.setattr(type(module.RECIPE), "stages", tiny)
 
@@ -82,15 +87,30 @@ def train(name, folder, **settings):
     return RECIPES[name].RECIPE.train({**SETTINGS, **settings}, folder, name, verbose=0)
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The preset of a recipe and the folder of its training, which no test changes."""
+
+    @functools.cache
+    def once(name):
+        folder = tmp_path_factory.mktemp(name)
+        return train(name, folder), folder
+
+    return once
+
+
 def weights_of(preset):
     model = presets.build(preset)
     model.load_weights(preset.weights_path)
     return model.get_weights()
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_leaves_a_preset(name, tmp_path):
-    preset = train(name, tmp_path / "dlir")
+@pytest.mark.parametrize(
+    "name",
+    [n if n == "dlir-mnist" else pytest.param(n, marks=pytest.mark.long) for n in RECIPES],
+)
+def test_a_recipe_leaves_a_preset(name, trained):
+    preset, _ = trained(name)
     count = len(RECIPES[name].RECIPE.stages)
     curve = preset.training["curve"]
     assert [*curve] == [f"stage {k + 1}" for k in range(count)]
@@ -109,9 +129,10 @@ def test_a_recipe_leaves_a_preset(name, tmp_path):
     assert model.register(fixed, moving).displacement.shape == (*shape, model.ndim)
 
 
-def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatch):
+@pytest.mark.long
+def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, trained):
     """Killed in the second stage: the first is not learned again, the second goes on."""
-    whole = train("dlir-hippocampus", tmp_path / "whole")
+    whole, _ = trained("dlir-hippocampus")
     seen = []
 
     class Interruption(keras.callbacks.Callback):
@@ -137,8 +158,8 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, monkeypatc
         assert found["ncc"] == pytest.approx(curve["ncc"], abs=1e-3)
 
 
-def test_a_folder_of_another_training_is_refused(tmp_path):
-    train("dlir-mnist", tmp_path)
+def test_a_folder_of_another_training_is_refused(trained):
+    _, folder = trained("dlir-mnist")
     for changes, message in (
         ({"bending_weight": 0.1}, "another bending_weight, network"),
         ({"accumulate": "add"}, "another accumulate, network"),
@@ -146,31 +167,33 @@ def test_a_folder_of_another_training_is_refused(tmp_path):
         ({"joint": True}, "another joint, network"),
     ):
         with pytest.raises(InputError, match=message):
-            train("dlir-mnist", tmp_path, **changes)
+            train("dlir-mnist", folder, **changes)
     # What is finished is not learned again.
-    before = (tmp_path / "stage-3" / "log.csv").read_text()
-    train("dlir-mnist", tmp_path)
-    assert (tmp_path / "stage-3" / "log.csv").read_text() == before
+    before = (folder / "stage-2" / "log.csv").read_text()
+    train("dlir-mnist", folder)
+    assert (folder / "stage-2" / "log.csv").read_text() == before
 
 
-def test_each_stage_learns_after_those_before(tmp_path):
+def test_each_stage_learns_after_those_before(trained):
     """The first stage of a whole training is that of a training of one stage, to the bit."""
-    whole = weights_of(train("dlir-mnist", tmp_path / "whole"))
+    preset, folder = trained("dlir-mnist")
+    whole = weights_of(preset)
     model = DLIR(2, train_mnist.RECIPE.stages)
     model.build()
-    model.load_weights(next((tmp_path / "whole" / "stage-1").glob("*.weights.h5")))
+    model.load_weights(next((folder / "stage-1").glob("*.weights.h5")))
     first = len(model.networks[0].get_weights())
     for one, other in zip(model.get_weights()[:first], whole[:first], strict=True):
         np.testing.assert_array_equal(one, other)
     assert any((a != b).any() for a, b in zip(model.get_weights(), whole, strict=True))
 
 
+@pytest.mark.long
 def test_joint_training_has_one_curve(tmp_path):
     preset = train("dlir-mnist", tmp_path, joint=True)
-    assert [*preset.training["curve"]] == ["stage 3"]
+    assert [*preset.training["curve"]] == ["stage 2"]
     assert " --accumulate compose --joint --iterations 4 " in preset.training["command"]
     assert preset.architecture["config"]["joint"] is True
-    assert [p.name for p in tmp_path.glob("stage-*")] == ["stage-3"]
+    assert [p.name for p in tmp_path.glob("stage-*")] == ["stage-2"]
 
 
 def test_a_finer_stage_starts_from_the_convolutions_of_the_coarser_one():

@@ -73,7 +73,10 @@ def test_a_control_point_sees_nothing_beyond_its_halo(rng, numpy, spacing, halo)
     [
         ([AFFINE, FLAT], (61, 90), (70, 85)),
         ([AFFINE, SOLID], (9, 40, 51), None),
-        ([AFFINE, {**SOLID, "kernels": (2, 3, 5)}], (9, 40, 51), None),
+        pytest.param(
+            *([AFFINE, {**SOLID, "kernels": (2, 3, 5)}], (9, 40, 51), None),
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_budget_gives_tiles_and_the_same_answer(rng, stages, shape, moving_shape):

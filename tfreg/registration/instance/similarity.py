@@ -10,7 +10,7 @@ from keras import ops
 from tfreg import losses
 from tfreg.errors import InputError
 from tfreg.losses.means import weighted_sum
-from tfreg.registration.images import unit_scale
+from tfreg.registration.images import unit_scale, without_outliers
 
 Similarity = str | Callable[[Any, Any, Any], Any]
 
@@ -94,10 +94,11 @@ def scaled_for(
 ) -> tuple[dict[str, np.ndarray], tuple]:
     """Both images ``(batch, *spatial, channels)`` scaled to [0, 1], for ``ncc`` to [-1/2, 1/2].
 
-    The range is that of each image, within its mask if it has one, and what exceeds it outside is
-    clipped: padding or metal beside the organ does not squeeze the contrast of the organ. For
-    ``mse``, to which intensities mean the same in both images, there is one range for both: that of
-    the images with masks, if any has one. A function of one's own sees the images as they are.
+    The range is that of each image less its outliers, within its mask if it has one, and what
+    exceeds it is clipped: hot voxels, and padding or metal beside the organ, do not squeeze the
+    contrast of the organ. For ``mse``, to which intensities mean the same in both images, there is
+    one range for both: that of the images with masks, if any has one. A function of one's own sees
+    the images as they are.
 
     Args:
         similarity: the similarity.
@@ -110,7 +111,8 @@ def scaled_for(
     if not isinstance(similarity, str):
         one = np.ones((len(images["fixed"]), *(1,) * (images["fixed"].ndim - 1)), "float32")
         return {key: images[key] for key in ("fixed", "moving")}, (0 * one, one)
-    found = {key: unit_scale(images[key], images.get(f"{key}_mask")) for key in ("fixed", "moving")}
+    usual = {key: np.stack([*map(without_outliers, images[key])]) for key in ("fixed", "moving")}
+    found = {key: unit_scale(usual[key], images.get(f"{key}_mask")) for key in usual}
     if similarity == "mse":
         masked = [key for key in found if f"{key}_mask" in images] or list(found)
         low = functools.reduce(np.minimum, (found[key][0] for key in masked))
