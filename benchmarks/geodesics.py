@@ -1,14 +1,17 @@
 """What tables of LDDMM and Quicksilver share: their rows, and how near answers come to LDDMM's."""
 
+import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks import evaluate
 from benchmarks.harness import Row, Table
 from benchmarks.judge import unit_of
-from benchmarks.methods.contender import Contender
+from benchmarks.methods.contender import Answer, Contender
 from benchmarks.methods.instance import Instance
 from benchmarks.methods.preset import Preset
 from benchmarks.paired import DRAWS
@@ -38,33 +41,82 @@ PROTOCOL = (
 )
 
 
-def optimisations() -> list[Contender]:
-    """LDDMM by L-BFGS, from which momenta are learned, and by the paper's number of fixed steps."""
-    from zoo.quicksilver.momenta import LO as LEVELS
+def optimisations(recipe: str) -> list[Contender]:
+    """LDDMM by L-BFGS, from which momenta are learned, and by the paper's number of fixed steps.
+
+    Args:
+        recipe: whose momenta these are.
+    """
+    from zoo import methods
     from zoo.quicksilver.momenta import WEIGHT
 
+    levels = methods.recipe(recipe).lo
     steps = Level(steps=50, learning_rate=0.2, decay=1.0, weight=WEIGHT, optimiser="descent")
     options = {"transform": "lddmm", "similarity": "mse"}
     return [
-        Instance(LO, pyramid=LEVELS, **options),
+        Instance(LO, pyramid=levels, **options),
         Instance("lo 50 iterations", pyramid=Pyramid((steps,)), **options),
     ]
 
 
-def predictions(preset: str, data: str) -> list[Preset]:
+def predictions(preset: str, folder: str | None = None) -> list[Preset]:
     """A preset alone, corrected, sampled and refined.
 
     Args:
-        preset: name of the preset. On phantoms it is the one trained on those.
-        data: what is registered.
+        preset: name of the preset.
+        folder: of a training, whose preset is taken; ``None``: that of the zoo.
     """
-    name = f"{preset}-phantom" if data == "phantom" else preset
+    name = partial(own, folder)
     return [
-        Preset("lp", name),
-        Preset("lpc", name, correct=True),
-        Preset("lpp", f"{name}-lpp", samples=SAMPLES),
-        Preset("lp + refine", name, REFINE),
+        Preset("lp", name(preset)),
+        Preset("lpc", name(preset), correct=True),
+        Preset("lpp", name(f"{preset}-lpp"), samples=SAMPLES),
+        Preset("lp + refine", name(preset), REFINE),
     ]
+
+
+def own(folder: str | None, preset: str) -> str:
+    """A preset of the zoo, or the file of one in the folder of trainings."""
+    return preset if folder is None else str(Path(folder) / "presets" / f"{preset}.json")
+
+
+def add_presets(parser: argparse.ArgumentParser) -> None:
+    """Declares ``--presets``."""
+    parser.add_argument(
+        "--presets",
+        metavar="FOLDER",
+        help="take lp, lpc, lpp, ... from this folder of a training (default: of the zoo)",
+    )
+
+
+class Remapped:
+    """A contender that sees the fixed image in another contrast, as of another modality.
+
+    Args:
+        name: of the line.
+        contender: what registers.
+    """
+
+    def __init__(self, name: str, contender: Contender) -> None:
+        self.name = name
+        self.ours = contender.ours
+        self._contender = contender
+        for what in ("unavailable", "close"):
+            setattr(self, what, getattr(contender, what))
+
+    def warm(self, pair: Pair) -> float | None:
+        """As the contender."""
+        return self._contender.warm(_remapped(pair))
+
+    def register(self, pair: Pair) -> Answer:
+        """Registers one pair."""
+        return self._contender.register(_remapped(pair))
+
+
+def _remapped(pair: Pair) -> Pair:
+    from zoo.quicksilver.learning import remapped
+
+    return replace(pair, fixed=remapped(pair.fixed))
 
 
 def add_rows(

@@ -1,5 +1,6 @@
 """A preset of the zoo, with its network alone or refined, as a contender."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ class Preset:
 
     Args:
         name: of the line.
-        preset: name of the preset.
+        preset: name of the preset, or path of its JSON file.
         refine, stages, similarity, options: of :class:`benchmarks.methods.networks.Network`.
     """
 
@@ -40,10 +41,10 @@ class Preset:
         self._network: Network | None = None
 
     def unavailable(self) -> str | None:
-        """Whether the zoo has the preset."""
+        """Whether the zoo has the preset, or it is a file that is there."""
         import zoo
 
-        there = self.preset in zoo.list_presets()
+        there = self.preset in zoo.list_presets() or Path(self.preset).is_file()
         return None if there else f"left out, there is no preset {self.preset}."
 
     def warm(self, pair: Pair) -> None:

@@ -10,23 +10,38 @@ from benchmarks.methods.contender import Contender, pick
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.instance import Instance
 from benchmarks.methods.nothing import Nothing
+from benchmarks.methods.preset import Preset
 from benchmarks.pairs import brains
 from tfreg.data import brain_slices
 
 PRESET = "quicksilver-oasis2d"
+OF_OTHERS = f"{PRESET}-dkt31"
+MUTUAL = {"similarity": "nmi", "pyramid": "default"}
 PAIRS = 40
 _ABOUT = {"oasis": "slices of OASIS", "phantom": "phantom brains"}
 COLUMNS = {**geodesics.COLUMNS, "ncc": "mean"}
 
 
-def contenders(data: str) -> list[Contender]:
-    """The lines of the table."""
+def contenders(data: str, folder: str | None) -> list[Contender]:
+    """The lines of the table.
+
+    Args:
+        data: what is registered. On phantoms presets are those trained on such.
+        folder: of presets of one's own.
+    """
+    preset = f"{PRESET}-phantom" if data == "phantom" else PRESET
+    of_another = geodesics.own(folder, f"{preset}-remapped")
     return [
         Nothing(),
         Elastix("elastix 8 px x500", Settings(500, 8, levels=3, samples=4096)),
         Instance("tfreg default", transform="bspline", similarity="mse", pyramid="default"),
-        *geodesics.optimisations(),
-        *geodesics.predictions(PRESET, data),
+        *geodesics.optimisations(PRESET),
+        *geodesics.predictions(preset, folder),
+        Preset("displacements", geodesics.own(folder, f"{preset}-displacements")),
+        Preset("lp dkt31", OF_OTHERS),
+        Preset("lpc dkt31", OF_OTHERS, correct=True),
+        geodesics.Remapped("lp remapped", Preset("", of_another)),
+        geodesics.Remapped("tfreg nmi remapped", Instance("", transform="bspline", **MUTUAL)),
     ]
 
 
@@ -35,20 +50,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     declared.add_pairs(parser, PAIRS)
     declared.add_data(parser, ("oasis", "phantom"), "OASIS")
     declared.add_split(parser)
+    geodesics.add_presets(parser)
 
 
 def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
     data = declared.source(options, "oasis", brain_slices.available)
-    chosen = pick(options.methods, contenders(data))
+    chosen = pick(options.methods, contenders(data, options.presets))
     pairs = brains(options.split, data, options.seed, options.pairs)
     table = Table(
         name="lddmm-oasis2d",
         data=f"{_ABOUT[data]}, {options.split} split",
         protocol=(
             f"{len(pairs)} random pairs of two different people, "
-            f"{'x'.join(map(str, pairs[0].fixed.shape))} pixels, affinely aligned as they were "
-            f"published. {geodesics.PROTOCOL} {protocol.SECONDS}"
+            f"{'x'.join(map(str, pairs[0].fixed.shape))} pixels, affinely aligned as "
+            "they were "
+            "published. `lp`, `lpc`, `lpp`: trained on other people of the same data set; "
+            "`displacements`: the same network that predicts displacements and no momenta; `dkt31`: "
+            "trained on slices of other brains (Mindboggle-101); `remapped`: the method sees the "
+            f"fixed image in another contrast. {geodesics.PROTOCOL} {protocol.SECONDS}"
         ),
         columns=COLUMNS,
         settings={

@@ -21,8 +21,14 @@ _ABOUT = {"decathlon": "hippocampi of the Decathlon", "phantom": "phantom hippoc
 COLUMNS = {"dice": "mean ± sd", **geodesics.COLUMNS}
 
 
-def contenders(data: str) -> list[Contender]:
-    """The lines of the table."""
+def contenders(data: str, folder: str | None) -> list[Contender]:
+    """The lines of the table.
+
+    Args:
+        data: what is registered. On phantoms presets are those trained on such.
+        folder: of presets of one's own.
+    """
+    preset = f"{PRESET}-phantom" if data == "phantom" else PRESET
     lncc = {"transform": "lddmm", "similarity": "lncc", "pyramid": "default"}
     return [
         Nothing(),
@@ -30,9 +36,10 @@ def contenders(data: str) -> list[Contender]:
         greedy(affine=True),
         ants(affine=True),
         *instances("default", transform=AFFINE_FIRST),
-        *geodesics.optimisations(),
+        Instance("tfreg default mse", transform="bspline", similarity="mse", pyramid="default"),
+        *geodesics.optimisations(PRESET),
         Instance("lo LNCC", **lncc),
-        *geodesics.predictions(PRESET, data),
+        *geodesics.predictions(preset, folder),
     ]
 
 
@@ -41,12 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     declared.add_pairs(parser, PAIRS)
     declared.add_data(parser, ("decathlon", "phantom"), "the Decathlon's")
     declared.add_split(parser)
+    geodesics.add_presets(parser)
 
 
 def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
     data = declared.source(options, "decathlon", hippocampus.available)
-    chosen = pick(options.methods, contenders(data))
+    chosen = pick(options.methods, contenders(data, options.presets))
     pairs = volumes.hippocampi(options.split, data, options.seed, options.pairs)
     table = Table(
         name="quicksilver-hippocampus",

@@ -10,7 +10,7 @@ from benchmarks.__main__ import main
 from benchmarks.harness import Table
 from benchmarks.methods import networks
 from tfreg.registration import Level, Pyramid
-from zoo.quicksilver import momenta
+from zoo import methods
 from zoo.quicksilver.model import Quicksilver
 
 pytestmark = pytest.mark.plain
@@ -24,7 +24,9 @@ def quick(monkeypatch):
     for name in ("_models", "_loaded"):
         monkeypatch.setattr(networks, name, {})
     monkeypatch.setattr(networks, "_warm", set())
-    monkeypatch.setattr(momenta, "LO", Pyramid((Level(steps=4, weight=0.08),)))
+    levels = Pyramid((Level(steps=4, weight=0.08),))
+    for recipe in ("quicksilver-oasis2d", "quicksilver-hippocampus"):
+        monkeypatch.setattr(methods.recipe(recipe), "lo", levels, raising=False)
     monkeypatch.setattr(geodesics, "SAMPLES", 2)
     models = {}
 

@@ -1,6 +1,7 @@
 """Brain: one slice of the brain of each of many people, skull-stripped and affinely aligned.
 
-Mid-axial slices of OASIS, as the registration toolbox mermaid has them for its tests.
+Mid-axial slices of OASIS, as the registration toolbox mermaid has them for its tests; and slices
+like them of whole brains.
 """
 
 import os
@@ -31,6 +32,11 @@ SOURCES = {
 PACK = "brain_oasis2d.npz"
 SHAPE = (128, 128)
 _WHITE = 4095  # what the prepared file has for 1
+# Of whole brains: the box that the training slices of OASIS fill, pixels, and shares of the height
+# at which ventricles are seen.
+_BOX = (118, 94)
+_HEIGHTS = np.linspace(0.5, 0.62, 7)
+_FAINT = 0.01  # less is what averaging leaves outside the brain
 
 
 class Slices(NamedTuple):
@@ -92,10 +98,54 @@ def slices(split: str, source: str = "oasis") -> Slices:
     return Slices(images[kept].astype("float32") / _WHITE, names[kept])
 
 
+def cut(volumes: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Axial slices of whole brains at seven heights, of the size of those of OASIS.
+
+    Args:
+        volumes: ``(n, *spatial)``, zero outside the brain, in LPS order (z, y, x), aligned with
+        frame: ``(*spatial)``, the brain whose box is scaled to that of the slices.
+
+    Returns:
+        ``(n, heights, 128, 128)`` float32.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg.data import brain_slices
+    >>> brain = np.zeros((40, 60, 50))
+    >>> brain[5:35, 5:55, 8:42] = 1
+    >>> brain_slices.cut(brain[None], brain).shape
+    (1, 7, 128, 128)
+    """
+    from scipy import ndimage
+
+    low, high = (np.array(end, float) for end in zip(*_ends(frame > 0), strict=True))
+    step = (high - low)[1:] / _BOX
+    pixels = [
+        (low[1 + axis] + high[1 + axis]) / 2 + (np.arange(n) - (n - 1) / 2) * step[axis]
+        for axis, n in enumerate(SHAPE)
+    ]
+    grid = np.meshgrid(low[0] + _HEIGHTS * (high[0] - low[0]), *pixels, indexing="ij")
+    found = []
+    for volume in volumes:
+        # Voxels are finer than pixels: they are averaged.
+        smooth = ndimage.gaussian_filter(volume, (0, *(0.5 * step)))
+        images = ndimage.map_coordinates(smooth, grid, order=1)
+        found.append(np.where(images > _FAINT, images, 0))
+    return np.stack(found).astype("float32")
+
+
 def _file() -> Path | None:
     folder = os.environ.get("TFREG_DATA")
     path = Path(folder) / PACK if folder else None
     return path if path is not None and path.is_file() else None
+
+
+def _ends(inside: np.ndarray) -> list[tuple[int, int]]:
+    """The first and the last index along each axis where something is."""
+    axes = range(inside.ndim)
+    shown = [np.flatnonzero(inside.any(tuple(set(axes) - {axis}))) for axis in axes]
+    return [(int(one[0]), int(one[-1])) for one in shown]
 
 
 def _phantoms(split: str) -> Slices:

@@ -31,6 +31,7 @@ SOURCES = {
 }
 PACK = "brain_dkt31.npz"
 SHAPE = (76, 92, 72)
+SPACING = (2.0, 2.0, 2.0)  # mm
 REGIONS = 66
 
 
@@ -38,8 +39,9 @@ class Volumes(NamedTuple):
     """Brains of one split, a person each, not aligned.
 
     Attributes:
-        images: ``(n, 76, 92, 72)`` float32 in [0, 1], zero outside the brain.
-        labels: ``(n, 76, 92, 72)`` uint8: regions 1 to 66; of phantoms 1 to 8.
+        images: ``(n, 76, 92, 72)`` float32 in [0, 1], zero outside the brain; fine ones have
+            twice as many voxels along each axis.
+        labels: of the same shape, uint8: regions 1 to 66; of phantoms 1 to 8.
         names: ``(n,)``.
         spacing: mm per voxel and axis.
     """
@@ -47,7 +49,7 @@ class Volumes(NamedTuple):
     images: np.ndarray
     labels: np.ndarray
     names: np.ndarray
-    spacing: tuple[float, float, float] = (2.0, 2.0, 2.0)
+    spacing: tuple[float, float, float] = SPACING
 
 
 def available() -> bool:
@@ -55,16 +57,17 @@ def available() -> bool:
     return _file() is not None
 
 
-def volumes(split: str, source: str = "dkt31") -> Volumes:
+def volumes(split: str, source: str = "dkt31", fine: bool = False) -> Volumes:
     """All brains of one split, from the prepared file in the folder that ``TFREG_DATA`` names.
 
     Args:
         split: ``"train"`` (9 people), ``"validation"`` (2) or ``"test"`` (3); they are listed in
             ``tfreg/data/patients``.
         source: ``"dkt31"``, or ``"phantom"``: brains of code, as many.
+        fine: of ``"dkt31"``, at their own resolution, 1 mm.
 
     Raises:
-        ValueError: on an unknown split or source.
+        ValueError: on an unknown split or source, or fine phantoms.
         InputError: if the file is not there, or not what it should be.
 
     Example:
@@ -76,6 +79,8 @@ def volumes(split: str, source: str = "dkt31") -> Volumes:
     """
     if source not in SOURCES:
         raise ValueError(f"source must be one of {tuple(SOURCES)}. Received: source={source}")
+    if fine and source == "phantom":
+        raise ValueError(f"Only dkt31 has a finer resolution. Received: source={source}, fine=True")
     chosen = patients("dkt31", split)
     if source == "phantom":
         return _phantoms(split)
@@ -95,7 +100,10 @@ def volumes(split: str, source: str = "dkt31") -> Volumes:
         )
     check_complete(path, split, chosen, names)
     kept = np.isin(names, sorted(chosen))
-    return Volumes(_halved(images[kept]) / 255, labels[kept][:, ::2, ::2, ::2], names[kept])
+    images, labels, names = images[kept], labels[kept], names[kept]
+    if fine:
+        return Volumes(images.astype("float32") / 255, labels, names, (1.0, 1.0, 1.0))
+    return Volumes(_halved(images) / 255, labels[:, ::2, ::2, ::2], names)
 
 
 def _file() -> Path | None:

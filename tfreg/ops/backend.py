@@ -205,6 +205,31 @@ def value_and_gradient(function: Callable, argument: Any) -> tuple[Any, Any]:
     return values, gradient
 
 
+def held(function: Callable, like: Any, *args: Any) -> Any:
+    """``function(*args)``, which XLA computes once and keeps.
+
+    XLA fuses a tensor into all that read it and computes it anew in each of them, and removes
+    barriers before it does. It does not look into the branches of a condition.
+
+    Args:
+        function: of tensors, to one tensor.
+        like: a floating-point tensor of the shape and dtype of the answer.
+        args: of the function.
+    """
+    if keras.config.backend() != "tensorflow":
+        import jax
+
+        return jax.lax.optimization_barrier(function(*args))
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        return function(*args)
+    # True of every number, which the compiler cannot know; after an infinity nothing is worth much.
+    always = tf.logical_not(tf.reshape(like, (-1,))[0] > like.dtype.max)
+    lost = tf.constant(float("nan"), like.dtype)
+    return tf.cond(always, lambda: function(*args), lambda: tf.fill(tf.shape(like), lost))
+
+
 def spectrum(values: Any, ndim: int) -> tuple[Any, Any]:
     """Discrete Fourier transform of real values over the last axes.
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfreg.ops.backend import compiled, scan
+from tfreg.ops.backend import compiled, held, scan
 from tfreg.ops.fluid import FluidOperator, apply_kernel, checked_spacing
 from tfreg.ops.precision import at_least_float32
 from tfreg.ops.sampler import sampler_parts
@@ -226,9 +226,13 @@ class _Flow:
         """
         jacobian = self._jacobian(at)
         carried = self._carried(momentum, at)
-        determinant = self._determinant(jacobian, self._cofactors(jacobian))
-        pushed = self._transposed(jacobian, carried)
-        velocity = self._kernel(ops.stack([determinant * part for part in pushed]))
+
+        def pushed() -> Any:
+            determinant = self._determinant(jacobian, self._cofactors(jacobian))
+            parts = self._transposed(jacobian, carried)
+            return ops.stack([determinant * part for part in parts])
+
+        velocity = self._kernel(held(pushed, at))
         slope = [-sum(jacobian[i][j] * velocity[j] for j in self._axes) for i in self._axes]
         return velocity, ops.stack(slope)
 
@@ -253,23 +257,28 @@ class _Flow:
         pressed = self._kernel(ops.stack(below))
         pushed = self._transposed(jacobian, carried)
         common = sum(pressed[j] * pushed[j] for j in axes)
-        moved = ops.stack(
-            [determinant * sum(jacobian[i][j] * pressed[j] for j in axes) for i in axes], axis=-1
-        )
         where = ops.moveaxis(at, 0, -1)
-        through_samples = ops.moveaxis(self._moves(momentum, where, moved), -1, 0)
 
-        def through_jacobian(j: int) -> Any:
-            column = [
+        def moved() -> Any:
+            parts = (sum(jacobian[i][j] * pressed[j] for j in axes) for i in axes)
+            return ops.stack([determinant * part for part in parts], axis=-1)
+
+        moved = held(moved, momentum)
+        moves = held(self._moves, momentum, momentum, where, moved)
+
+        def column(j: int) -> Any:
+            parts = [
                 determinant * carried[i] * pressed[j]
                 - pulled[i] * velocity[j]
                 + common * cofactors[i][j]
                 for i in axes
             ]
-            # The transpose of a central difference on a periodic grid is its negative.
-            return -_slope(ops.stack(column), j)
+            return ops.stack(parts)
 
-        found = sum((through_jacobian(j) for j in axes), through_samples)
+        found = ops.moveaxis(moves, -1, 0)
+        for j in axes:
+            # The transpose of a central difference on a periodic grid is its negative.
+            found = found - _slope(held(functools.partial(column, j), at), j)
         return found, self._splat(momentum, where, moved)
 
     def _jacobian(self, at: Any) -> list[list[Any]]:
@@ -277,7 +286,10 @@ class _Flow:
         return [[slopes[j][i] + float(i == j) for j in self._axes] for i in self._axes]
 
     def _carried(self, momentum: Any, at: Any) -> Any:
-        return ops.moveaxis(self._sampled(momentum, ops.moveaxis(at, 0, -1)), -1, 0)
+        def sampled() -> Any:
+            return ops.moveaxis(self._sampled(momentum, ops.moveaxis(at, 0, -1)), -1, 0)
+
+        return held(sampled, at)
 
     def _transposed(self, matrix: list[list[Any]], vector: Any) -> list[Any]:
         return [sum(matrix[i][j] * vector[i] for i in self._axes) for j in self._axes]

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 
 from tfreg.errors import InputError
-from tfreg.registration import Preprocessing
+from tfreg.registration import Preprocessing, Pyramid
 from zoo import recipes
 from zoo.quicksilver import METHOD, momenta
 from zoo.quicksilver.lessons import MomentumPatches, scale_of
-from zoo.quicksilver.model import Quicksilver
+from zoo.quicksilver.model import DisplacementPrediction, Quicksilver
 from zoo.quicksilver.momenta import Examples, Kept
 from zoo.writing import read_log
 
@@ -32,6 +32,8 @@ class Learning(recipes.Recipe):
         pairs, validation_pairs: how many are registered for learning, and beside.
         width: of the networks, the default of ``--width``.
         together: pairs that are registered as one batch.
+        lo: the levels of LDDMM by optimisation.
+        mirrored: axes along which the images could as well be mirrored.
         about: what the images are, for the preset.
     """
 
@@ -42,6 +44,8 @@ class Learning(recipes.Recipe):
     validation_pairs: ClassVar[int]
     width: ClassVar[int]
     together: ClassVar[int]
+    lo: ClassVar[Pyramid] = momenta.LO
+    mirrored: ClassVar[tuple[int, ...]]
     about: ClassVar[str]
 
     def examples(self, split: str, data: str, pairs: int, seed: int) -> Examples:
@@ -60,6 +64,11 @@ class Learning(recipes.Recipe):
         add("--dropout", type=float, default=0.0, help="0.2: the probabilistic version (default 0)")
         add("--no-correction", action="store_true", help="train the prediction network alone")
         add(
+            "--displacements",
+            action="store_true",
+            help="predict displacements and no momenta, without correction: what momenta are worth",
+        )
+        add(
             "--remapped",
             action="store_true",
             help="two modalities: the networks see the fixed images in another contrast",
@@ -77,6 +86,7 @@ class Learning(recipes.Recipe):
     def preset_name(self, settings: dict[str, Any]) -> str:
         name = super().preset_name(settings)
         name += "-lpp" if settings["dropout"] else ""
+        name += "-displacements" if settings["displacements"] else ""
         return name + ("-remapped" if settings["remapped"] else "")
 
     def momenta(self, settings: dict[str, Any], folder: Path) -> dict[str, tuple[Examples, Kept]]:
@@ -90,7 +100,7 @@ class Learning(recipes.Recipe):
         for split, count in (("validation", self.validation_pairs), ("train", settings["pairs"])):
             examples = self.examples(split, settings["data"], count, settings["seed"])
             place = Path(folder) / "momenta" / split
-            kept = momenta.make(examples, place, self.together, partial(_say, split))
+            kept = momenta.make(examples, place, self.lo, self.together, partial(_say, split))
             found[split] = examples, kept
         return found
 
@@ -98,21 +108,25 @@ class Learning(recipes.Recipe):
         found = self.momenta(settings, folder)
         seen = remapped if settings["remapped"] else _as_it_is
         lessons = {split: _lessons(*parts, seen) for split, parts in found.items()}
+        kind = DisplacementPrediction if settings["displacements"] else Quicksilver
         examples = found["train"][0]
         shape = examples.images.shape[1:]
         preprocessing = Preprocessing(shape, examples.stated)
-        model = Quicksilver(
+        model = kind(
             len(shape),
             settings["width"],
             settings["dropout"],
-            corrected=not settings["no_correction"],
-            momentum_scale=scale_of(lessons["train"][2]),
+            corrected=not (settings["no_correction"] or settings["displacements"]),
             voxel_size=preprocessing.voxel_size,
         )
+        if settings["displacements"]:
+            for _, _, momenta in lessons.values():
+                momenta[:] = _displacements(model, momenta)
+        model.momentum_scale = scale_of(lessons["train"][2])
         model.build()
         return recipes.Training(
             model,
-            _patches(lessons["train"], model.momentum_scale, settings),
+            self._patches(lessons["train"], model.momentum_scale, settings),
             _held_out(lessons["validation"], model.momentum_scale),
             f"Quicksilver of width {settings['width']}, {self.about}",
             preprocessing,
@@ -148,12 +162,17 @@ class Learning(recipes.Recipe):
             }
             model.correction_scale = scale_of(lessons["train"][2])
             model.correction.set_weights(model.prediction.get_weights())
-            batches = _patches(lessons["train"], model.correction_scale, settings)
+            batches = self._patches(lessons["train"], model.correction_scale, settings)
             held_out = _held_out(lessons["validation"], model.correction_scale)
             curves["correction"] = learn("correction", batches, held_out)
         model.learn(None)
         # The last curve is that of the score.
         return {**curves, "prediction": curve}
+
+    def _patches(
+        self, lessons: "Lessons", scale: float, settings: dict[str, Any]
+    ) -> MomentumPatches:
+        return MomentumPatches(*lessons, scale, settings["batch"], settings["seed"], self.mirrored)
 
 
 def remapped(image: np.ndarray) -> np.ndarray:
@@ -181,6 +200,13 @@ def _lessons(examples: Examples, kept: Kept, seen: Callable) -> Lessons:
     return fixed, moving, [kept.load(k).astype("float16") for k in range(len(examples))]
 
 
+def _displacements(model: Quicksilver, momenta: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Where momenta lead, in half precision."""
+    run = model.shooting(momenta[0].shape[:-1])
+    found = (run(momentum[None].astype("float32")) for momentum in momenta)
+    return [keras.ops.convert_to_numpy(one)[0].astype("float16") for one in found]
+
+
 def _left(
     model: Quicksilver, examples: Examples, kept: Kept, seen: Callable, folder: Path
 ) -> Lessons:
@@ -201,10 +227,6 @@ def _left(
         moving.append(examples.pair(index)[1])
         momenta.append(parts[..., 1:])
     return fixed, moving, momenta
-
-
-def _patches(lessons: Lessons, scale: float, settings: dict[str, Any]) -> MomentumPatches:
-    return MomentumPatches(*lessons, scale, settings["batch"], settings["seed"])
 
 
 def _held_out(lessons: Lessons, scale: float) -> dict[str, np.ndarray]:

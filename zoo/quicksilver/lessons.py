@@ -20,6 +20,8 @@ class MomentumPatches(Batches):
         scale: what momenta are divided by, so that networks learn numbers of about 1.
         batch_size: patches per batch.
         seed: seed of the stream.
+        mirrored: axes along which every other patch is mirrored: the momentum of mirrored images is
+            the mirrored momentum.
 
     Raises:
         InputError: on images smaller than a patch.
@@ -43,9 +45,11 @@ class MomentumPatches(Batches):
         scale: float,
         batch_size: int = 64,
         seed: int = 0,
+        mirrored: Sequence[int] = (),
     ) -> None:
         self._sides = fixed, moving
         self._momenta = momenta
+        self.mirrored = tuple(mirrored)
         self.scale = scale
         ndim = fixed[0].ndim
         self._boxes = list(Patches(fixed[0].shape, _STRIDE))
@@ -70,6 +74,11 @@ class MomentumPatches(Batches):
             for images in self._sides
         )
         momentum = np.stack([self._momenta[pair][box] for pair, box in boxes]).astype("float32")
+        for axis in self.mirrored:
+            turned = rng.random(self.batch_size) < 0.5
+            for array in (fixed, moving, momentum):
+                array[turned] = np.flip(array[turned], 1 + axis)
+            momentum[turned, ..., axis] *= -1
         return {"fixed": fixed, "moving": moving, "momentum": momentum / np.float32(self.scale)}
 
 

@@ -11,7 +11,7 @@ authors' code, and where this departs from it, is listed in README.md.
 
 import functools
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -218,13 +218,15 @@ class Quicksilver(RegistrationModel):
         key = ("back", fixed.shape[1:-1])
         return _array(self.function(key, lambda: ops.compiled(run))(parameters, fixed))
 
+    def shooting(self, shape: Sequence[int]) -> Callable:
+        """The compiled displacement of parameters on images of a size."""
+        shoot = functools.partial(Quicksilver.displacement, self, shape=tuple(shape))
+        return self.function(("shoot", tuple(shape)), lambda: ops.compiled(shoot))
+
     def _sampled(self, fixed: np.ndarray, moving: np.ndarray, samples: int) -> tuple[Any, Any]:
         """The mean momentum, and the variance of the displacements of samples."""
         shape = fixed.shape[1:-1]
-        run = self.function(
-            ("shoot", shape),
-            lambda: ops.compiled(functools.partial(self.displacement, shape=shape)),
-        )
+        run = self.shooting(shape)
         total: Any = 0.0
         mean, square = 0.0, 0.0
         for sample in range(samples):
@@ -308,6 +310,36 @@ class Quicksilver(RegistrationModel):
 
     def _networks(self) -> list[MomentumNetwork]:
         return [self.prediction] if self.correction is None else [self.prediction, self.correction]
+
+
+@keras.saving.register_keras_serializable(package="tfreg")
+class DisplacementPrediction(Quicksilver):
+    """The same network that predicts displacements, which nothing smooths: what momenta are worth.
+
+    It takes no options and is not refined. See :class:`Quicksilver` for arguments and shapes.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from zoo.quicksilver.model import DisplacementPrediction
+    >>> model = DisplacementPrediction(ndim=2, width=2)
+    >>> disc = (np.hypot(*(np.indices((20, 24)) - [[[9.5]], [[11.5]]])) < 6).astype("float32")
+    >>> model.register(disc, np.roll(disc, 2, axis=1)).path is None
+    True
+    """
+
+    options: ClassVar[tuple[str, ...]] = ()
+
+    def displacement(
+        self, parameters: Any, shape: Sequence[int], moving_shape: Sequence[int] | None = None
+    ) -> Any:
+        return parameters
+
+    def applied(self, parameters: Any, pair: Pair) -> Estimate:
+        return RegistrationModel.applied(self, parameters, pair)
+
+    def refined(self, found: Estimate, pair: Pair, steps: int) -> Estimate:
+        raise InputError(f"Predicted displacements are not refined. Received: refine={steps}")
 
 
 def _array(tensor: Any) -> np.ndarray:

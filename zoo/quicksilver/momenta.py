@@ -112,6 +112,7 @@ class Kept:
 def make(
     examples: Examples,
     folder: Path,
+    levels: Pyramid,
     batch: int,
     progress: Callable[[int, int], Any] = lambda done, count: None,
 ) -> Kept:
@@ -120,6 +121,7 @@ def make(
     Args:
         examples: the pairs.
         folder: where the momenta are, in the units of ``zoo.quicksilver.model.Quicksilver``.
+        levels: of the optimisation.
         batch: pairs that are registered together.
         progress: called with how many are there, and how many there will be.
 
@@ -127,7 +129,7 @@ def make(
         InputError: as :class:`Kept`.
     """
     operator = FluidOperator()
-    kept = Kept(folder, _identity(examples, operator))
+    kept = Kept(folder, _identity(examples, levels, operator))
     count, unit = len(examples), operator.c * np.square(examples.spacing)
     for some in _batches(kept.missing(count), batch):
         # Always as many, so that one compiled function serves: the last ones come again.
@@ -136,7 +138,7 @@ def make(
         answer = register(
             *(fixed, moving, "lddmm"),
             similarity="mse",
-            pyramid=LO,
+            pyramid=levels,
             spacing=examples.spacing,
             ndim=fixed.ndim - 1,
         )
@@ -172,13 +174,13 @@ def drawn(count: int, pairs: int, seed: int) -> np.ndarray:
     return np.array(found[:pairs])
 
 
-def _identity(examples: Examples, operator: FluidOperator) -> dict[str, Any]:
+def _identity(examples: Examples, levels: Pyramid, operator: FluidOperator) -> dict[str, Any]:
     return {
         "pairs": examples.pairs.tolist(),
         "spacing": list(examples.spacing),
         "shape": list(examples.images.shape),
         "mean": round(float(examples.images.mean(dtype="float64")), 6),
-        "levels": [asdict(level) for level in LO.levels],
+        "levels": [asdict(level) for level in levels.levels],
         "operator": asdict(operator),
     }
 

@@ -14,11 +14,12 @@ class Hippocampi(Learning):
     sources = each(hippocampus.SOURCES)
     iterations, whole_step = 4000, False
     pairs, validation_pairs, together, width = 180, 20, 1, 16
+    mirrored = (2,)  # a left one becomes a right one
     about = "hippocampi of two people, T1 MRI"
 
     def examples(self, split: str, data: str, pairs: int, seed: int) -> Examples:
         found = hippocampus.subjects(split, data)
-        images = unit_range(found.images[..., None])[..., 0]
+        images = unit_range(found.images[..., None].astype("float32"))[..., 0]
         return Examples(images, drawn(len(images), pairs, seed), found.spacing)
 
 

@@ -11,14 +11,14 @@ from tfreg.data.hippocampus import Subjects
 from tfreg.errors import InputError
 from tfreg.registration import Level, Pyramid
 from zoo import methods, presets, recipes, writing
-from zoo.quicksilver import momenta, train_brain, train_hippocampus, train_oasis2d
+from zoo.quicksilver import brains, momenta, train_brain, train_hippocampus, train_oasis2d
 from zoo.quicksilver.lessons import MomentumPatches, scale_of
 
 pytestmark = pytest.mark.plain
 
 SETTINGS = {
     **{"data": "phantom", "pairs": 3, "width": 1, "dropout": 0.0},
-    **{"no_correction": False, "remapped": False},
+    **{"no_correction": False, "remapped": False, "displacements": False},
     **{"iterations": 4, "batch": 3, "learning_rate": 0.01, "schedule": "cosine", "seed": 0},
     "deterministic": True,
 }
@@ -30,7 +30,6 @@ def quick(monkeypatch):
     for module in (training, writing):
         monkeypatch.setattr(module, "STEPS_PER_EPOCH", 2)
     monkeypatch.setattr(recipes, "fit", functools.partial(training.fit, steps_per_epoch=2))
-    monkeypatch.setattr(momenta, "LO", Pyramid((Level(steps=3, weight=0.08),)))
 
     def images(shape, count=4):
         rng = np.random.default_rng(0)
@@ -45,20 +44,22 @@ def quick(monkeypatch):
     def subjects(split, source):
         return Subjects((255 * images((16, 15, 17))).astype("uint8"), None, None)
 
-    def volumes(split, source):
+    def volumes(split, source, fine=False):
         return SimpleNamespace(images=images((16, 15, 17)).astype("float32"), spacing=(2.0,) * 3)
 
     def aligned(fixed, moving, kind, **_):
         assert kind == "affine"
         return SimpleNamespace(moved=moving)
 
-    monkeypatch.setattr(train_brain, "register", aligned)
-    monkeypatch.setattr(train_brain.brain_volumes, "volumes", volumes)
+    monkeypatch.setattr(brains, "register", aligned)
+    monkeypatch.setattr(brains.brain_volumes, "volumes", volumes)
     monkeypatch.setattr(train_oasis2d.brain_slices, "slices", slices)
     monkeypatch.setattr(train_hippocampus.hippocampus, "subjects", subjects)
     for module in (train_oasis2d, train_hippocampus, train_brain):
         monkeypatch.setattr(type(module.RECIPE), "validation_pairs", 2)
         monkeypatch.setattr(type(module.RECIPE), "together", 2)
+        levels = Pyramid((Level(steps=3, weight=0.08),))
+        monkeypatch.setattr(type(module.RECIPE), "lo", levels, raising=False)
 
 
 @pytest.mark.parametrize("name", ["quicksilver-oasis2d", "quicksilver-hippocampus"])
@@ -80,7 +81,27 @@ def test_a_training_leaves_a_preset_that_registers(tmp_path, name):
     assert answer.displacement.shape == (*size, len(size))
     # Again: nothing is made or learned anew.
     again = recipe.train(SETTINGS, tmp_path, verbose=0)
-    assert again.sha256 == preset.sha256
+    for one, other in zip(zoo.load(again.path).get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_displacements_are_learned_in_the_place_of_momenta(tmp_path):
+    settings = {**SETTINGS, "displacements": True, "iterations": 2}
+    preset = train_oasis2d.RECIPE.train(settings, tmp_path, verbose=0)
+    assert preset.name == "quicksilver-oasis2d-phantom-displacements"
+    training = train_oasis2d.RECIPE.prepare(settings, tmp_path)
+    found = train_oasis2d.RECIPE.momenta(settings, tmp_path)
+    examples, kept = found["train"]
+    model, whole = training.model, training.batches._momenta[0].astype("float32")
+    expected = np.asarray(model.shooting(whole.shape[:-1])(kept.load(0)[None]))[0]
+    np.testing.assert_allclose(whole, expected, atol=2e-3)
+    assert np.abs(expected).max() > 0.1
+    model = zoo.load(preset.path)
+    image = np.eye(20)
+    answer = model.register(image, image[::-1])
+    assert answer.path is None and answer.displacement.shape == (20, 20, 2)
+    with pytest.raises(InputError, match="displacements are not refined. Received: refine=3"):
+        model.register(image, image[::-1], refine=3)
 
 
 def test_brains_are_aligned_before_they_are_paired():
@@ -135,7 +156,7 @@ def test_momenta_go_on_where_they_were_stopped(tmp_path, monkeypatch, capsys):
     assert momenta.main([*words[:4], "4", *words[5:]]) == 2
     assert "holds what was made with other settings" in capsys.readouterr().err
     assert momenta.main([words[0], "--data", "brains", "--out", str(tmp_path)]) == 2
-    assert "--data takes oasis, phantom. Received: brains" in capsys.readouterr().err
+    assert "--data takes oasis, phantom, dkt31. Received: brains" in capsys.readouterr().err
 
 
 def test_pairs_are_of_two_images_each_as_often_the_moving_one():
@@ -159,6 +180,15 @@ def test_patches_are_a_function_of_the_step_and_never_empty(rng):
     assert (one["fixed"] != other["fixed"]).any()
     shown = (one["fixed"] > 0) | (one["moving"] > 0)
     assert shown.reshape(40, -1).any(axis=1).all()
+    mirrored = MomentumPatches(
+        images, images[::-1], of_images, 0.5, batch_size=40, seed=1, mirrored=(1,)
+    ).batch(7)
+    turned = (mirrored["fixed"] != one["fixed"]).any(axis=(1, 2, 3))
+    assert 5 < turned.sum() < 35
+    for name, array in mirrored.items():
+        sign = np.array([1, -1] if name == "momentum" else [1])
+        np.testing.assert_array_equal(array[~turned], one[name][~turned])
+        np.testing.assert_array_equal(array[turned], one[name][turned][:, :, ::-1] * sign)
     # The momentum is that of the same voxels, in units of the scale.
     for component, name in enumerate(("fixed", "moving")):
         np.testing.assert_allclose(one["momentum"][..., component], 2 * one[name][..., 0])
