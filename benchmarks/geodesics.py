@@ -48,10 +48,10 @@ def optimisations(recipe: str) -> list[Contender]:
         recipe: whose momenta these are.
     """
     from zoo import methods
-    from zoo.quicksilver.momenta import WEIGHT
 
     levels = methods.recipe(recipe).lo
-    steps = Level(steps=50, learning_rate=0.2, decay=1.0, weight=WEIGHT, optimiser="descent")
+    weight = levels.levels[-1].weight
+    steps = Level(steps=50, learning_rate=0.2, decay=1.0, weight=weight, optimiser="descent")
     options = {"transform": "lddmm", "similarity": "mse"}
     return [
         Instance(LO, pyramid=levels, **options),

@@ -63,12 +63,11 @@ def run(options: argparse.Namespace) -> Table:
         data=f"{_ABOUT[data]}, {options.split} split",
         protocol=(
             f"{len(pairs)} random pairs of two different people, "
-            f"{'x'.join(map(str, pairs[0].fixed.shape))} pixels, affinely aligned as "
-            "they were "
+            f"{'x'.join(map(str, pairs[0].fixed.shape))} pixels, affinely aligned as they were "
             "published. `lp`, `lpc`, `lpp`: trained on other people of the same data set; "
-            "`displacements`: the same network that predicts displacements and no momenta; `dkt31`: "
-            "trained on slices of other brains (Mindboggle-101); `remapped`: the method sees the "
-            f"fixed image in another contrast. {geodesics.PROTOCOL} {protocol.SECONDS}"
+            "`displacements`: the same network that predicts displacements and no momenta; "
+            "`dkt31`: trained on slices of other brains (Mindboggle-101); `remapped`: the method "
+            f"sees the fixed image in another contrast. {geodesics.PROTOCOL} {protocol.SECONDS}"
         ),
         columns=COLUMNS,
         settings={

@@ -13,6 +13,7 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.registration import Preprocessing, Pyramid
 from zoo import recipes
+from zoo.presets import Preset
 from zoo.quicksilver import METHOD, momenta
 from zoo.quicksilver.lessons import MomentumPatches, scale_of
 from zoo.quicksilver.model import DisplacementPrediction, Quicksilver
@@ -38,6 +39,7 @@ class Learning(recipes.Recipe):
     """
 
     method = METHOD
+    whole_step = False  # many features: TensorFlow's own convolutions are as fast in 2-D, too
     learning_rate = 1e-3
     batch = 64
     pairs: ClassVar[int]
@@ -67,6 +69,11 @@ class Learning(recipes.Recipe):
             "--displacements",
             action="store_true",
             help="predict displacements and no momenta, without correction: what momenta are worth",
+        )
+        add(
+            "--bfloat16",
+            action="store_true",
+            help="train in mixed precision: two thirds of the time where the processor has it",
         )
         add(
             "--remapped",
@@ -104,6 +111,15 @@ class Learning(recipes.Recipe):
             found[split] = examples, kept
         return found
 
+    def train(self, settings: dict[str, Any], *args: Any, **options: Any) -> Preset:
+        policy = keras.config.dtype_policy()
+        if settings["bfloat16"]:
+            keras.config.set_dtype_policy("mixed_bfloat16")
+        try:
+            return super().train(settings, *args, **options)
+        finally:
+            keras.config.set_dtype_policy(policy)
+
     def prepare(self, settings: dict[str, Any], folder: Path) -> recipes.Training:
         found = self.momenta(settings, folder)
         seen = remapped if settings["remapped"] else _as_it_is
@@ -117,6 +133,7 @@ class Learning(recipes.Recipe):
             settings["width"],
             settings["dropout"],
             corrected=not (settings["no_correction"] or settings["displacements"]),
+            weight=float(self.lo.levels[-1].weight),
             voxel_size=preprocessing.voxel_size,
         )
         if settings["displacements"]:

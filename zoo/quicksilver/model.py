@@ -32,8 +32,6 @@ from zoo.quicksilver.patches import Patches, check_size
 
 LEARNING = ("prediction", "correction")
 _PATCHES = 64  # that go through the network together
-# The paper's energy, divided by what stands before its mean square difference of images.
-_WEIGHT = 2 * 0.2**2
 
 
 @keras.saving.register_keras_serializable(package="tfreg")
@@ -50,6 +48,7 @@ class Quicksilver(RegistrationModel):
         corrected: whether there is a correction network beside the prediction network.
         momentum_scale: by what the output of the prediction network is multiplied.
         correction_scale: by what that of the correction network is.
+        weight: of the path's energy beside the mean square difference, where ``refine`` goes on.
 
     Input shape:
         ``{"fixed", "moving"}``, each ``(batch, *spatial, 1)``, intensities in [0, 1], 15 voxels or
@@ -86,6 +85,7 @@ class Quicksilver(RegistrationModel):
         corrected: bool = False,
         momentum_scale: float = 1.0,
         correction_scale: float = 1.0,
+        weight: float = 0.08,
         refine_learning_rate: float = 0.5,
         **kwargs: Any,
     ) -> None:
@@ -98,11 +98,14 @@ class Quicksilver(RegistrationModel):
         for name, scale in (("momentum", momentum_scale), ("correction", correction_scale)):
             if not 0 < scale < float("inf"):
                 raise ValueError(f"{name}_scale must be positive. Received: {name}_scale={scale}")
+        if not 0 <= weight < float("inf"):
+            raise ValueError(f"weight must be 0 or more. Received: weight={weight}")
         self.width = width
         self.dropout = dropout
         self.corrected = corrected
         self.momentum_scale = momentum_scale
         self.correction_scale = correction_scale
+        self.weight = weight
         self.learning: str | None = None
         self.prediction = MomentumNetwork(ndim, width, dropout, name="prediction")
         self.correction = None
@@ -247,7 +250,7 @@ class Quicksilver(RegistrationModel):
         return replace(super().applied(parameters, pair), path=path)
 
     def refined(self, found: Estimate, pair: Pair, steps: int) -> Estimate:
-        """The answer after so many evaluations of LDDMM by L-BFGS on the paper's energy."""
+        """The answer after so many evaluations of LDDMM by L-BFGS on its energy."""
         problem = level.Problem(
             transform=self.transform(pair.shape),
             similarity="mse",
@@ -259,7 +262,7 @@ class Quicksilver(RegistrationModel):
         settings = np.int32(steps), np.float32(self.refine_learning_rate)
         settings = (*settings, np.float32(1), np.float32(0))
         units = self.unit(pair.fixed), self.unit(pair.moving)
-        parameters, *_ = run(*settings, found.parameters, np.float32(_WEIGHT), *units)
+        parameters, *_ = run(*settings, found.parameters, np.float32(self.weight), *units)
         return replace(self.applied(parameters, pair), details=found.details)
 
     def learn(self, name: str | None) -> None:
@@ -306,6 +309,7 @@ class Quicksilver(RegistrationModel):
             "corrected": self.corrected,
             "momentum_scale": self.momentum_scale,
             "correction_scale": self.correction_scale,
+            "weight": self.weight,
         }
 
     def _networks(self) -> list[MomentumNetwork]:

@@ -13,7 +13,7 @@ class Brains(Learning):
 
     name = "quicksilver-brain"
     sources = each(brain_volumes.SOURCES)
-    iterations, whole_step = 4000, False
+    iterations = 3000
     pairs, validation_pairs, together, width = 72, 2, 1, 16
     mirrored = (2,)  # left and right
     about = "whole brains of two people, T1 MRI"

@@ -18,7 +18,7 @@ class Slices(Learning):
 
     name = "quicksilver-oasis2d"
     sources = each({**brain_slices.SOURCES, "dkt31": brain_volumes.SOURCES["dkt31"]})
-    iterations = 6000
+    iterations = 4000
     pairs, validation_pairs, together, width = 500, 40, 8, 32
     mirrored = (1,)  # left and right
     about = "slices of the brain of two people, T1 MRI"
