@@ -41,7 +41,7 @@ class Learning(recipes.Recipe):
     method = METHOD
     whole_step = False  # many features: TensorFlow's own convolutions are as fast in 2-D, too
     learning_rate = 1e-3
-    batch = 64
+    batch = 32
     pairs: ClassVar[int]
     validation_pairs: ClassVar[int]
     width: ClassVar[int]

@@ -13,6 +13,9 @@ from keras import ops
 
 PATCH = 15  # 15 -> 8 -> 5 -> 8 -> 15 voxels an edge
 _INITIAL = {"kernel_initializer": "he_normal"}
+# Mean and spread of what patches show: centred, networks begin to learn at once and not after
+# hundreds of iterations.
+_MEAN, _SPREAD = 0.3, 1 / 3
 
 
 class MomentumNetwork(keras.layers.Layer):
@@ -59,7 +62,7 @@ class MomentumNetwork(keras.layers.Layer):
 
     def call(self, moving: Any, fixed: Any, training: bool | None = None) -> Any:
         codes = [
-            encoder(patch, training=training)
+            encoder((patch - _MEAN) / _SPREAD, training=training)
             for encoder, patch in zip(self.encoders, (moving, fixed), strict=True)
         ]
         code = ops.concatenate(codes, axis=-1)
