@@ -65,7 +65,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(volumes, "hippocampi", lambda *a: cropped(hippocampi(*a), of_volumes))
 
 
-@pytest.mark.parametrize("name", ["lddmm-oasis2d", "quicksilver-hippocampus"])
+@pytest.mark.parametrize(
+    "name", ["lddmm-oasis2d", pytest.param("quicksilver-hippocampus", marks=pytest.mark.long)]
+)
 def test_table_on_phantoms(tmp_path, name):
     words = ["--data", "phantom", "--pairs", "2", "--methods", METHODS, "--out", str(tmp_path)]
     assert main(["run", name, *words]) == 0

@@ -4,7 +4,7 @@ import pytest
 
 from tfreg import ops
 from tfreg.errors import InputError
-from zoo.quicksilver.model import Quicksilver
+from zoo.quicksilver.model import DisplacementPrediction, Quicksilver
 from zoo.quicksilver.network import MomentumNetwork
 
 pytestmark = pytest.mark.plain
@@ -151,3 +151,16 @@ def test_options_without_effect_are_refused(rng, options, message):
 def test_bad_arguments_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Quicksilver(2, **options)
+
+
+def test_predicted_displacements_are_answered_as_they_are(rng):
+    model = DisplacementPrediction(2, width=1, momentum_scale=0.5)
+    model.build()
+    fixed, moving = rng.random((2, 20, 18))
+    answer = model.register(fixed, moving)
+    units = (model.unit(image[None, ..., None]) for image in (fixed, moving))
+    expected = model.predicted("prediction", *units)[0]
+    np.testing.assert_allclose(answer.displacement, expected, atol=1e-5)
+    assert answer.path is None and np.abs(expected).max() > 0.01
+    with pytest.raises(InputError, match=r"displacements are not refined\. Received: refine=3"):
+        model.register(fixed, moving, refine=3)

@@ -2,6 +2,7 @@ import functools
 import json
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
@@ -62,7 +63,10 @@ def quick(monkeypatch):
         monkeypatch.setattr(type(module.RECIPE), "lo", levels, raising=False)
 
 
-@pytest.mark.parametrize("name", ["quicksilver-oasis2d", "quicksilver-hippocampus"])
+@pytest.mark.parametrize(
+    "name",
+    ["quicksilver-oasis2d", pytest.param("quicksilver-hippocampus", marks=pytest.mark.long)],
+)
 def test_a_training_leaves_a_preset_that_registers(tmp_path, name):
     recipe = methods.recipe(name)
     preset = recipe.train(SETTINGS, tmp_path, verbose=0)
@@ -86,21 +90,24 @@ def test_a_training_leaves_a_preset_that_registers(tmp_path, name):
 
 
 def test_displacements_are_learned_in_the_place_of_momenta(tmp_path):
-    settings = {**SETTINGS, "displacements": True, "iterations": 2}
-    preset = train_oasis2d.RECIPE.train(settings, tmp_path, verbose=0)
-    assert preset.name == "quicksilver-oasis2d-phantom-displacements"
-    training = train_oasis2d.RECIPE.prepare(settings, tmp_path)
-    _, kept = train_oasis2d.RECIPE.momenta(settings, tmp_path)["train"]
-    model, whole = training.model, training.batches._momenta[0].astype("float32")
-    expected = np.asarray(model.shooting(whole.shape[:-1])(kept.load(0)[None]))[0]
-    np.testing.assert_allclose(whole, expected, atol=2e-3)
+    settings = {**SETTINGS, "displacements": True}
+    recipe = train_oasis2d.RECIPE
+    assert recipe.preset_name(settings) == "quicksilver-oasis2d-phantom-displacements"
+    training = recipe.prepare(settings, tmp_path)
+    model = training.model
+    assert not model.corrected and 0.01 < model.momentum_scale < 2
+    _, kept = recipe.momenta(settings, tmp_path)["train"]
+    expected = np.asarray(model.shooting((20, 18))(kept.load(0)[None]))[0]
     assert np.abs(expected).max() > 0.1
-    model = zoo.load(preset.path)
-    image = np.eye(20)
-    answer = model.register(image, image[::-1])
-    assert answer.path is None and answer.displacement.shape == (20, 20, 2)
-    with pytest.raises(InputError, match=r"displacements are not refined\. Received: refine=3"):
-        model.register(image, image[::-1], refine=3)
+    # Of the first pair there are patches that begin at the first voxel.
+    batch = next(
+        batch
+        for batch in map(training.batches.batch, range(99))
+        if (batch["fixed"][0] == training.batches._sides[0][0][:15, :15, None]).all()
+        and (batch["moving"][0] == training.batches._sides[1][0][:15, :15, None]).all()
+    )
+    learned = model.momentum_scale * batch["momentum"][0]
+    np.testing.assert_allclose(learned, expected[:15, :15], atol=2e-3)
 
 
 def test_brains_are_aligned_before_they_are_paired():
@@ -110,20 +117,28 @@ def test_brains_are_aligned_before_they_are_paired():
 
 
 def test_the_probabilistic_version_has_a_name_and_no_correction(tmp_path):
-    settings = {**SETTINGS, "dropout": 0.2, "no_correction": True, "iterations": 2}
+    settings = {**SETTINGS, "dropout": 0.2, "no_correction": True}
+    recipe = train_oasis2d.RECIPE
+    assert recipe.preset_name(settings) == "quicksilver-oasis2d-phantom-lpp"
+    model = recipe.prepare(settings, tmp_path).model
+    assert model.dropout == 0.2 and model.correction is None
+
+
+@pytest.mark.long
+def test_mixed_precision_leaves_weights_like_any_others(tmp_path):
+    settings = {**SETTINGS, "bfloat16": True, "no_correction": True, "iterations": 2}
     preset = train_oasis2d.RECIPE.train(settings, tmp_path, verbose=0)
-    assert preset.name == "quicksilver-oasis2d-phantom-lpp"
-    assert list(preset.training["curve"]) == ["prediction"]
+    assert keras.config.dtype_policy().name == "float32"
     model = zoo.load(preset.path)
-    image = np.eye(20)
-    assert model.register(image, image[::-1], samples=2).details["variance"].shape == (20, 20)
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in model.prediction.encoders[0].layers} == {"float32"}
+    assert "bfloat16" not in json.dumps(preset.architecture)
 
 
 def test_of_two_modalities_the_networks_see_another_contrast(tmp_path):
-    settings = {**SETTINGS, "remapped": True, "iterations": 2}
-    preset = train_oasis2d.RECIPE.train(settings, tmp_path, verbose=0)
-    assert preset.name == "quicksilver-oasis2d-phantom-remapped"
-    plain = train_oasis2d.RECIPE.prepare({**SETTINGS, "iterations": 2}, tmp_path)
+    settings = {**SETTINGS, "remapped": True}
+    assert train_oasis2d.RECIPE.preset_name(settings) == "quicksilver-oasis2d-phantom-remapped"
+    plain = train_oasis2d.RECIPE.prepare(SETTINGS, tmp_path)
     other = train_oasis2d.RECIPE.prepare(settings, tmp_path)
     one, two = (training.batches.batch(3) for training in (plain, other))
     np.testing.assert_array_equal(one["momentum"], two["momentum"])
