@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,8 @@ COLUMNS = {
     "mse_ratio": "mean ± sd",
     "error_to_lo": "median",
     "gap_closed": "mean",
+    "evaluations": "mean",
+    "uncertainty": "median",
     "diffeomorphic": "mean",
     "least_determinant": "mean",
     "folding": "mean",
@@ -37,7 +40,10 @@ PROTOCOL = (
     "`mse_ratio`: mean square difference of the fixed and the moved image over that before; "
     "`error_to_lo`: median over the voxels of a pair of the distance to the displacement of `lo`; "
     "`gap_closed`: what `lpc` wins back of what `lp` loses to `lo`, of the means of the table's "
-    "first column; `diffeomorphic`: share of pairs with det J > 0 in every voxel."
+    "first column; `evaluations`: of the energy and its gradient, at most, on all levels; "
+    "`uncertainty`: rank correlation, over the voxels of a pair that either image shows, of the "
+    "variance that `lpp` predicts with its distance to `lo`; `diffeomorphic`: share of pairs with "
+    "det J > 0 in every voxel."
 )
 
 
@@ -70,7 +76,7 @@ def predictions(preset: str, folder: str | None = None) -> list[Preset]:
     return [
         Preset("lp", name(preset)),
         Preset("lpc", name(preset), correct=True),
-        Preset("lpp", name(f"{preset}-lpp"), samples=SAMPLES),
+        Sampled("lpp", name(f"{preset}-lpp"), samples=SAMPLES),
         Preset("lp + refine", name(preset), REFINE),
     ]
 
@@ -87,6 +93,24 @@ def add_presets(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="take lp, lpc, lpp, ... from this folder of a training (default: of the zoo)",
     )
+
+
+class Sampled(Preset):
+    """A preset of the probabilistic version, which keeps the variances that it answers.
+
+    Attributes:
+        variances: ``(*spatial)`` of each pair registered so far, voxels squared.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.variances: list[np.ndarray] = []
+
+    def register(self, pair: Pair) -> Answer:
+        """Registers one pair, as a user does."""
+        found, seconds = self._loaded().register(pair.fixed, pair.moving)
+        self.variances.append(found.details["variance"])
+        return Answer(found.displacement, seconds)
 
 
 class Remapped:
@@ -117,6 +141,62 @@ def _remapped(pair: Pair) -> Pair:
     from zoo.quicksilver.learning import remapped
 
     return replace(pair, fixed=remapped(pair.fixed))
+
+
+def add_evaluations(table: Table, pairs: Sequence[Pair], recipe: str, methods: Any) -> None:
+    """Adds how often the energy is evaluated.
+
+    Args:
+        table: that has the other rows.
+        pairs: of the table.
+        recipe: whose LDDMM ``lo`` is.
+        methods: names of those that ran.
+    """
+    from zoo import methods as of_zoo
+
+    counts = {LO: sum(level.steps for level in of_zoo.recipe(recipe).lo.levels)}
+    counts |= {"lo 50 iterations": 50, "lp": 0, "lpc": 0, "lpp": 0, "lp + refine": REFINE}
+    for method, count in counts.items():
+        if method in methods:
+            _add(table, pairs, method, "evaluations", [float(count)])
+
+
+def add_uncertainty(
+    table: Table,
+    pairs: Sequence[Pair],
+    fields: Mapping[str, Sequence[np.ndarray]],
+    contenders: Sequence[Contender],
+) -> None:
+    """Adds how predicted variance goes with the distance to ``lo``, and draws both.
+
+    Args:
+        table: that has the other rows.
+        pairs: of the table.
+        fields: the displacements of every method, one per pair.
+        contenders: that ran.
+    """
+    from scipy import stats
+
+    from benchmarks.figures import uncertainty
+
+    for one in contenders:
+        if not isinstance(one, Sampled) or not {LO, one.name} <= set(fields):
+            continue
+        # The last ones: what warmed it up came before.
+        variances = one.variances[-len(pairs) :]
+        found = []
+        for pair, variance, *both in zip(
+            pairs, variances, fields[one.name], fields[LO], strict=True
+        ):
+            shown = ((pair.fixed > 0) | (pair.moving > 0)).ravel()
+            error = _distance(pair, *both)
+            found.append(float(stats.spearmanr(variance.ravel()[shown], error[shown])[0]))
+        _add(table, pairs, one.name, "uncertainty", found)
+        index = int(np.argsort(found)[len(found) // 2])
+        error = _distance(pairs[index], fields[one.name][index], fields[LO][index])
+        table.figures["uncertainty.png"] = partial(
+            uncertainty, pairs[index], variances[index], error.reshape(pairs[index].fixed.shape)
+        )
 
 
 def add_rows(

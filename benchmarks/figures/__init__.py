@@ -6,6 +6,7 @@ from benchmarks.figures.curves import Panel, learning_curves
 from benchmarks.figures.grids import grids
 from benchmarks.figures.lungs import coronal, landmarks
 from benchmarks.figures.pareto import pareto
+from benchmarks.figures.uncertainty import uncertainty
 
 __all__ = [
     "Panel",
@@ -17,4 +18,5 @@ __all__ = [
     "learning_curves",
     "outlines",
     "pareto",
+    "uncertainty",
 ]

@@ -80,5 +80,7 @@ def run(options: argparse.Namespace) -> Table:
     measurement = Measurement(table, pairs)
     fields = measurement.run_all(chosen)
     geodesics.add_gap(table, pairs, geodesics.add_rows(table, pairs, fields))
+    geodesics.add_evaluations(table, pairs, PRESET, fields)
+    geodesics.add_uncertainty(table, pairs, fields, chosen)
     measurement.pareto("ncc")
     return table

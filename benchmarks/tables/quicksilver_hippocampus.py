@@ -86,6 +86,8 @@ def run(options: argparse.Namespace) -> Table:
     measurement = Measurement(table, pairs, labels=volumes.LABELS_OF_HIPPOCAMPI)
     fields = measurement.run_all(chosen)
     geodesics.add_rows(table, pairs, fields)
+    geodesics.add_evaluations(table, pairs, PRESET, fields)
+    geodesics.add_uncertainty(table, pairs, fields, chosen)
     dice = {method: found["dice"] for method, found in measurement.values.items()}
     geodesics.add_gap(table, pairs, dice)
     measurement.compare("dice", ["lo", "tfreg default"])

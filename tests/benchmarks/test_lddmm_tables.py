@@ -83,6 +83,10 @@ def test_table_on_phantoms(tmp_path, name):
     error = cells["lp", "error_to_lo"]
     assert error["mean"] > 0 and error["unit"] == ("px" if name == "lddmm-oasis2d" else "mm")
     assert cells["lpc", "gap_closed"]["unit"] == "%"
+    assert -1 <= cells["lpp", "uncertainty"]["mean"] <= 1 and cells["lpp", "uncertainty"]["n"] == 2
+    counts = {"lo": 4, "lo 50 iterations": 50, "lp": 0, "lp + refine": 5}
+    assert {method: cells[method, "evaluations"]["mean"] for method in counts} == counts
+    assert (tmp_path / "uncertainty.png").stat().st_size > 10_000
     assert ("lo", "dice") in cells or name == "lddmm-oasis2d"
     assert (tmp_path / "grids.png").stat().st_size > 10_000
     assert any("percentiles of the distance to `lo`" in note for note in content["notes"])
