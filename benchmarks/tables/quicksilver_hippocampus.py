@@ -13,7 +13,6 @@ from benchmarks.methods.greedy import greedy
 from benchmarks.methods.instance import AFFINE_FIRST, Instance, instances
 from benchmarks.methods.nothing import Nothing
 from tfreg.data import hippocampus
-from tfreg.registration import Level, Pyramid
 from zoo.quicksilver import paper
 
 PRESET = "quicksilver-hippocampus"
@@ -30,6 +29,8 @@ def contenders(data: str, folder: str | None) -> list[Contender]:
         folder: of presets of one's own.
     """
     preset = f"{PRESET}-phantom" if data == "phantom" else PRESET
+    from tfreg.registration import Level, Pyramid
+
     # The weight chosen on validation pairs among 1, 3 and 10; three evaluations of the whole, where
     # no map that folds is accepted.
     levels = ((4, 20), (2, 15), (1, 3))
