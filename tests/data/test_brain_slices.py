@@ -65,3 +65,20 @@ def test_phantoms_are_different_brains_on_nothing():
 def test_real_slices():
     images = brain_slices.slices("validation").images
     assert images.shape == (10, 128, 128) and images.min() == 0 and 0.9 < images.max() <= 1
+
+
+def test_slices_of_a_whole_brain_fill_the_box_of_the_others():
+    """An ellipsoid whose intensity is its height."""
+    shape = (60, 100, 80)
+    z, y, x = np.indices(shape, dtype="float64")
+    inside = ((z - 30) / 24) ** 2 + ((y - 48) / 40) ** 2 + ((x - 41) / 30) ** 2 <= 1
+    brain = np.where(inside, (z + 10) / 100, 0)
+    (found,) = brain_slices.cut(brain[None], brain)
+    assert found.shape == (7, *brain_slices.SHAPE) and found.dtype == np.float32
+    # The box of the ellipsoid is 6 to 54 high; its widest slice fills the box of the slices.
+    heights = 6 + np.linspace(0.5, 0.62, 7) * 48
+    np.testing.assert_allclose(found[:, 64, 64], (heights + 10) / 100, atol=1e-4)
+    rows, columns = (np.flatnonzero((found[0] > 0.2).any(axis)) for axis in (1, 0))
+    assert np.ptp(rows) == pytest.approx(118, abs=2) and rows.mean() == pytest.approx(63.5, abs=0.6)
+    assert np.ptp(columns) == pytest.approx(94, abs=2)
+    assert not found[:, 0].any()
