@@ -32,6 +32,7 @@ from zoo.quicksilver.patches import Patches, check_size
 
 LEARNING = ("prediction", "correction")
 _PATCHES = 64  # that go through the network together
+_HALVINGS = 4  # of a momentum that folds, before nothing of it is taken
 
 
 @keras.saving.register_keras_serializable(package="tfreg")
@@ -61,7 +62,8 @@ class Quicksilver(RegistrationModel):
     ``register`` takes two options: ``correct=True`` adds the momentum of the correction network;
     ``samples=50`` leaves dropout on, averages the momenta of so many samples, and answers the
     variance of their displacements as ``details["variance"]``, voxels squared. ``refine=n`` goes on
-    with n evaluations of LDDMM from there.
+    with n evaluations of LDDMM from there. A momentum that would fold is shortened:
+    ``details["share"]`` says to which share, of the prediction and of the correction.
 
     Example:
 
@@ -167,14 +169,40 @@ class Quicksilver(RegistrationModel):
         fixed, moving = self.unit(pair.fixed), self.unit(pair.moving)
         details = {}
         if samples:
-            parameters, variance = self._sampled(fixed, moving, samples)
-            details["variance"] = variance
+            predicted, details["variance"] = self._sampled(fixed, moving, samples)
         else:
-            parameters = self.predicted("prediction", fixed, moving)
+            predicted = self.predicted("prediction", fixed, moving)
+        parameters, details["share"] = self.unfolded(np.zeros_like(predicted), predicted)
         if correct:
             back = self.pulled_back(parameters, fixed)
-            parameters = parameters + self.predicted("correction", back, moving)
+            correction = self.predicted("correction", back, moving)
+            parameters, share = self.unfolded(parameters, correction)
+            details["share"] = np.stack([details["share"], share], axis=-1)
         return replace(self.applied(parameters, pair), details=details)
+
+    def unfolded(self, before: np.ndarray, added: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Momenta with as much of others as leads to no folding, and how much that is.
+
+        As LDDMM refuses a step to where the determinant is below 0.1 anywhere.
+
+        Args:
+            before: momenta that do not fold.
+            added: others, which are halved as long as the sum does.
+
+        Returns:
+            The sum, and the share of ``added`` in each pair, ``(batch,)``, from 1 to 1/8 or 0.
+        """
+        shape = before.shape[1:-1]
+        run, transform = self.shooting(shape), self.transform(shape)
+        share = np.ones(len(before), "float32")
+        for _ in range(_HALVINGS):
+            found = before + share.reshape((-1,) + (1,) * (before.ndim - 1)) * added
+            folded = _array(transform.folded(run(found)))
+            if not folded.any():
+                return found, share
+            share = np.where(folded, share / 2, share)
+        share = np.where(folded, 0, share)
+        return before + share.reshape((-1,) + (1,) * (before.ndim - 1)) * added, share
 
     def predicted(
         self, name: str, fixed: np.ndarray, moving: np.ndarray, sample: int | None = None
@@ -339,8 +367,10 @@ class DisplacementPrediction(Quicksilver):
     ) -> Any:
         return parameters
 
-    def applied(self, parameters: Any, pair: Pair) -> Estimate:
-        return RegistrationModel.applied(self, parameters, pair)
+    def answer(self, pair: Pair) -> Estimate:
+        """The displacement, patches that show nothing left out."""
+        units = self.unit(pair.fixed), self.unit(pair.moving)
+        return RegistrationModel.applied(self, self.predicted("prediction", *units), pair)
 
     def refined(self, found: Estimate, pair: Pair, steps: int) -> Estimate:
         raise InputError(f"Predicted displacements are not refined. Received: refine={steps}")

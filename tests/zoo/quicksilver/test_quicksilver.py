@@ -92,8 +92,33 @@ def test_correction_adds_the_momentum_of_what_is_left(rng, numpy, model):
     back = numpy(ops.resample(fixed, forward))
     expected = first + model.predicted("correction", back, moving)
     answer = model.register(fixed[0, ..., 0], moving[0, ..., 0], correct=True)
+    assert (answer.details["share"] == 1).all()
     np.testing.assert_allclose(answer.path.momentum, 0.001 * expected[0], atol=1e-6)
     assert np.abs(expected - first).max() > 0.01
+
+
+def test_a_momentum_that_folds_is_shortened(rng, numpy, model):
+    """Three at once: as they are, by halves, not at all."""
+    grid = np.indices((31, 29)) - np.array([[[15]], [[14]]])
+    bump = np.exp(-(grid**2).sum(axis=0) / 18)[..., None] * np.array([1.0, -0.5])
+    added = np.stack([2 * bump, 40 * bump, 1e4 * bump]).astype("float32")
+    transform = model.transform((31, 29))
+    least = [
+        numpy(ops.jacobian_determinant(transform.displacement(values))).min(axis=(1, 2))
+        for values in (added, added / 2, added / 8)
+    ]
+    assert least[0][0] > 0.1 > least[0][1] and least[2][2] < 0.1 < least[2][1]
+    found, share = model.unfolded(np.zeros_like(added), added)
+    assert share[0] == 1 and share[1] in (0.5, 0.25, 0.125) and share[2] == 0
+    np.testing.assert_allclose(found, share[:, None, None, None] * added)
+    before = 0.1 * added[:1]
+    both, (part,) = model.unfolded(before, added[1:2])
+    np.testing.assert_allclose(both, before + part * added[1:2], rtol=1e-6)
+    assert 0 < part < 1
+    model.predicted = lambda *_: added[1:2]
+    answer = model.register(*rng.random((2, 31, 29)))
+    assert answer.check().jacobian_min > 0.05
+    assert answer.details["share"] == share[1]
 
 
 @pytest.mark.on_jax
