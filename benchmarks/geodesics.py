@@ -22,6 +22,7 @@ from tfreg.registration import Level, Pyramid
 LO = "lo"
 SAMPLES = 50
 REFINE = 5
+FIXED_STEPS = 50  # of the paper's optimisation
 SHOWN = ("none", LO, "lp", "lpc", "lp + refine")
 PERCENTILES = (0.3, 5, 25, 50, 75, 95, 99.7)
 COLUMNS = {
@@ -59,7 +60,9 @@ def optimisations(recipe: str) -> list[Contender]:
 
     levels = methods.recipe(recipe).lo
     weight = levels.levels[-1].weight
-    steps = Level(steps=50, learning_rate=0.2, decay=1.0, weight=weight, optimiser="descent")
+    steps = Level(
+        steps=FIXED_STEPS, learning_rate=0.2, decay=1.0, weight=weight, optimiser="descent"
+    )
     options = {"transform": "lddmm", "similarity": "mse"}
     return [
         Instance(LO, pyramid=levels, **options),
@@ -157,7 +160,7 @@ def add_evaluations(table: Table, pairs: Sequence[Pair], recipe: str, methods: A
     from zoo import methods as of_zoo
 
     counts = {LO: sum(level.steps for level in of_zoo.recipe(recipe).lo.levels)}
-    counts |= {"lo 50 iterations": 50, "lp": 0, "lpc": 0, "lpp": 0, "lp + refine": REFINE}
+    counts |= {"lo 50 iterations": FIXED_STEPS, "lp": 0, "lpc": 0, "lpp": 0, "lp + refine": REFINE}
     for method, count in counts.items():
         if method in methods:
             _add(table, pairs, method, "evaluations", [float(count)])
