@@ -70,7 +70,7 @@ def left(numpy, inverse, forward):
     return np.linalg.norm(numpy(ops.compose(*maps)), axis=-1).max()
 
 
-@pytest.mark.parametrize("shape", [(48, 44), (24, 22, 26)])
+@pytest.mark.parametrize("shape", [(48, 44), pytest.param((24, 22, 26), marks=pytest.mark.long)])
 def test_both_maps_are_those_of_the_papers_scheme(rng, numpy, shape):
     """Its inverse is resampled at every step, which smooths it: ours undoes the map better."""
     momentum = momentum_of(rng, shape, 2.0, width=2)
