@@ -1,8 +1,9 @@
 """Training Quicksilver: momenta, the prediction network, the correction network; by all recipes."""
 
 import argparse
+import contextlib
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,6 @@ import numpy as np
 from tfreg.errors import InputError
 from tfreg.registration import Preprocessing, Pyramid
 from zoo import recipes
-from zoo.presets import Preset
 from zoo.quicksilver import METHOD, momenta
 from zoo.quicksilver.lessons import MomentumPatches, scale_of
 from zoo.quicksilver.model import DisplacementPrediction, Quicksilver
@@ -111,15 +111,6 @@ class Learning(recipes.Recipe):
             found[split] = examples, kept
         return found
 
-    def train(self, settings: dict[str, Any], *args: Any, **options: Any) -> Preset:
-        policy = keras.config.dtype_policy()
-        if settings["bfloat16"]:
-            keras.config.set_dtype_policy("mixed_bfloat16")
-        try:
-            return super().train(settings, *args, **options)
-        finally:
-            keras.config.set_dtype_policy(policy)
-
     def prepare(self, settings: dict[str, Any], folder: Path) -> recipes.Training:
         found = self.momenta(settings, folder)
         seen = remapped if settings["remapped"] else _as_it_is
@@ -128,14 +119,17 @@ class Learning(recipes.Recipe):
         examples = found["train"][0]
         shape = examples.images.shape[1:]
         preprocessing = Preprocessing(shape, examples.stated)
-        model = kind(
-            len(shape),
-            settings["width"],
-            settings["dropout"],
-            corrected=not (settings["no_correction"] or settings["displacements"]),
-            weight=float(self.lo.levels[-1].weight),
-            voxel_size=preprocessing.voxel_size,
-        )
+        with _precision("mixed_bfloat16" if settings["bfloat16"] else "float32"):
+            model = kind(
+                len(shape),
+                settings["width"],
+                settings["dropout"],
+                corrected=not (settings["no_correction"] or settings["displacements"]),
+                weight=float(self.lo.levels[-1].weight),
+                voxel_size=preprocessing.voxel_size,
+            )
+        # That is how its networks learn; the preset says how they are to be used.
+        model.dtype_policy = keras.DTypePolicy("float32")
         if settings["displacements"]:
             for _, _, momenta in lessons.values():
                 momenta[:] = _displacements(model, momenta)
@@ -190,6 +184,16 @@ class Learning(recipes.Recipe):
         self, lessons: "Lessons", scale: float, settings: dict[str, Any]
     ) -> MomentumPatches:
         return MomentumPatches(*lessons, scale, settings["batch"], settings["seed"], self.mirrored)
+
+
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def remapped(image: np.ndarray) -> np.ndarray:
