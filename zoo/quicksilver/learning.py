@@ -13,6 +13,7 @@ import numpy as np
 
 from tfreg.errors import InputError
 from tfreg.registration import Preprocessing, Pyramid
+from tfreg.steps import check_steps
 from zoo import recipes
 from zoo.quicksilver import METHOD, momenta
 from zoo.quicksilver.lessons import MomentumPatches, scale_of
@@ -64,6 +65,11 @@ class Learning(recipes.Recipe):
             help=f"features of the first layers (default: {self.width}; the paper has 64)",
         )
         add("--dropout", type=float, default=0.0, help="0.2: the probabilistic version (default 0)")
+        add(
+            "--correction-iterations",
+            type=int,
+            help="of the correction network (default: as many as --iterations)",
+        )
         add("--no-correction", action="store_true", help="train the prediction network alone")
         add(
             "--displacements",
@@ -82,6 +88,8 @@ class Learning(recipes.Recipe):
         )
 
     def check(self, settings: dict[str, Any]) -> None:
+        if settings["correction_iterations"] is not None:
+            check_steps(settings["correction_iterations"])
         for name in ("pairs", "width"):
             if settings[name] < 1:
                 raise InputError(f"--{name} must be positive. Received: {settings[name]}")
@@ -158,8 +166,10 @@ class Learning(recipes.Recipe):
 
         def learn(name: str, batches: MomentumPatches, held_out: dict[str, np.ndarray]) -> Any:
             model.learn(name)
-            self.compile(model, settings)
             own, place = {**settings, "learning": name}, folder / name
+            if name == "correction" and settings["correction_iterations"]:
+                own["iterations"] = settings["correction_iterations"]
+            self.compile(model, own)
             recipes.minimise(model, batches, held_out, own, place, callbacks, verbose)
             return read_log(place, model.metric)
 

@@ -11,6 +11,7 @@ from tfreg import training
 from tfreg.data.hippocampus import Subjects
 from tfreg.errors import InputError
 from tfreg.registration import Level, Pyramid
+from tfreg.steps import check_steps
 from zoo import methods, presets, recipes, writing
 from zoo.quicksilver import (
     brains,
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.plain
 SETTINGS = {
     **{"data": "phantom", "pairs": 3, "width": 1, "dropout": 0.0},
     **{"no_correction": False, "remapped": False, "displacements": False, "bfloat16": False},
+    "correction_iterations": None,
     **{"iterations": 4, "batch": 3, "learning_rate": 0.01, "schedule": "cosine", "seed": 0},
     "deterministic": True,
 }
@@ -38,6 +40,7 @@ def quick(monkeypatch):
     for module in (training, writing):
         monkeypatch.setattr(module, "STEPS_PER_EPOCH", 2)
     monkeypatch.setattr(recipes, "fit", functools.partial(training.fit, steps_per_epoch=2))
+    monkeypatch.setattr(learning, "check_steps", functools.partial(check_steps, steps_per_epoch=2))
 
     def images(shape, count=4):
         rng = np.random.default_rng(0)
@@ -82,11 +85,12 @@ def quick(monkeypatch):
 @pytest.mark.parametrize("name", ["quicksilver-oasis2d", "quicksilver-hippocampus"])
 def test_a_training_leaves_a_preset_that_registers(tmp_path, name):
     recipe = methods.recipe(name)
-    preset = recipe.train(SETTINGS, tmp_path, verbose=0)
+    preset = recipe.train({**SETTINGS, "correction_iterations": 2}, tmp_path, verbose=0)
     assert preset.name == f"{name}-phantom" and preset.score["metric"] == "error"
     assert list(preset.training["curve"]) == ["correction", "prediction"]
-    for curve in preset.training["curve"].values():
-        assert curve["iteration"] == [2, 4] and len(curve["error"]) == 2
+    curves = preset.training["curve"]
+    assert curves["prediction"]["iteration"] == [2, 4] and curves["correction"]["iteration"] == [2]
+    assert all(len(curve["error"]) == len(curve["iteration"]) for curve in curves.values())
     config = preset.architecture["config"]
     assert config["corrected"] and config["momentum_scale"] != 1 != config["correction_scale"]
     assert presets.sha256_of(preset.weights_path) == preset.sha256
@@ -142,6 +146,20 @@ def test_displacements_are_learned_in_the_place_of_momenta(tmp_path, monkeypatch
     )
     learned = model.momentum_scale * batch["momentum"][0]
     np.testing.assert_allclose(learned, expected[:15, :15], atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"width": 0}, r"--width must be positive\. Received: 0"),
+        ({"pairs": -1}, r"--pairs must be positive\. Received: -1"),
+        ({"dropout": 1.0}, r"--dropout must be at least 0 and less than 1\. Received: 1\.0"),
+        ({"correction_iterations": 3}, r"must be a multiple of 2\. Received: 3"),
+    ],
+)
+def test_unusable_settings_are_named(changed, message):
+    with pytest.raises(InputError, match=message):
+        train_oasis2d.RECIPE.check({**SETTINGS, **changed})
 
 
 def test_brains_are_aligned_before_they_are_paired():
