@@ -109,6 +109,17 @@ def test_a_level_shoots_the_momentum_of_the_full_grid(rng, numpy, shape, spacing
     np.testing.assert_allclose(velocity, 1.4, rtol=1e-4)
 
 
+def test_the_wall_is_that_of_the_determinant(numpy):
+    """Shrunk to half along one axis, to 0.8, and stretched."""
+    transform = transform_of("lddmm", Grid((8, 6), (1, 1), (1.0, 1.0)), None)
+    rows = np.arange(8.0)[:, None] * np.ones(6)
+    fields = np.stack([np.stack([f * rows, 0 * rows], -1) for f in (-0.5, -0.2, 0.4)])
+    wall = numpy(transform.wall(fields.astype("float32")))
+    np.testing.assert_allclose(wall, [3 * 0.2**2, 0, 0], atol=1e-6)
+    assert not numpy(transform.folded(fields.astype("float32"))).any()
+    assert numpy(transform.folded((2 * fields[:1]).astype("float32"))).all()
+
+
 def test_energy_is_that_of_the_momentum(rng, numpy, check_gradient):
     transform = transform_of("lddmm", Grid((12, 10), (1, 1), (1.0, 1.5)), None)
     parameters = rng.normal(size=(1, 12, 10, 2))

@@ -22,6 +22,8 @@ from tfreg.registration import Level, Pyramid, register
 
 # The paper's energy; half the resolution spares most of the evaluations of the whole.
 WEIGHT = 2 * 0.2**2
+# Raised where LDDMM finds other momenta with the same settings: those that were made are refused.
+_OPTIMISATION = 2
 LO = Pyramid((Level(shrink=2, steps=25, weight=WEIGHT), Level(steps=15, weight=WEIGHT)))
 
 
@@ -182,6 +184,7 @@ def _identity(examples: Examples, levels: Pyramid, operator: FluidOperator) -> d
         "mean": round(float(examples.images.mean(dtype="float64")), 6),
         "levels": [asdict(level) for level in levels.levels],
         "operator": asdict(operator),
+        "optimisation": _OPTIMISATION,
     }
 
 

@@ -180,7 +180,8 @@ def shrink_displacement(factors: tuple[int, ...]) -> Callable:
 def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
     """Compiled: the whole loop of a level, see :func:`tfreg.registration.instance.adam.minimiser`.
 
-    A momentum whose map comes near to folding has the worst of values, so that none is accepted.
+    A momentum whose map comes near to folding has the worst of values, so that none is accepted;
+    before it there is a wall that a descent sees from afar.
 
     Args:
         problem: the level.
@@ -194,7 +195,7 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
         value = -similarity(problem, displacement, data)
         if isinstance(problem.transform, GeodesicTransform):
             folded = problem.transform.folded(keras_ops.stop_gradient(field))
-            value = keras_ops.where(folded, -_WORST, value)
+            value = keras_ops.where(folded, -_WORST, value + problem.transform.wall(field))
         if problem.bounded and problem.transform.kind in LINEAR:
             # The border no longer holds an image in place, and a small part agrees more easily.
             excess = keras_ops.maximum(problem.transform.strain(parameters) - _STRAIN, 0.0)
