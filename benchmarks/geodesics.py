@@ -17,6 +17,7 @@ from benchmarks.methods.instance import Instance
 from benchmarks.methods.preset import Preset
 from benchmarks.paired import DRAWS
 from benchmarks.pairs import Pair
+from tfreg import metrics
 from tfreg.registration import Level, Pyramid
 
 LO = "lo"
@@ -143,9 +144,11 @@ class Remapped:
 
 
 def _remapped(pair: Pair) -> Pair:
+    from tfreg.registration.images import unit_range
     from zoo.quicksilver.learning import remapped
 
-    return replace(pair, fixed=remapped(pair.fixed))
+    # Of the range in which networks have learned it.
+    return replace(pair, fixed=remapped(unit_range(pair.fixed[None, ..., None])[0, ..., 0]))
 
 
 def add_evaluations(table: Table, pairs: Sequence[Pair], recipe: str, methods: Any) -> None:
@@ -159,8 +162,10 @@ def add_evaluations(table: Table, pairs: Sequence[Pair], recipe: str, methods: A
     """
     from zoo import methods as of_zoo
 
-    counts = {LO: sum(level.steps for level in of_zoo.recipe(recipe).lo.levels)}
-    counts |= {"lo 50 iterations": FIXED_STEPS, "lp": 0, "lpc": 0, "lpp": 0, "lp + refine": REFINE}
+    # Each level begins with one.
+    counts = {LO: sum(level.steps + 1 for level in of_zoo.recipe(recipe).lo.levels)}
+    counts |= {"lo 50 iterations": FIXED_STEPS + 1, "lp + refine": REFINE + 1}
+    counts |= dict.fromkeys(("lp", "lpc", "lpp"), 0)
     for method, count in counts.items():
         if method in methods:
             _add(table, pairs, method, "evaluations", [float(count)])
@@ -241,6 +246,55 @@ def add_rows(
 
         table.figures["grids.png"] = partial(grids, pairs, shown, LO)
     return ratios
+
+
+def add_momenta(
+    table: Table, pairs: Sequence[Pair], fields: Any, contenders: Sequence[Contender]
+) -> None:
+    """Draws the initial momenta of some methods, of the first pair.
+
+    Args:
+        table: that has the rows.
+        pairs: of the table.
+        fields: names of those that ran.
+        contenders: of the table.
+    """
+    found = {}
+    for one in contenders:
+        if one.name in fields and one.name in (LO, "lp", "lpc", "lp + refine"):
+            momentum = one.answer(pairs[0]).path.momentum
+            found[one.name] = momentum.reshape(*pairs[0].fixed.shape, -1)
+            one.close()
+    if found:
+        from benchmarks.figures import momenta
+
+        table.figures["momenta.png"] = partial(momenta, pairs[0], found)
+
+
+def add_target_overlap(
+    table: Table,
+    pairs: Sequence[Pair],
+    fields: Mapping[str, Sequence[np.ndarray]],
+    labels: Sequence[int],
+) -> None:
+    """Adds the overlap that the paper measures, the mean of some labels.
+
+    Args:
+        table: that has the other rows.
+        pairs: of the table, with labels.
+        fields: the displacements of every method, one per pair.
+        labels: of which the mean is taken.
+    """
+    for method, found in fields.items():
+        values = []
+        for pair, field in zip(pairs, found, strict=True):
+            overlaps = []
+            for label in labels:
+                moved = evaluate.warp((pair.moving_labels == label).astype("float32"), field) > 0.5
+                fixed = (pair.fixed_labels == label).astype(int)
+                overlaps.append(metrics.target_overlap(fixed, moved.astype(int), [1])[1])
+            values.append(float(np.mean(overlaps)))
+        _add(table, pairs, method, "target_overlap", values)
 
 
 def add_gap(table: Table, pairs: Sequence[Pair], values: Mapping[str, Sequence[float]]) -> None:

@@ -5,6 +5,7 @@ from benchmarks.figures.cases import cases, outlines
 from benchmarks.figures.curves import Panel, learning_curves
 from benchmarks.figures.grids import grids
 from benchmarks.figures.lungs import coronal, landmarks
+from benchmarks.figures.momenta import momenta
 from benchmarks.figures.pareto import pareto
 from benchmarks.figures.uncertainty import uncertainty
 
@@ -16,6 +17,7 @@ __all__ = [
     "grids",
     "landmarks",
     "learning_curves",
+    "momenta",
     "outlines",
     "pareto",
     "uncertainty",

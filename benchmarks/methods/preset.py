@@ -58,6 +58,10 @@ class Preset:
         """Registers one pair, as a user does."""
         return Answer(*self._loaded().pair(pair))
 
+    def answer(self, pair: Pair) -> Any:
+        """The whole answer of one pair, registered as arrays."""
+        return self._loaded().register(pair.fixed, pair.moving)[0]
+
     def batch(self, pairs: list[Pair]) -> float:
         """Registers the images of pairs as one batch."""
         sides = ("fixed", "moving")

@@ -50,7 +50,8 @@ def run(options: argparse.Namespace) -> Table:
             f"{_REPEATS} runs; `matmuls`: as many products of 1024x1024 matrices take as long, "
             f"timed between. `descent`: {_STEPS} steps of one length along the gradient, of the "
             f"lengths {', '.join(map(str, _RATES))} px the one that leads lowest on that pair; "
-            "`lbfgs`: how many evaluations lead as low. `energy`: reached, over that at the start; "
+            "`lbfgs`: how many evaluations lead as low, one more than those steps where none do. "
+            "`energy`: reached, over that at the start; "
             "`diffeomorphic`: pairs with det J > 0 in every voxel."
         ),
         columns=COLUMNS,
@@ -180,6 +181,8 @@ def _evaluations(pairs: Sequence[Pair]) -> dict[str, dict[str, list[float]]]:
             _, reached, whole = _run(pair, "lbfgs", count, 0.5)
             if reached <= lowest:
                 break
+        else:
+            count = _STEPS + 1
         _note(found["lbfgs"], count, reached / start, whole)
     return found
 

@@ -16,7 +16,7 @@ from tfreg.data import brain_slices
 
 PRESET = "quicksilver-oasis2d"
 OF_OTHERS = f"{PRESET}-dkt31"
-MUTUAL = {"similarity": "nmi", "pyramid": "default"}
+MUTUAL = {"similarity": "mi", "pyramid": "default"}
 PAIRS = 40
 _ABOUT = {"oasis": "slices of OASIS", "phantom": "phantom brains"}
 COLUMNS = {**geodesics.COLUMNS, "ncc": "mean"}
@@ -36,12 +36,13 @@ def contenders(data: str, folder: str | None) -> list[Contender]:
         Elastix("elastix 8 px x500", Settings(500, 8, levels=3, samples=4096)),
         Instance("tfreg default", transform="bspline", similarity="mse", pyramid="default"),
         *geodesics.optimisations(PRESET),
+        Instance("tfreg lddmm", transform="lddmm", similarity="mse", pyramid="default"),
         *geodesics.predictions(preset, folder),
         Preset("displacements", geodesics.own(folder, f"{preset}-displacements")),
         Preset("lp dkt31", OF_OTHERS),
         Preset("lpc dkt31", OF_OTHERS, correct=True),
         geodesics.Remapped("lp remapped", Preset("", of_another)),
-        geodesics.Remapped("tfreg nmi remapped", Instance("", transform="bspline", **MUTUAL)),
+        geodesics.Remapped("tfreg mi remapped", Instance("", transform="bspline", **MUTUAL)),
     ]
 
 
@@ -66,7 +67,8 @@ def run(options: argparse.Namespace) -> Table:
             f"{'x'.join(map(str, pairs[0].fixed.shape))} pixels, affinely aligned as they were "
             "published. `lp`, `lpc`, `lpp`: trained on other people of the same data set; "
             "`displacements`: the same network that predicts displacements and no momenta; "
-            "`dkt31`: trained on slices of other brains (Mindboggle-101); `remapped`: the method "
+            "`dkt31`: trained on slices of other brains (Mindboggle-101, which holds people of "
+            "OASIS, too: whether some are the same is not known); `remapped`: the method "
             f"sees the fixed image in another contrast. {geodesics.PROTOCOL} {protocol.SECONDS}"
         ),
         columns=COLUMNS,
@@ -82,5 +84,6 @@ def run(options: argparse.Namespace) -> Table:
     geodesics.add_gap(table, pairs, geodesics.add_rows(table, pairs, fields))
     geodesics.add_evaluations(table, pairs, PRESET, fields)
     geodesics.add_uncertainty(table, pairs, fields, chosen)
+    geodesics.add_momenta(table, pairs, fields, chosen)
     measurement.pareto("ncc")
     return table

@@ -9,7 +9,11 @@ from benchmarks import geodesics, pairs, volumes
 from benchmarks.__main__ import main
 from benchmarks.harness import Table
 from benchmarks.methods import networks
+from benchmarks.methods.instance import Instance
+from benchmarks.methods.preset import Preset
+from benchmarks.tables import lddmm_oasis2d, quicksilver_hippocampus
 from tfreg.registration import Level, Pyramid
+from tfreg.registration.instance.optimisation import Optimisation
 from zoo import methods
 from zoo.quicksilver.model import Quicksilver
 
@@ -84,13 +88,43 @@ def test_table_on_phantoms(tmp_path, name):
     assert error["mean"] > 0 and error["unit"] == ("px" if name == "lddmm-oasis2d" else "mm")
     assert cells["lpc", "gap_closed"]["unit"] == "%"
     assert -1 <= cells["lpp", "uncertainty"]["mean"] <= 1 and cells["lpp", "uncertainty"]["n"] == 2
-    counts = {"lo": 2, "lo 50 iterations": 1, "lp": 0, "lp + refine": 1}
+    counts = {"lo": 3, "lo 50 iterations": 2, "lp": 0, "lp + refine": 2}
     assert {method: cells[method, "evaluations"]["mean"] for method in counts} == counts
     assert (tmp_path / "uncertainty.png").stat().st_size > 10_000
     assert ("lo", "dice") in cells or name == "lddmm-oasis2d"
-    assert (tmp_path / "grids.png").stat().st_size > 10_000
+    for name in ("grids.png", "momenta.png"):
+        assert (tmp_path / name).stat().st_size > 10_000
+    assert ("lo", "target_overlap") in cells or ("lo", "dice") not in cells
     assert any("percentiles of the distance to `lo`" in note for note in content["notes"])
     assert "0.702" in " ".join(content["notes"]) or name == "lddmm-oasis2d"
+
+
+@pytest.mark.parametrize("table", [lddmm_oasis2d, quicksilver_hippocampus])
+@pytest.mark.parametrize("data", ["phantom", ""])
+def test_the_options_of_every_line_are_valid(table, data):
+    """A mistake would end the table when its line comes, and all before it were lost."""
+    lines = table.contenders(data, None)
+    assert len({line.name for line in lines}) == len(lines)
+    lines = [getattr(line, "_contender", line) for line in lines]
+    found = [line for line in lines if isinstance(line, Instance)]
+    assert len(found) >= 4
+    for line in found:
+        Optimisation(**line.options)
+    of_networks = [line for line in lines if isinstance(line, Preset)]
+    assert all(set(line.options) <= set(Quicksilver.options) for line in of_networks)
+
+
+def test_overlap_is_that_of_the_target(shifts):
+    found, fields = shifts
+    for pair in found:
+        labels = np.zeros((20, 24), int)
+        labels[4:10, 4:8], labels[12:16, 4:8] = 1, 2
+        pair.__dict__.update(fixed_labels=labels, moving_labels=labels)
+    table = Table("x", "y", "z", {})
+    geodesics.add_target_overlap(table, found, {"none": fields["none"], "lo": fields["lo"]}, (1, 2))
+    means = {row.method: row.mean for row in table.rows}
+    # By one row: five sixths of the first are covered, three quarters of the second.
+    assert means == {"none": 1, "lo": pytest.approx((5 / 6 + 3 / 4) / 2)}
 
 
 @pytest.fixture
@@ -135,7 +169,7 @@ def test_evaluations_are_those_that_are_asked_for(shifts):
     found, fields = shifts
     table = Table("x", "y", "z", {})
     geodesics.add_evaluations(table, found, "quicksilver-oasis2d", fields)
-    assert {row.method: row.mean for row in table.rows} == {"lo": 2, "lp": 0}
+    assert {row.method: row.mean for row in table.rows} == {"lo": 3, "lp": 0}
 
 
 def test_uncertainty_is_compared_where_there_is_something(shifts, tmp_path, rng):

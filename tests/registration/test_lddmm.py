@@ -1,11 +1,15 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from physical_cases import grids, image
 
 from tfreg import ops
 from tfreg.errors import InputError
-from tfreg.registration import Level, Pyramid, register
+from tfreg.registration import Level, Pyramid, pyramid, register
+from tfreg.registration.instance import engine
 from tfreg.registration.instance.maps import Grid, transform_of
+from tfreg.registration.instance.optimisation import Optimisation
 
 QUICK = Pyramid((Level(shrink=2, steps=8, weight=0.08), Level(steps=6, weight=0.08)))
 
@@ -55,6 +59,53 @@ def test_the_path_leads_from_the_start_to_the_answer(answer):
     for time in (None, float("nan"), True, "1"):
         with pytest.raises(InputError, match=r"time must be a finite number\. Received"):
             answer.at(time)
+
+
+def test_the_map_of_the_path_undoes_the_answer(answer):
+    back = answer.path.forward()
+    assert back.shape == (48, 40, 2) and np.abs(back).max() > 1
+    left = np.linalg.norm(np.asarray(ops.compose(answer.displacement[None], back[None])), axis=-1)
+    assert left.max() < 0.1 * np.abs(back).max()
+    begun = dataclasses.replace(answer.path, start=answer.displacement)
+    with pytest.raises(InputError, match=r"a path without a start\. Received: one with a start"):
+        begun.forward()
+
+
+def test_momenta_that_fold_on_the_full_grid_are_shortened(pair, numpy):
+    """The last level is a coarse one, whose own guard does not see what is between its voxels."""
+    shape = (48, 40)
+    full = Grid(shape, (1, 1), (1.0, 1.0))
+    coarse = transform_of("lddmm", Grid(shape, (4, 4), (1.0, 1.0)), None)
+    grid = np.indices(coarse.grid.shape) - np.array([[[5]], [[4]]])
+    bump = np.exp(-(grid**2).sum(axis=0) / 3)[..., None] * np.array([1.0, -0.5])
+    strengths = np.array([1.0, 10.0, 1e4], "float32")[:, None, None, None]
+    momenta = strengths * bump.astype("float32")
+    before = numpy(coarse.folded(coarse.displacement(momenta, full)))
+    assert before.tolist() == [False, True, True]
+    found = numpy(engine._unfolded(coarse, full, momenta, engine.Clock()))
+    assert not numpy(coarse.folded(coarse.displacement(found, full))).any()
+    np.testing.assert_array_equal(found[0], momenta[0])
+    share = found[1].max() / momenta[1].max()
+    tenths = np.log(share) / np.log(0.9)
+    assert 0 < share < 1 and tenths == pytest.approx(round(tenths), abs=1e-3)
+    longer = numpy(coarse.displacement(momenta[1:2] * 0.9 ** (round(tenths) - 1), full))
+    assert numpy(coarse.folded(longer)).all()
+    assert not found[2].any()
+
+
+@pytest.mark.parametrize("similarity", ["mse", "ncc", "lncc", "mi", "ngf"])
+def test_the_weight_of_the_energy_is_that_of_the_similarity(similarity):
+    of = [pyramid("fast", "lddmm", (64, 64), (1, 1), name) for name in (similarity, "mse")]
+    weights = [{level.weight for level in one.levels} for one in of]
+    assert len(weights[0]) == 1 and weights[1] == {2 * 0.2**2}
+    assert (weights[0] == weights[1]) == (similarity == "mse")
+    found = Optimisation("lddmm", similarity=similarity, pyramid="fast")
+    assert found.pyramids((64, 64), (1.0, 1.0)) == (of[0],)
+
+
+def test_an_unknown_similarity_has_no_weight():
+    with pytest.raises(InputError, match=r"similarity must be one of .* Received: similarity=nmi"):
+        pyramid("fast", "lddmm", (64, 64), (1, 1), "nmi")
 
 
 def test_only_the_end_of_a_path_has_one(pair):

@@ -38,7 +38,7 @@ from tfreg.ops.normalised import (
     stn_theta,
 )
 from tfreg.ops.resample import resample, sample
-from tfreg.ops.shooting import geodesic, shoot
+from tfreg.ops.shooting import forget_geodesics, geodesic, shoot
 from tfreg.ops.spatial import spatial_displacement, spatial_parameters
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
 from tfreg.ops.tps_layout import control_point_grid, tps_layout_displacement
@@ -64,6 +64,7 @@ __all__ = [
     "exponential",
     "fit_linear",
     "fluid_velocity",
+    "forget_geodesics",
     "geodesic",
     "gradient",
     "graph",

@@ -7,6 +7,7 @@ adjoint, and the transpose of a gather is a splat.
 """
 
 import functools
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -70,6 +71,12 @@ def shoot(
     return _shooting(backend, spacing, operator or FluidOperator(), steps)(momentum)
 
 
+def forget_geodesics() -> None:
+    """Drops the compiled functions of :func:`shoot` and :func:`geodesic`, one for each spacing."""
+    for function in (_shooting, _both):
+        function.cache_clear()
+
+
 def geodesic(
     momentum: Any,
     spacing: Sequence[float] | None = None,
@@ -107,12 +114,13 @@ def geodesic(
 
 
 def _checked(momentum: Any, spacing: Sequence[float] | None, steps: int) -> tuple[float, ...]:
-    if steps < 1:
-        raise ValueError(f"steps must be positive. Received: steps={steps}")
+    whole = isinstance(steps, numbers.Integral) and not isinstance(steps, bool)
+    if not whole or steps < 1:
+        raise ValueError(f"steps must be a positive integer. Received: steps={steps!r}")
     return checked_spacing(momentum, spacing)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def _shooting(
     backend: str, spacing: tuple[float, ...], operator: FluidOperator, steps: int
 ) -> Callable:
@@ -171,7 +179,7 @@ def _shooting(
     return shooting
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def _both(
     backend: str, spacing: tuple[float, ...], operator: FluidOperator, steps: int
 ) -> Callable:

@@ -23,6 +23,18 @@ class GeodesicPath:
         start: the displacement that the registration began with, of the same shape, or ``None``.
         operator: the metric.
         steps: in time.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg import ops
+    >>> from tfreg.registration import GeodesicPath
+    >>> momentum = np.zeros((16, 16, 2), "float32")
+    >>> momentum[8, 8, 1] = 0.05
+    >>> path = GeodesicPath(momentum, (1.0, 1.0))
+    >>> half, back = path.at(0.5), path.forward()
+    >>> half.shape, bool(np.abs(np.asarray(ops.compose(path.at(1)[None], back[None]))).max() < 0.02)
+    ((16, 16, 2), True)
     """
 
     momentum: np.ndarray
@@ -42,19 +54,49 @@ class GeodesicPath:
         Args:
             time: a finite number.
 
+        Returns:
+            ``(batch, *spatial, ndim)`` in voxels of the fixed image, of one pair without the axis
+            of the batch.
+
         Raises:
-            InputError: on anything else.
+            InputError: on anything else than a finite number.
         """
         finite = isinstance(time, numbers.Real) and math.isfinite(time)
         if not finite or isinstance(time, bool):
             raise InputError(f"time must be a finite number. Received: time={time!r}")
-        single = self.momentum.ndim == len(self.spacing) + 1
-        momentum, start = self.momentum, self.start
-        if single:
-            momentum, start = momentum[None], None if start is None else start[None]
-        scaled = np.float32(time) * momentum
-        field = ops.shoot(scaled, self.spacing, self.operator, self.steps)
-        if start is not None:
-            field = ops.compose(start, field)
+        field = self._maps(time)[0]
+        if self.start is not None:
+            field = ops.compose(self._batched(self.start), field)
+        return self._as_given(field)
+
+    def forward(self) -> np.ndarray:
+        """The displacement of the map that undoes the answer: it warps the fixed image back, and
+        takes points of the moving image along.
+
+        Integrated by itself along the same velocities, so that the two miss each other by what the
+        grid leaves, see :func:`tfreg.ops.geodesic`.
+
+        Returns:
+            As :meth:`at`, in voxels, where the moving image is.
+
+        Raises:
+            InputError: on a path with a start, whose own inverse is not known.
+        """
+        if self.start is not None:
+            raise InputError("forward() is of a path without a start. Received: one with a start")
+        return self._as_given(self._maps(1.0)[1])
+
+    def _maps(self, time: float) -> tuple[Any, Any]:
+        momentum = np.float32(time) * self._batched(self.momentum)
+        return ops.geodesic(momentum, self.spacing, self.operator, self.steps)
+
+    @property
+    def _single(self) -> bool:
+        return self.momentum.ndim == len(self.spacing) + 1
+
+    def _batched(self, values: np.ndarray) -> np.ndarray:
+        return values[None] if self._single else values
+
+    def _as_given(self, field: Any) -> np.ndarray:
         found = keras_ops.convert_to_numpy(field)
-        return found[0] if single else found
+        return found[0] if self._single else found

@@ -8,7 +8,7 @@ METHOD = Method(
     name="quicksilver",
     paper="Yang et al., NeuroImage 158, 2017, doi:10.1016/j.neuroimage.2017.07.008",
     task="registration",
-    models={"Quicksilver": "model"},
+    models={"Quicksilver": "model", "DisplacementPrediction": "model"},
     recipes={
         "quicksilver-brain": "train_brain",
         "quicksilver-hippocampus": "train_hippocampus",

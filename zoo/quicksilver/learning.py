@@ -79,7 +79,7 @@ class Learning(recipes.Recipe):
         add(
             "--bfloat16",
             action="store_true",
-            help="train in mixed precision: two thirds of the time where the processor has it",
+            help="train in mixed precision, which is faster where the processor has it",
         )
         add(
             "--remapped",
@@ -90,6 +90,12 @@ class Learning(recipes.Recipe):
     def check(self, settings: dict[str, Any]) -> None:
         if settings["correction_iterations"] is not None:
             check_steps(settings["correction_iterations"])
+            if settings["no_correction"] or settings["displacements"]:
+                raise InputError(
+                    "--correction-iterations is of a correction network, which --no-correction and "
+                    "--displacements leave out. "
+                    f"Received: {settings['correction_iterations']} with one of them"
+                )
         for name in ("pairs", "width"):
             if settings[name] < 1:
                 raise InputError(f"--{name} must be positive. Received: {settings[name]}")
@@ -126,7 +132,8 @@ class Learning(recipes.Recipe):
         kind = DisplacementPrediction if settings["displacements"] else Quicksilver
         examples = found["train"][0]
         shape = examples.images.shape[1:]
-        preprocessing = Preprocessing(shape, examples.stated)
+        covers = "trained size" if examples.stated is None else "field of view"
+        preprocessing = Preprocessing(shape, examples.stated, covers=covers)
         with _precision("mixed_bfloat16" if settings["bfloat16"] else "float32"):
             model = kind(
                 len(shape),
@@ -163,10 +170,12 @@ class Learning(recipes.Recipe):
     ) -> dict[str, Any]:
         """Trains the prediction network, then the correction network on what it leaves."""
         model, curves = training.model, {}
+        # The momenta serve all variants of a recipe, which train beside each other.
+        place_of = folder / self.preset_name(settings)
 
         def learn(name: str, batches: MomentumPatches, held_out: dict[str, np.ndarray]) -> Any:
             model.learn(name)
-            own, place = {**settings, "learning": name}, folder / name
+            own, place = {**settings, "learning": name}, place_of / name
             if name == "correction" and settings["correction_iterations"]:
                 own["iterations"] = settings["correction_iterations"]
             self.compile(model, own)
@@ -178,7 +187,7 @@ class Learning(recipes.Recipe):
             found = self.momenta(settings, folder)
             seen = remapped if settings["remapped"] else _as_it_is
             lessons = {
-                split: _left(model, *parts, seen, folder / "left" / split)
+                split: _left(model, *parts, seen, place_of / "left" / split)
                 for split, parts in found.items()
             }
             model.correction_scale = scale_of(lessons["train"][2])

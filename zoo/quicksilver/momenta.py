@@ -6,6 +6,7 @@ goes on where it was.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -181,11 +182,16 @@ def _identity(examples: Examples, levels: Pyramid, operator: FluidOperator) -> d
         "pairs": examples.pairs.tolist(),
         "spacing": list(examples.spacing),
         "shape": list(examples.images.shape),
-        "mean": round(float(examples.images.mean(dtype="float64")), 6),
+        "images": hashlib.sha256(_bytes(examples.images)).hexdigest(),
         "levels": [asdict(level) for level in levels.levels],
         "operator": asdict(operator),
         "optimisation": _OPTIMISATION,
     }
+
+
+def _bytes(images: np.ndarray) -> bytes:
+    """Images in [0, 1] to 64 levels: another machine may round their last digits otherwise."""
+    return np.floor(64 * images.astype("float64") + 0.25).astype("uint8").tobytes()
 
 
 def _batches(items: Sequence[int], size: int) -> Iterator[list[int]]:
@@ -214,7 +220,10 @@ def main(words: Sequence[str] | None = None) -> int:
         data = options.data or next(iter(recipe.sources))
         if data not in recipe.sources:
             raise InputError(f"--data takes {', '.join(recipe.sources)}. Received: {data}")
-        settings = {"data": data, "pairs": options.pairs or recipe.pairs, "seed": options.seed}
+        pairs = recipe.pairs if options.pairs is None else options.pairs
+        if pairs < 1:
+            raise InputError(f"--pairs must be positive. Received: {pairs}")
+        settings = {"data": data, "pairs": pairs, "seed": options.seed}
         recipe.momenta(settings, Path(options.out))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -4,6 +4,9 @@ import pytest
 
 from tfreg import ops
 from tfreg.errors import InputError
+from tfreg.geometry import Geometry
+from tfreg.image import Image
+from tfreg.registration import Preprocessing
 from zoo.quicksilver.model import DisplacementPrediction, Quicksilver
 from zoo.quicksilver.network import MomentumNetwork
 
@@ -153,6 +156,22 @@ def test_volumes(rng):
     answer = model.register(*pair)
     assert answer.displacement.shape == (16, 20, 18, 3)
     np.testing.assert_allclose(answer.at(1), answer.displacement, atol=1e-5)
+
+
+@pytest.mark.long
+def test_images_in_space_of_any_size_and_voxels(rng, model):
+    """A network of other voxels: nothing is cut, and the path is in millimetres."""
+    grid = Geometry((44, 36), (1.4, 1.7), (3.0, -2.0), ((0.8, -0.6), (0.6, 0.8)))
+    fixed, moving = (Image(one, grid) for one in brains(rng, (44, 36)))
+    model.preprocessing = Preprocessing((24, 20), (1.5, 1.5), covers="field of view")
+    for options in ({}, {"correct": True}, {"refine": 2}):
+        answer = model.register(fixed, moving, **options)
+        points = grid.to_physical([[12.0, 9.0], [20.0, 30.0]])
+        there = answer.transform.apply_points(points)
+        np.testing.assert_allclose(answer.at(1).apply_points(points), there, atol=1e-3)
+        assert answer.momentum[0].geometry.spacing == pytest.approx((1.5, 1.5))
+        extent = np.multiply(answer.momentum[0].geometry.shape, 1.5)
+        assert (extent > np.multiply(grid.shape, grid.spacing) - 1.5).all()
 
 
 @pytest.mark.parametrize(

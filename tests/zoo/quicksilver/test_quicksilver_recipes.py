@@ -96,6 +96,9 @@ def test_a_training_leaves_a_preset_that_registers(tmp_path, name):
     assert presets.sha256_of(preset.weights_path) == preset.sha256
     model = zoo.load(preset.path)
     assert model.correction_scale == config["correction_scale"]
+    spaced = preset.preprocessing["spacing"] is not None
+    assert spaced == (name == "quicksilver-hippocampus")
+    assert preset.preprocessing["covers"] == ("field of view" if spaced else "trained size")
 
 
 def test_the_correction_learns_what_is_left(tmp_path):
@@ -115,6 +118,19 @@ def test_the_correction_learns_what_is_left(tmp_path):
     model.prediction.set_weights([w + 0.1 for w in model.prediction.get_weights()])
     with pytest.raises(InputError, match="other settings"):
         learning._left(model, *parts, np.asarray, tmp_path / "left")
+
+
+@pytest.mark.long
+def test_variants_train_beside_each_other_on_the_same_momenta(tmp_path, monkeypatch):
+    recipe, settings = train_oasis2d.RECIPE, {**SETTINGS, "iterations": 2}
+    recipe.train({**settings, "no_correction": True}, tmp_path, verbose=0)
+    monkeypatch.setattr(momenta, "register", None)  # they are there
+    found = recipe.train({**settings, "displacements": True}, tmp_path, verbose=0)
+    assert found.name == "quicksilver-oasis2d-phantom-displacements"
+    model = zoo.load(found.path)
+    assert type(model).__name__ == "DisplacementPrediction"
+    names = {"quicksilver-oasis2d-phantom", "quicksilver-oasis2d-phantom-displacements"}
+    assert {path.stem for path in (tmp_path / "presets").iterdir()} == names
 
 
 @pytest.mark.long
@@ -155,6 +171,10 @@ def test_displacements_are_learned_in_the_place_of_momenta(tmp_path, monkeypatch
         ({"pairs": -1}, r"--pairs must be positive\. Received: -1"),
         ({"dropout": 1.0}, r"--dropout must be at least 0 and less than 1\. Received: 1\.0"),
         ({"correction_iterations": 3}, r"must be a multiple of 2\. Received: 3"),
+        (
+            {"correction_iterations": 4, "displacements": True},
+            r"which --no-correction and --displacements leave out\. Received: 4",
+        ),
     ],
 )
 def test_unusable_settings_are_named(changed, message):
@@ -221,6 +241,8 @@ def test_momenta_go_on_where_they_were_stopped(tmp_path, monkeypatch, capsys):
         kept.load(1)
     assert momenta.main([*words[:4], "4", *words[5:]]) == 2
     assert "holds what was made with other settings" in capsys.readouterr().err
+    assert momenta.main([*words[:4], "0", *words[5:]]) == 2
+    assert "--pairs must be positive. Received: 0" in capsys.readouterr().err
     assert momenta.main([words[0], "--data", "brains", "--out", str(tmp_path)]) == 2
     assert "--data takes oasis, phantom, dkt31. Received: brains" in capsys.readouterr().err
 

@@ -144,6 +144,7 @@ def descend(
             if previous is not None:
                 refine = levels.finer_parameters(previous.transform, problem.transform)
                 parameters = refine(parameters)
+                parameters = _unfolded(problem.transform, problem.transform.grid, parameters, clock)
                 bounds = _seen(view, stage, displacement, problem, parameters, bounds)
             problem = replace(problem, bounded=bool(bounds))
             begin = clock.seconds
@@ -169,6 +170,7 @@ def descend(
             if progress is not None:
                 with clock.stopped():
                     progress(report)
+        parameters = _unfolded(previous.transform, stage.full, parameters, clock)
         bounds = _seen(view, stage, displacement, previous, parameters, bounds)
         data = dict(whole) if displacement is None else {**whole, "start": displacement}
         data |= bounds
@@ -192,6 +194,30 @@ def descend(
         path = _path(problem.transform, stage.full, parameters, displacement, started, clock)
     answer = (displacement, first, after, keras_ops.stack(accepted), moved)
     return tuple(map(keras_ops.convert_to_numpy, answer)), tuple(reports), path
+
+
+def _unfolded(transform: Any, grid: Grid, parameters: Any, clock: "Clock") -> Any:
+    """Momenta that do not fold on a grid other than that where they were found.
+
+    Those that do are shortened by a tenth until they do not; if that does not help, to nothing.
+    """
+    if not isinstance(transform, GeodesicTransform):
+        return parameters
+    run = levels.folded(transform, grid)
+    clock.prepare([(run, (parameters,))])
+    for _ in range(_SHORTENINGS):
+        folded = keras_ops.convert_to_numpy(run(parameters))
+        if not folded.any():
+            return parameters
+        shares = np.where(folded, 0.9, 1.0).astype("float32")
+        parameters = parameters * shares.reshape((-1,) + (1,) * (len(parameters.shape) - 1))
+    folded = keras_ops.convert_to_numpy(run(parameters))
+    return parameters * (~folded).astype("float32").reshape(
+        (-1,) + (1,) * (len(parameters.shape) - 1)
+    )
+
+
+_SHORTENINGS = 20
 
 
 def _path(
@@ -397,7 +423,9 @@ def _calls(
                 coarser = previous.transform
                 refine = levels.finer_parameters(coarser, problem.transform)
                 yield refine, (coarser.start(batch),)
+                yield from _folding(problem.transform, problem.transform.grid, batch)
             previous = problem
+        yield from _folding(stage.problem.transform, stage.full, batch)
         one = zeros(*(1,) * (ndim + 1))
         data = {**whole, "low": one, "scale": one}
         if stage.problem.clipped:
@@ -407,6 +435,11 @@ def _calls(
             data |= _no_bounds(batch, ndim)
         finish = levels.conclusion(stage.problem, stage.full, tuple(data))
         yield finish, (stage.problem.transform.start(batch), *data.values())
+
+
+def _folding(transform: Any, grid: Grid, batch: int) -> Iterator[tuple[Callable, tuple]]:
+    if isinstance(transform, GeodesicTransform):
+        yield levels.folded(transform, grid), (transform.start(batch),)
 
 
 def _no_bounds(batch: int, ndim: int) -> dict[str, np.ndarray]:

@@ -231,6 +231,16 @@ def matrix(transform: LinearTransform, full: Grid) -> Callable:
 
 
 @functools.lru_cache(maxsize=64)
+def folded(transform: GeodesicTransform, grid: Grid) -> Callable:
+    """Compiled: whether the map of parameters comes near to folding on a grid, ``(batch,)``."""
+
+    def run(parameters: Any) -> Any:
+        return transform.folded(transform.displacement(parameters, grid))
+
+    return ops.compiled(run, identity=f"folded {transform} {grid}")
+
+
+@functools.lru_cache(maxsize=64)
 def momentum(transform: GeodesicTransform, full: Grid) -> Callable:
     """Compiled: parameters to momenta on the full grid, zero where the map was left out."""
 
@@ -304,6 +314,7 @@ def forget() -> None:
     They are kept for every shape and setting that was met; the next registration compiles its own
     again. For a process that registers images of ever new sizes.
     """
-    functions = (shrink, shrink_displacement, descent, finer_parameters, matrix, momentum)
+    functions = (shrink, shrink_displacement, descent, finer_parameters, matrix, momentum, folded)
     for function in (*functions, conclusion):
         function.cache_clear()
+    ops.forget_geodesics()

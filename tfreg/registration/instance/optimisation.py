@@ -73,7 +73,8 @@ class Optimisation:
 
     def pyramids(self, shape: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[Pyramid, ...]:
         """The levels of each transform, for images of a size."""
-        return pyramids_of(self.pyramid, kinds_of(self.transform), shape, spacing)
+        kinds = kinds_of(self.transform)
+        return pyramids_of(self.pyramid, kinds, shape, spacing, self.similarity)
 
     def __call__(self, pair: Pair, start: np.ndarray | None = None) -> Registration:
         """Registers a batch of pairs.
