@@ -25,6 +25,7 @@ from tfreg.models.registration import RegistrationModel
 from tfreg.registration.answer import Estimate
 from tfreg.registration.images import Pair
 from tfreg.registration.instance import level
+from tfreg.registration.instance.folding import shortened
 from tfreg.registration.instance.maps import GeodesicTransform, Grid, transform_of
 from tfreg.registration.path import GeodesicPath
 from zoo.quicksilver.network import MomentumNetwork
@@ -32,7 +33,6 @@ from zoo.quicksilver.patches import Patches, check_size
 
 LEARNING = ("prediction", "correction")
 _PATCHES = 64  # that go through the network together
-_HALVINGS = 4  # of a momentum that folds, before nothing of it is taken
 
 
 @keras.saving.register_keras_serializable(package="tfreg")
@@ -187,22 +187,14 @@ class Quicksilver(RegistrationModel):
 
         Args:
             before: momenta that do not fold.
-            added: others, which are halved as long as the sum does.
+            added: others, of which a tenth less is taken as long as the sum does.
 
         Returns:
-            The sum, and the share of ``added`` in each pair, ``(batch,)``, from 1 to 1/8 or 0.
+            The sum, and the share of ``added`` in each pair, ``(batch,)``.
         """
         shape = before.shape[1:-1]
         run, transform = self.shooting(shape), self.transform(shape)
-        share = np.ones(len(before), "float32")
-        for _ in range(_HALVINGS):
-            found = before + share.reshape((-1,) + (1,) * (before.ndim - 1)) * added
-            folded = _array(transform.folded(run(found)))
-            if not folded.any():
-                return found, share
-            share = np.where(folded, share / 2, share)
-        share = np.where(folded, 0, share)
-        return before + share.reshape((-1,) + (1,) * (before.ndim - 1)) * added, share
+        return shortened(lambda found: transform.folded(run(found)), added, before)
 
     def predicted(
         self, name: str, fixed: np.ndarray, moving: np.ndarray, sample: int | None = None

@@ -17,6 +17,7 @@ from tfreg.ops.backend import is_compiling
 from tfreg.registration.answer import LevelReport
 from tfreg.registration.instance import level as levels
 from tfreg.registration.instance.field_of_view import View
+from tfreg.registration.instance.folding import shortened
 from tfreg.registration.instance.level import Problem, Regulariser
 from tfreg.registration.instance.maps import GeodesicTransform, Grid, transform_of
 from tfreg.registration.instance.pyramid import Level, Pyramid
@@ -197,27 +198,12 @@ def descend(
 
 
 def _unfolded(transform: Any, grid: Grid, parameters: Any, clock: "Clock") -> Any:
-    """Momenta that do not fold on a grid other than that where they were found.
-
-    Those that do are shortened by a tenth until they do not; if that does not help, to nothing.
-    """
+    """Momenta that do not fold on a grid other than that where they were found."""
     if not isinstance(transform, GeodesicTransform):
         return parameters
     run = levels.folded(transform, grid)
     clock.prepare([(run, (parameters,))])
-    for _ in range(_SHORTENINGS):
-        folded = keras_ops.convert_to_numpy(run(parameters))
-        if not folded.any():
-            return parameters
-        shares = np.where(folded, 0.9, 1.0).astype("float32")
-        parameters = parameters * shares.reshape((-1,) + (1,) * (len(parameters.shape) - 1))
-    folded = keras_ops.convert_to_numpy(run(parameters))
-    return parameters * (~folded).astype("float32").reshape(
-        (-1,) + (1,) * (len(parameters.shape) - 1)
-    )
-
-
-_SHORTENINGS = 20
+    return shortened(run, parameters)[0]
 
 
 def _path(
