@@ -29,7 +29,7 @@ from tfreg.registration.instance.folding import shortened
 from tfreg.registration.instance.maps import GeodesicTransform, Grid, transform_of
 from tfreg.registration.path import GeodesicPath
 from zoo.quicksilver.network import MomentumNetwork
-from zoo.quicksilver.patches import Patches, check_size
+from zoo.quicksilver.patches import STRIDE, Patches, check_size
 
 LEARNING = ("prediction", "correction")
 _PATCHES = 64  # that go through the network together
@@ -59,10 +59,12 @@ class Quicksilver(RegistrationModel):
         ``{"parameters", "displacement", "moved"}``; while a network learns ``{"momentum"}``, of
         patches, before it is scaled.
 
-    ``register`` takes two options: ``correct=True`` adds the momentum of the correction network;
+    ``register`` takes three options: ``correct=True`` adds the momentum of the correction network;
     ``samples=50`` leaves dropout on, averages the momenta of so many samples, and answers the
-    variance of their displacements as ``details["variance"]``, voxels squared. ``refine=n`` goes on
-    with n evaluations of LDDMM from there. A momentum that would fold is shortened:
+    variance of their displacements as ``details["variance"]``, voxels squared; ``stride=7`` lays
+    patches denser than every 14 voxels as in the paper, so that few voxels are near the border of
+    all patches that cover them: more exact, and slower by the number of patches. ``refine=n`` goes
+    on with n evaluations of LDDMM from there. A momentum that would fold is shortened:
     ``details["share"]`` says to which share, of the prediction and of the correction.
 
     Example:
@@ -77,7 +79,7 @@ class Quicksilver(RegistrationModel):
     """
 
     metric: ClassVar[str] = "error"
-    options: ClassVar[tuple[str, ...]] = ("correct", "samples")
+    options: ClassVar[tuple[str, ...]] = ("correct", "samples", "stride")
 
     def __init__(
         self,
@@ -132,6 +134,10 @@ class Quicksilver(RegistrationModel):
         whole = isinstance(samples, numbers.Integral) and not isinstance(samples, bool)
         if not whole or samples < 0 or samples == 1:
             raise InputError(f"samples must be 0, or 2 or more. Received: samples={samples!r}")
+        stride = options.get("stride", STRIDE)
+        whole = isinstance(stride, numbers.Integral) and not isinstance(stride, bool)
+        if not whole or not 1 <= stride <= STRIDE:
+            raise InputError(f"stride must be an integer, 1 to {STRIDE}. Received: {stride!r}")
         if samples and not self.dropout:
             raise InputError(f"This network has no dropout to sample. Received: samples={samples}")
 
@@ -158,24 +164,27 @@ class Quicksilver(RegistrationModel):
         network = getattr(self, self.learning)
         return {"momentum": network(inputs["moving"], inputs["fixed"], training=training)}
 
-    def answer(self, pair: Pair, correct: bool = False, samples: int = 0) -> Estimate:
+    def answer(
+        self, pair: Pair, correct: bool = False, samples: int = 0, stride: int = STRIDE
+    ) -> Estimate:
         """The momentum, patches that show nothing left out, and its geodesic.
 
         Args:
             pair: of images in [0, 1] after :meth:`unit`.
             correct: whether the correction network adds its momentum.
             samples: of the probabilistic version; 0: one prediction without dropout.
+            stride: voxels from one patch to the next.
         """
         fixed, moving = self.unit(pair.fixed), self.unit(pair.moving)
         details = {}
         if samples:
-            predicted, details["variance"] = self._sampled(fixed, moving, samples)
+            predicted, details["variance"] = self._sampled(fixed, moving, samples, stride)
         else:
-            predicted = self.predicted("prediction", fixed, moving)
+            predicted = self.predicted("prediction", fixed, moving, stride=stride)
         parameters, details["share"] = self.unfolded(np.zeros_like(predicted), predicted)
         if correct:
             back = self.pulled_back(parameters, fixed)
-            correction = self.predicted("correction", back, moving)
+            correction = self.predicted("correction", back, moving, stride=stride)
             parameters, share = self.unfolded(parameters, correction)
             details["share"] = np.stack([details["share"], share], axis=-1)
         return replace(self.applied(parameters, pair), details=details)
@@ -197,7 +206,12 @@ class Quicksilver(RegistrationModel):
         return shortened(lambda found: transform.folded(run(found)), added, before)
 
     def predicted(
-        self, name: str, fixed: np.ndarray, moving: np.ndarray, sample: int | None = None
+        self,
+        name: str,
+        fixed: np.ndarray,
+        moving: np.ndarray,
+        sample: int | None = None,
+        stride: int = STRIDE,
     ) -> np.ndarray:
         """The momentum that one network predicts of whole images, so many patches at a time.
 
@@ -205,9 +219,10 @@ class Quicksilver(RegistrationModel):
             name: ``"prediction"`` or ``"correction"``.
             fixed, moving: ``(batch, *spatial, 1)`` in [0, 1].
             sample: number of the sample that dropout draws; ``None``: no dropout.
+            stride: voxels from one patch to the next.
         """
         network = getattr(self, name)
-        patches = Patches(fixed.shape[1:-1])
+        patches = Patches(fixed.shape[1:-1], stride)
         fixed, moving = (_array(patches.cut(images)) for images in (fixed, moving))
         kept = np.flatnonzero(_array(patches.kept(fixed, moving)))
         sampled = sample is not None
@@ -246,14 +261,16 @@ class Quicksilver(RegistrationModel):
         shoot = functools.partial(Quicksilver.displacement, self, shape=tuple(shape))
         return self.function(("shoot", tuple(shape)), lambda: ops.compiled(shoot))
 
-    def _sampled(self, fixed: np.ndarray, moving: np.ndarray, samples: int) -> tuple[Any, Any]:
+    def _sampled(
+        self, fixed: np.ndarray, moving: np.ndarray, samples: int, stride: int
+    ) -> tuple[Any, Any]:
         """The mean momentum, and the variance of the displacements of samples."""
         shape = fixed.shape[1:-1]
         run = self.shooting(shape)
         total: Any = 0.0
         mean, square = 0.0, 0.0
         for sample in range(samples):
-            momentum = self.predicted("prediction", fixed, moving, sample)
+            momentum = self.predicted("prediction", fixed, moving, sample, stride)
             field = _array(run(momentum)).astype("float64")
             total = total + momentum
             # Welford's: the mean so far, and the squares about it.

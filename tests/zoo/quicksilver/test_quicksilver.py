@@ -87,6 +87,16 @@ def test_whole_images_by_call_and_by_patches_of_the_answer(rng, numpy, model):
     assert not model.register(far[0], far[1]).path.momentum[-15:, -15:].any()
 
 
+def test_denser_patches_are_those_of_a_stride(rng, model):
+    fixed, moving = (image[None, ..., None] for image in brains(rng, (31, 29)))
+    expected = model.predicted("prediction", fixed, moving, stride=7)
+    answer = model.register(fixed[0, ..., 0], moving[0, ..., 0], stride=7)
+    np.testing.assert_allclose(answer.path.momentum, 0.001 * expected[0], atol=1e-6)
+    assert np.abs(expected - model.predicted("prediction", fixed, moving)).max() > 1e-3
+    corrected = model.register(fixed[0, ..., 0], moving[0, ..., 0], correct=True, stride=7)
+    assert np.abs(corrected.path.momentum - answer.path.momentum).max() > 1e-6
+
+
 @pytest.mark.on_jax
 def test_correction_adds_the_momentum_of_what_is_left(rng, numpy, model):
     fixed, moving = (image[None, ..., None] for image in brains(rng, (31, 29)))
@@ -183,6 +193,8 @@ def test_images_in_space_of_any_size_and_voxels(rng, model):
         ({"samples": 2.0}, "samples must be 0, or 2 or more. Received: samples=2.0"),
         ({"correct": True}, "no correction network. Received: correct=True"),
         ({"samples": 5}, "no dropout to sample. Received: samples=5"),
+        ({"stride": 15}, "stride must be an integer, 1 to 14. Received: 15"),
+        ({"stride": 7.0}, "stride must be an integer, 1 to 14. Received: 7.0"),
     ],
 )
 def test_options_without_effect_are_refused(rng, options, message):

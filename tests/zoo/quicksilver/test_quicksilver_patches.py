@@ -52,6 +52,24 @@ def test_overlaps_are_averaged_over_the_patches_that_were_kept(rng, numpy, shape
     assert (count == 0).any() and (count > 1).any()
 
 
+def test_of_denser_patches_the_middles_count_most(rng, numpy):
+    shape = (24, 22)
+    patches = Patches(shape, stride=5)
+    assert len(patches) == len(by_hand(shape, 5)) == 9
+    momenta = rng.normal(size=(9, 15, 15, 2)).astype("float32")
+    kept = np.array([True] * 8 + [False])
+    tent = np.minimum(np.arange(1, 16), np.arange(15, 0, -1)) / 8
+    weight = tent[:, None, None] * tent[None, :, None]
+    assert tent[0] == 1 / 8 and tent[7] == 1
+    total, count = np.zeros((*shape, 2)), np.zeros((*shape, 1))
+    for box, momentum in list(zip(patches, momenta, strict=True))[:8]:
+        total[box] += weight * momentum
+        count[box] += weight
+    expected = np.divide(total, count, where=count > 0, out=np.zeros_like(total))
+    np.testing.assert_allclose(numpy(patches.join(momenta, kept))[0], expected, atol=1e-5)
+    assert (count == 0).any()
+
+
 def by_box(patches, index):
     return list(patches)[index]
 
