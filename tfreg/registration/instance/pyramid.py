@@ -43,9 +43,9 @@ _REFINEMENT_WEIGHT = 0.3
 _FINEST = {"default": 20, "accurate": 60}
 _LDDMM = {"fast": _Setting(10, 5), "default": _Setting(20, 10), "accurate": _Setting(50, 30)}
 # Weights of a path's energy: beside the mean square difference of images in [0, 1] that of
-# Quicksilver, |I - T|^2 / (2 sigma^2) with sigma = 0.2. By the overlap of labels of validation pairs
-# that of NCC was chosen among 0.08, 0.25 and 0.8 (slices of brains), that of LNCC among 1, 3 and 10
-# (hippocampi); those of MI and NGF follow LNCC's.
+# Quicksilver, |I - T|^2 / (2 sigma^2) with sigma = 0.2. By the overlap of labels of validation
+# pairs that of NCC was chosen among 0.08, 0.25 and 0.8 (slices of brains), that of LNCC among 1, 3
+# and 10 (hippocampi); those of MI and NGF follow LNCC's.
 _LDDMM_WEIGHTS = {"mse": 2 * 0.2**2, "ncc": 0.8, "lncc": 3.0, "mi": 3.0, "ngf": 3.0}
 _LINEAR = {"fast": _Setting(40, 10), "default": _Setting(80, 20), "accurate": _Setting(160, 80)}
 
