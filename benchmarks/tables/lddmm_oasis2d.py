@@ -17,7 +17,7 @@ from tfreg.data import brain_slices
 PRESET = "quicksilver-oasis2d"
 OF_OTHERS = f"{PRESET}-dkt31"
 MUTUAL = {"similarity": "mi", "pyramid": "default"}
-PAIRS = 24
+PAIRS = 20
 _ABOUT = {"oasis": "slices of OASIS", "phantom": "phantom brains"}
 COLUMNS = {**geodesics.COLUMNS, "ncc": "mean"}
 

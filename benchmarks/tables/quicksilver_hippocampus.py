@@ -16,7 +16,7 @@ from tfreg.data import hippocampus
 from zoo.quicksilver import paper
 
 PRESET = "quicksilver-hippocampus"
-PAIRS = 8
+PAIRS = 6
 _ABOUT = {"decathlon": "hippocampi of the Decathlon", "phantom": "phantom hippocampi"}
 COLUMNS = {"dice": "mean ± sd", "target_overlap": "mean", **geodesics.COLUMNS}
 
