@@ -103,7 +103,7 @@ def geodesic(
     >>> import numpy as np
     >>> from tfreg import ops
     >>> momentum = np.zeros((1, 16, 16, 2), "float32")
-    >>> momentum[0, 8, 8, 1] = 0.05
+    >>> momentum[0, 8, 8, 1] = 0.005
     >>> inverse, forward = ops.geodesic(momentum)
     >>> bool(np.abs(np.asarray(ops.compose(inverse, forward))).max() < 0.02)
     True

@@ -30,7 +30,7 @@ class GeodesicPath:
     >>> from tfreg import ops
     >>> from tfreg.registration import GeodesicPath
     >>> momentum = np.zeros((16, 16, 2), "float32")
-    >>> momentum[8, 8, 1] = 0.05
+    >>> momentum[8, 8, 1] = 0.005
     >>> path = GeodesicPath(momentum, (1.0, 1.0))
     >>> half, back = path.at(0.5), path.forward()
     >>> half.shape, bool(np.abs(np.asarray(ops.compose(path.at(1)[None], back[None]))).max() < 0.02)
