@@ -129,7 +129,7 @@ def centred():
     )
 
 
-@pytest.mark.parametrize("refine", [0, "fast"])
+@pytest.mark.parametrize("refine", [0, pytest.param("fast", marks=pytest.mark.long)])
 def test_a_network_starts_where_the_pair_says(presets, centred, refine):
     presets("dlir-chest-ct", 1, shift=(0.0, 1.0, 0.0))
     network = networks.Network("dlir-chest-ct", refine, 1)

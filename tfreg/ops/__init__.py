@@ -24,6 +24,7 @@ from tfreg.ops.field import (
     jacobian_determinant,
     jacobian_matrix,
 )
+from tfreg.ops.fluid import FluidOperator, fluid_velocity
 from tfreg.ops.grid import identity_grid
 from tfreg.ops.labels import resample_labels
 from tfreg.ops.linear import apply_linear, compose_linear, invert_linear, linear_displacement
@@ -38,12 +39,14 @@ from tfreg.ops.normalised import (
     stn_theta,
 )
 from tfreg.ops.resample import resample, sample
+from tfreg.ops.shooting import forget_geodesics, geodesic, shoot
 from tfreg.ops.spatial import spatial_displacement, spatial_parameters
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
 from tfreg.ops.tps_layout import control_point_grid, tps_layout_displacement
 
 __all__ = [
     "AffineParts",
+    "FluidOperator",
     "affine_matrix",
     "apply_linear",
     "bounded_parameters",
@@ -62,6 +65,9 @@ __all__ = [
     "downsample",
     "exponential",
     "fit_linear",
+    "fluid_velocity",
+    "forget_geodesics",
+    "geodesic",
     "gradient",
     "graph",
     "identity_grid",
@@ -81,6 +87,7 @@ __all__ = [
     "resize_displacement",
     "rotation_matrix",
     "sample",
+    "shoot",
     "smooth",
     "spatial_displacement",
     "spatial_parameters",

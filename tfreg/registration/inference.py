@@ -138,6 +138,7 @@ class Inference:
             details={
                 name: keras_ops.convert_to_numpy(values) for name, values in found.details.items()
             },
+            path=found.path,
         )
 
 
