@@ -34,11 +34,12 @@ def grids(
     pair = pairs[index]
     middle = () if pair.fixed.ndim == 2 else (pair.fixed.shape[0] // 2,)
     largest = max(_distances(fields[m][index], fields[reference][index]).max() for m in others)
+    half = max(float(np.ptp(image)) for image in (pair.fixed, pair.moving)) / 2
     figure, axes = new_figure(len(fields), 4, 2.2)
     for row, (method, found) in zip(axes, fields.items(), strict=True):
         moved = evaluate.warp(pair.moving, found[index])
         row[0].imshow(moved[middle], cmap="gray")
-        row[1].imshow((moved - pair.fixed)[middle], cmap="RdBu", vmin=-0.5, vmax=0.5)
+        row[1].imshow((moved - pair.fixed)[middle], cmap="RdBu", vmin=-half, vmax=half)
         draw_grid(row[2], found[index][middle][..., -2:])
         distance = _distances(found[index], fields[reference][index])[middle]
         row[3].imshow(distance, cmap="magma", vmin=0, vmax=max(largest, 1e-6))

@@ -22,7 +22,7 @@ _ABOUT = {"oasis": "slices of OASIS", "phantom": "phantom brains"}
 COLUMNS = {**geodesics.COLUMNS, "ncc": "mean"}
 
 
-def contenders(data: str, folder: str | None) -> list[Contender]:
+def contenders(data: str = "oasis", folder: str | None = None) -> list[Contender]:
     """The lines of the table.
 
     Args:

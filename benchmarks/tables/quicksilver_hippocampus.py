@@ -21,7 +21,7 @@ _ABOUT = {"decathlon": "hippocampi of the Decathlon", "phantom": "phantom hippoc
 COLUMNS = {"dice": "mean ± sd", "target_overlap": "mean", **geodesics.COLUMNS}
 
 
-def contenders(data: str, folder: str | None) -> list[Contender]:
+def contenders(data: str = "decathlon", folder: str | None = None) -> list[Contender]:
     """The lines of the table.
 
     Args:

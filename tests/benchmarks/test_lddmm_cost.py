@@ -9,7 +9,8 @@ from benchmarks.tables import lddmm_cost
 from tfreg import ops
 
 
-@pytest.mark.parametrize("shape", [(14, 12), pytest.param((8, 10, 9), marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("shape", [(14, 12), (8, 10, 9)])
 def test_automatic_steps_are_those_of_the_adjoint(rng, numpy, shape):
     """Two programs of one scheme: the same map, the same gradient."""
     momentum = rng.normal(0, 2e-3, (1, *shape, len(shape))).astype("float32")

@@ -149,7 +149,7 @@ def test_spacing_is_a_change_of_units(rng, numpy):
 def test_bad_arguments_are_named():
     momentum = np.zeros((1, 8, 8, 2), "float32")
     for run in (ops.shoot, ops.geodesic):
-        with pytest.raises(ValueError, match=r"steps must be a positive integer. Received: steps=0"):
+        with pytest.raises(ValueError, match=r"steps must be a positive integer.*: steps=0"):
             run(momentum, steps=0)
         with pytest.raises(ValueError, match=r"Received: spacing=\(1, 0\)"):
             run(momentum, (1, 0))

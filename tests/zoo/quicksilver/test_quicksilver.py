@@ -110,6 +110,7 @@ def test_correction_adds_the_momentum_of_what_is_left(rng, numpy, model):
     assert np.abs(expected - first).max() > 0.01
 
 
+@pytest.mark.compiled
 def test_a_momentum_that_folds_is_shortened(rng, numpy, model):
     """Three at once: as they are, by tenths, not at all."""
     grid = np.indices((31, 29)) - np.array([[[15]], [[14]]])
@@ -129,7 +130,7 @@ def test_a_momentum_that_folds_is_shortened(rng, numpy, model):
     both, (part,) = model.unfolded(before, added[1:2])
     np.testing.assert_allclose(both, before + part * added[1:2], rtol=1e-6)
     assert 0 < part < 1
-    model.predicted = lambda *_: added[1:2]
+    model.predicted = lambda *_, **__: added[1:2]
     answer = model.register(*rng.random((2, 31, 29)))
     assert answer.check().jacobian_min > 0.05
     assert answer.details["share"] == share[1]
