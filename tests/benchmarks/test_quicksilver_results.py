@@ -44,7 +44,6 @@ def test_prediction_comes_near_to_lddmm(slices):
         1 - slices.mean(method, "mse_ratio") for method in ("lo", "lp", "lpc", "lpc dense")
     )
     assert 0.75 * lo < lp < 0.85 * lo < lpc < dense < lo
-    assert lp > 1 - slices.mean("lo 50 iterations", "mse_ratio")
     error = [slices.mean(m, "error_to_lo") for m in ("lpc dense", "lpc", "lp", "none")]
     assert error[0] > 0.5 and error == sorted(error)
     assert 30 < slices.mean("lpc", "gap_closed") < 50
@@ -82,7 +81,7 @@ def test_hippocampi_overlap(hippocampi):
         hippocampi.mean(method, "dice")
         for method in ("lo", "lp", "lpc", "lpc dense", "lp + refine", "tfreg default mse")
     )
-    assert hippocampi.mean("none", "dice") < hippocampi.mean("lo 50 iterations", "dice") < lp
+    assert hippocampi.mean("none", "dice") < lp
     assert lo - 0.08 < lp < lpc < dense and lo - 0.03 < lpc and lo - 0.015 < dense
     assert refined > lo - 0.01 and spline - 0.08 < lo < spline
     assert abs(hippocampi.mean("lo LNCC", "dice") - spline) < 0.02
