@@ -52,7 +52,7 @@ class CutPair:
 def pairs(
     source: str, split: str, groups: Sequence[str], seed: int, limit: int | None
 ) -> list[CutPair]:
-    """Neighbouring sections, of each group the same ones.
+    """Neighbouring sections, of each group the same ones, deformed in the same way.
 
     Args:
         source, split: of :func:`tfreg.data.sections.stacks`.
@@ -64,7 +64,9 @@ def pairs(
         InputError: where there are no two neighbours.
     """
     neighbours = [
-        (stack, k) for stack in sections.stacks(source, split) for k in range(len(stack.images) - 1)
+        (number, stack, k)
+        for number, stack in enumerate(sections.stacks(source, split))
+        for k in range(len(stack.images) - 1)
     ]
     if not neighbours:
         raise InputError(f"There are no neighbours. Received: {source}, {split}")
@@ -72,14 +74,24 @@ def pairs(
     for group in groups:
         painted = GROUPS[group]
         *what, wavelength, most = painted
-        for stack, k in drawn(drawn(neighbours, seed, limit), seed, most):
+        for number, stack, k in _drawn(_drawn(neighbours, seed, limit), seed, most):
             moving = stack.images[k + 1]
-            number = list(GROUPS).index(group)
-            cut = damage.cut(moving, *what, (seed, k, number), wavelength)
+            # The same in every group, so that they differ by what is painted beside it.
+            cut = damage.cut(moving, *what, (seed, number, k), wavelength)
             name = f"{stack.name}, {k + 1} onto {k}"
             plain = _pair(name, group, stack, k, moving, None)
             found.append(CutPair(plain, _pair(name, group, stack, k, cut.image, cut), cut))
     return found
+
+
+def _drawn(
+    neighbours: list[tuple[int, sections.Stack, int]], seed: int, limit: int | None
+) -> list[tuple[int, sections.Stack, int]]:
+    """Those with labels, as far as the limit goes, and others drawn at random, in their order."""
+    chosen = drawn([one for one in neighbours if one[1].labels is not None], seed, limit)
+    others = [one for one in neighbours if one[1].labels is None]
+    chosen = chosen + drawn(others, seed, None if limit is None else limit - len(chosen))
+    return sorted(chosen, key=lambda one: (one[0], one[2]))
 
 
 def _pair(

@@ -1,6 +1,7 @@
 """The vector map of ssEMnet on something else than learned features, as contenders."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -29,16 +30,23 @@ class VectorMap:
         name: of the line.
         kind: the class of the model.
         scheme: of the model.
+        begin: called with the model when it is built, before it registers anything; ``None``: its
+            weights are those that Keras draws.
         seed: of its weights.
     """
 
     ours = True
 
     def __init__(
-        self, name: str, kind: type[SsEMnet], scheme: dict[str, Any], seed: int = 0
+        self,
+        name: str,
+        kind: type[SsEMnet],
+        scheme: dict[str, Any],
+        begin: Callable[[SsEMnet], Any] | None = None,
+        seed: int = 0,
     ) -> None:
         self.name = name
-        self.kind, self.scheme, self.seed = kind, scheme, seed
+        self.kind, self.scheme, self.begin, self.seed = kind, scheme, begin, seed
         self._model: SsEMnet | None = None
 
     def unavailable(self) -> None:
@@ -49,6 +57,8 @@ class VectorMap:
         keras.utils.set_random_seed(self.seed)
         self._model = self.kind(scheme=self.scheme)
         self._model.build()
+        if self.begin is not None:
+            self.begin(self._model)
         self.register(pair)
 
     def register(self, pair: Pair) -> Answer:

@@ -19,15 +19,24 @@ from benchmarks.methods.preset import Preset
 from benchmarks.methods.stackreg import StackReg
 from benchmarks.methods.vector_map import Pixels, VectorMap
 from benchmarks.methods.worker import WorkerError
+from benchmarks.paired import paired
 from benchmarks.sections import GROUPS, CutPair, Painted
 from tfreg.data import sections
 from tfreg.errors import InputError
 from tfreg.serial import pyramid_for
 from zoo.ssemnet import paper
+from zoo.ssemnet.crops import Crops
 from zoo.ssemnet.model import SsEMnet
 from zoo.ssemnet.scheme import SCHEMES
+from zoo.ssemnet.start import start
+from zoo.ssemnet.train_sections import SIZE, START_CROPS
 
 PAIRS = 20
+# The least mean consistency on validation pairs (`--data vnc --split validation --groups near,far`)
+# of grids of 16, 32, 64 and 128 px, without a penalty on bending, and with one of weight 100, 1,000
+# and 10,000.
+ELASTIX = Settings(500, 32, levels=4, samples=4096)
+ELASTIX_BENDING = replace(ELASTIX, spacing=16, bending=100)
 COLUMNS = {
     "consistency": "mean ± sd",
     "ncc": "mean ± sd",
@@ -37,29 +46,42 @@ COLUMNS = {
 }
 UNITS = {"consistency": "px", "folding": "%", "seconds": "s"}
 _PAPER = {"pixel mse": paper.PAIR["intensities"], "ssemnet": paper.PAIR["features"]}
+_Found = list[tuple[CutPair, dict[str, float]]]  # pairs with their figures
+# Whether features help is asked of the same map on both, and of the best without features.
+_REFERENCES = ("pixel ncc", "ncc coarse to fine")
+_FEATURES = ("pixel mse", "random encoder", "ssemnet", "ssemnet plus")
 
 
-def contenders(source: str, shape: Sequence[int]) -> list[Contender]:
-    """The lines of the table, but for the painted truth.
+def contenders(
+    source: str = "isbi2012", shape: Sequence[int] = (512, 512)
+) -> list[Contender | Painted]:
+    """The lines of the table.
 
     Args:
         source: of the sections; phantom ones are registered with the preset trained on such.
         shape: of the sections.
     """
     trained = "phantom" if source == "phantom" else "vnc"
+
+    def begin(model: SsEMnet) -> None:
+        stacks = [stack.images for stack in sections.stacks(trained, "train")]
+        start(model, Crops(stacks, SIZE, START_CROPS).batch(0)["images"])
+
     plain = asdict(SCHEMES["paper"])
     centred = asdict(replace(SCHEMES["paper"], similarity="centred"))
     return [
         Nothing(),
+        Painted(),
         Phase(),
         VectorMap("pixel mse", Pixels, plain),
         VectorMap("pixel ncc", Pixels, centred),
         Instance("ncc coarse to fine", pyramid=pyramid_for(shape)),
-        VectorMap("random encoder", SsEMnet, plain),
+        VectorMap("random encoder", SsEMnet, plain, begin),
         Preset("ssemnet", f"ssemnet-{trained}"),
         Preset("ssemnet plus", f"ssemnet-{trained}-plus"),
         Instance("tfreg default", pyramid="default"),
-        Elastix("elastix", Settings(500, 32, levels=4, samples=4096)),
+        Elastix("elastix", ELASTIX),
+        Elastix("elastix bending", ELASTIX_BENDING),
         Elastix("elastix default", Settings(default=True)),
         Bidirectional("bidirectional"),
         StackReg("pystackreg affine"),
@@ -87,8 +109,8 @@ def run(options: argparse.Namespace) -> Table:
         known = ", ".join(g.replace(", ", "+") for g in GROUPS)
         raise InputError(f"--groups takes {known}. Received: {options.groups}")
     pairs = cut_sections.pairs(source, options.split, groups, options.seed, options.pairs)
-    lines, truth = contenders(source, pairs[0].pair.fixed.shape), Painted()
-    names = choose(options.methods, [lines[0].name, truth.name, *(c.name for c in lines[1:])])
+    lines = contenders(source, pairs[0].pair.fixed.shape)
+    names = choose(options.methods, [line.name for line in lines])
     table = Table(
         name="ssem-pairs",
         data=f"{sections.SOURCES[source].name}, {options.split} split",
@@ -99,26 +121,33 @@ def run(options: argparse.Namespace) -> Table:
             "and in three groups dust, a fold, or another contrast; it turns round over 200 px, "
             "in one group over 90 px. `consistency`: the answer, taken back through what was "
             "painted, from the method's own answer on the pair as it was, since nobody knows where "
-            "neighbours truly agree; `ncc`: of the inner region; `folding`: share of pixels where "
-            "the map folds; `seconds`: one pair, warm. `pixel mse`, `pixel ncc`: the map of "
-            "`ssemnet` on intensities; `random encoder`: its network, not trained. `ncc coarse to "
-            "fine`: control points 128, 64 and 32 px apart, chosen on validation pairs; "
-            "`bidirectional`: such both ways at once and consistent, as bUnwarpJ does; `elastix`: "
-            "NCC alone, `elastix default`: Mattes MI with a penalty on bending. The paper's NCC is "
-            "that of one pair of other sections, within a box."
+            "neighbours truly agree; `ncc`: of the inner region; `dice`: of "
+            f"{_labelled(source, pairs)}; `folding`: share of pixels where the map folds; "
+            "`seconds`: one pair, warm. `pixel mse`, `pixel ncc`: the map of `ssemnet` on "
+            "intensities; `random encoder`: its network as training begins. `ncc coarse to "
+            "fine`: control points 128, 64 and 32 px apart, chosen on validation pairs of other "
+            "sections, on which `elastix` (NCC) and `elastix bending` (and a penalty on bending) "
+            "were chosen as well; `elastix default`: Mattes MI with such a penalty, as it comes; "
+            "`bidirectional`: the map of `ncc coarse to fine` both ways at once and consistent, as "
+            "bUnwarpJ does, not tuned. The paper's NCC within a box, of one pair of other "
+            f"sections: {paper.PAIR['intensities']:.4f} on intensities, "
+            f"{paper.PAIR['features']:.2f} on features."
         ),
         columns=COLUMNS,
         settings={"pairs": len(pairs), "seed": options.seed, "source": source},
+        layout="groups",
     )
-    if lines[0].name in names:
-        _measure(table, lines[0], pairs)
-    if truth.name in names:
-        still = np.zeros((*pairs[0].pair.fixed.shape, 2))
-        figures = [cut_sections.judged(one, truth.displacement(one), still) for one in pairs]
-        _rows(table, truth.name, pairs, figures)
-    for contender in lines[1:]:
-        if contender.name in names:
-            _measure(table, contender, pairs)
+    figures: dict[str, dict[tuple[str, str], float]] = {}
+    for line in lines:
+        if line.name not in names:
+            continue
+        known = isinstance(line, Painted)
+        found = _painted(line, pairs) if known else _measured(table, line, pairs)
+        _rows(table, line.name, found)
+        figures[line.name] = {
+            (one.pair.group, one.pair.name): values["consistency"] for one, values in found
+        }
+    _differences(table, figures)
     return table
 
 
@@ -128,16 +157,28 @@ def _counts(pairs: list[CutPair]) -> str:
     return ", ".join(f"{groups.count(g)} pairs ({g})" for g in dict.fromkeys(groups))
 
 
-def _measure(table: Table, contender: Contender, pairs: list[CutPair]) -> None:
-    """Registers every pair as it was and as it was cut, and adds the rows."""
+def _labelled(source: str, pairs: list[CutPair]) -> str:
+    """What Dice is of, and of how many pairs."""
+    what = {"isbi2012": "membranes", "phantom": "cells"}.get(source, "labels")
+    count = len({one.pair.name for one in pairs if one.pair.fixed_labels is not None})
+    return f"{what} in the {count} pairs that have labels"
+
+
+def _painted(line: Painted, pairs: list[CutPair]) -> _Found:
+    still = np.zeros((*pairs[0].pair.fixed.shape, 2))
+    return [(one, cut_sections.judged(one, line.displacement(one), still)) for one in pairs]
+
+
+def _measured(table: Table, contender: Contender, pairs: list[CutPair]) -> _Found:
+    """Registers every pair as it was and as it was cut; a method that cannot run leaves a note."""
     from tqdm import tqdm
 
     reason = contender.unavailable()
     if reason is not None:
         table.notes.append(f"{contender.name}: {reason}")
-        return
+        return []
     known: dict[str, np.ndarray] = {}  # answers on pairs as they were, the same in all groups
-    done, figures = [], []
+    done: _Found = []
     try:
         contender.warm(pairs[0].pair)
         for one in tqdm(pairs, desc=contender.name, unit="pair"):
@@ -150,25 +191,38 @@ def _measure(table: Table, contender: Contender, pairs: list[CutPair]) -> None:
                 continue
             found = cut_sections.judged(one, answer.displacement, known[one.plain.name])
             found |= {} if answer.seconds is None else {"seconds": answer.seconds}
-            done.append(one)
-            figures.append(found)
+            done.append((one, found))
     finally:
         contender.close()
-    if done:
-        _rows(table, contender.name, done, figures)
+    return done
 
 
-def _rows(table: Table, method: str, pairs: list[CutPair], figures: list[dict[str, float]]) -> None:
-    groups = ["all", *dict.fromkeys(one.pair.group for one in pairs)]
-    for group in groups:
-        chosen = [
-            found
-            for one, found in zip(pairs, figures, strict=True)
-            if group in ("all", one.pair.group)
-        ]
+def _rows(table: Table, method: str, found: _Found) -> None:
+    """The rows of a method over all pairs, and of each group."""
+    if not found:
+        return
+    for group in ("all", *dict.fromkeys(one.pair.group for one, _ in found)):
+        chosen = [values for one, values in found if group in ("all", one.pair.group)]
         for metric in COLUMNS:
             values = [f[metric] for f in chosen if metric in f and not np.isnan(f[metric])]
             if values:
                 told = _PAPER.get(method) if metric == "ncc" and group == "all" else None
                 unit = UNITS.get(metric, "1")
                 table.rows.append(Row.of(method, group, metric, unit, values, told))
+
+
+def _differences(table: Table, figures: dict[str, dict[tuple[str, str], float]]) -> None:
+    """What features gain over intensities, by group."""
+    for group in GROUPS:
+        for reference in _REFERENCES:
+            base = figures.get(reference, {})
+            keys = [key for key in base if key[0] == group]
+            values = {
+                name: [figures[name].get(key, np.nan) for key in keys]
+                for name in (reference, *_FEATURES)
+                if name in figures
+            }
+            if keys:
+                clusters = [name for _, name in keys]
+                metric = f"consistency, {group}"
+                table.differences += paired(values, reference, clusters, metric, "px", "pair")

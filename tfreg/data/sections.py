@@ -75,8 +75,9 @@ class Stack(NamedTuple):
     Attributes:
         name: where they are from.
         images: ``(sections, height, width)`` uint8.
-        labels: the same shape, or ``None``: what is what, as its publisher says; of phantoms the
-            cells, of which each keeps its number from section to section.
+        labels: the same shape, or ``None``: what is what, as its publisher says, of ISBI 2012 1
+            where membranes are; of phantoms the cells, of which each keeps its number from section
+            to section.
     """
 
     name: str
@@ -130,6 +131,8 @@ def stacks(source: str, split: str) -> list[Stack]:
     for name, which in blocks:
         images = pack[name]
         labels = pack[_LABELS[name]] if name in labelled else None
+        if labels is not None and source == "isbi2012":
+            labels = (labels == 0).astype("uint8")  # its publisher draws membranes black
         whole = images.ndim == 3 and len(images) >= which.stop and images.dtype == np.uint8
         if not whole or (labels is not None and labels.shape != images.shape):
             raise InputError(
