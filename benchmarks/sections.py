@@ -10,6 +10,7 @@ from benchmarks import evaluate
 from benchmarks.pairs import Pair, drawn
 from tfreg.data import damage, sections
 from tfreg.errors import InputError
+from tfreg.serial import lattice
 
 
 class Group(NamedTuple):
@@ -211,5 +212,4 @@ def stack_figures(
 def _shown(displacement: np.ndarray) -> np.ndarray:
     """Where a moved section shows the section."""
     shape = displacement.shape[:2]
-    where = np.moveaxis(np.indices(shape), 0, -1) + displacement
-    return ((where >= 0) & (where <= np.array(shape) - 1)).all(axis=-1)
+    return lattice.within(lattice.points(shape, 1) + displacement, shape)

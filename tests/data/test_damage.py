@@ -76,6 +76,7 @@ def test_labels_follow(ramps):
         ({"damages": ("rain",)}, r"of \('dust', 'folds', 'contrast'\). Received: .*'rain'"),
         ({"rms": -1.0}, "rms=-1.0, shift=0.0"),
         ({"rms": float("nan")}, "rms=nan"),
+        ({"wavelength": 1.5}, "wavelength 2 or more. Received: .*wavelength=1.5"),
         ({"image": np.zeros((4, 4))}, r"uint8\. Received: float64 of shape \(4, 4\)"),
     ],
 )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
 
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.serial import align, pyramid_for, sections_by
 from tfreg.serial.align import STEP
 
@@ -117,12 +117,58 @@ def test_an_interrupted_alignment_goes_on_where_it_was(jumping, tmp_path):
     lines = []
     found = align(jumping, counted, folder=tmp_path, drift=None, progress=lines.append)
     assert len(calls) == 9 + 1  # every pair once, the damaged one twice
-    assert len(lines) == 9 and lines[0] == "section 0 onto 1 of 6"
+    assert len(lines) == 5 + 9 and lines[0] == "start of section 1 of 6"
+    assert lines[5] == "section 1 onto 0 of 6"
     np.testing.assert_allclose(settled(found), settled(align(jumping, still, drift=None)))
     with pytest.raises(InputError, match="another start; choose another folder"):
-        align(jumping, still, folder=tmp_path, start="none")
-    with pytest.raises(InputError, match="another model"):
-        align(jumping, still, folder=tmp_path, identity={"model": "other"})
+        align(jumping, counted, folder=tmp_path, start="none")
+    for other in ({"register": still}, {"register": counted, "identity": {"model": "other"}}):
+        with pytest.raises(InputError, match=r"holds an alignment with another .*register"):
+            align(jumping, folder=tmp_path, **other)
+
+
+def test_pairs_of_a_section_that_has_changed_are_registered_again(jumping, tmp_path):
+    calls = []
+
+    def counted(fixed, moving, **masks):
+        calls.append((fixed.mean(), moving.mean()))
+        return still(fixed, moving)
+
+    settings = {"register": counted, "start": "none", "folder": tmp_path, "drift": None}
+    align(jumping[:4], **settings)
+    assert len(calls) == 5
+    changed = [*jumping[:3], jumping[3][::-1].copy()]
+    align(changed, **settings)
+    assert len(calls) == 5 + 2  # onto sections 1 and 2
+    align([*changed, jumping[5]], **settings)  # and what is added is added
+    assert len(calls) == 7 + 2
+
+
+def test_a_folder_that_is_damaged_or_cannot_be_written_is_refused(jumping, tmp_path):
+    align(jumping[:2], still, folder=tmp_path / "a")
+    for text in ("", "[]", "{"):
+        (tmp_path / "a" / "settings.json").write_text(text)
+        with pytest.raises(InputError, match=r"settings.json is damaged: delete the folder"):
+            align(jumping[:2], still, folder=tmp_path / "a")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot be written to: .* is a file"):
+        align(jumping[:2], still, folder=tmp_path / "file")
+    # What is refused leaves nothing that stands in the way of what is right.
+    with pytest.raises(InputError, match="one shape"):
+        align([jumping[0], jumping[1][1:]], still, folder=tmp_path / "b", start="none")
+    align(jumping[:2], still, folder=tmp_path / "b")
+
+
+def test_a_frame_that_shows_too_little_of_a_section_is_told(rng):
+    texture = gaussian_filter(rng.normal(size=(100, 400)), 2.0)
+
+    def stack(step, count):
+        return [texture[:, k * step : k * step + 80] for k in range(count)]
+
+    with pytest.warns(InputWarning, match=r"the frame of the stack shows \d+% of section [04]$"):
+        align(stack(12, 5), still, drift=None)
+    with pytest.raises(InputError, match=r"take section \d+ out of the frame.*start='none'"):
+        align(stack(12, 16), still, drift=None)
 
 
 def test_no_more_sections_are_held_than_a_window(jumping):
@@ -144,11 +190,16 @@ def test_no_more_sections_are_held_than_a_window(jumping):
     ("changes", "message"),
     [
         ({"sections": [np.eye(20)]}, "two sections or more. Received: 1"),
+        ({"sections": [np.eye(20), np.ones((20, 20))]}, "no constant. Received: section 1 of 1 to"),
+        ({"sections": [np.eye(20), np.eye(20) * np.nan]}, "finite.*section 1 of nan to nan"),
+        ({"degrees": 5.0}, "no effect without start='rigid'. Received: degrees=5.0, start=trans"),
+        ({"degrees": 200.0, "start": "rigid"}, "degrees must be above 0, up to 180"),
         ({"sections": [np.eye(20), np.eye(22)]}, r"one shape, \(20, 20\).*section 1 of \(22, 22\)"),
         ({"sections": np.zeros((3, 20, 20, 1))}, r"2-D. Received: shape=\(20, 20, 1\)"),
         ({"neighbours": 0}, "neighbours=0"),
         ({"start": "affine"}, "start=affine"),
         ({"drift": -1.0}, "drift must be positive, or None"),
+        ({"drift": float("inf")}, "drift must be positive, or None. Received: drift=inf"),
     ],
 )
 def test_bad_input_is_refused(changes, message):

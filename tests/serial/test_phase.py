@@ -47,6 +47,19 @@ def test_a_rotation_is_found_with_the_shift(texture, degrees, shift):
     np.testing.assert_allclose(found @ corners, expected @ corners, atol=1.0)
 
 
+def test_what_fills_no_block_does_not_move_the_centre(monkeypatch, texture):
+    """Measured at a fifth of the size: four rows and columns at the far borders are left out."""
+    monkeypatch.setattr("tfreg.serial.phase._MEASURED", 50)
+    shape = (214, 199)
+    expected = rigid(17.0, (5, -5), shape)
+    inverse = np.linalg.inv(np.vstack([expected, [0, 0, 1]]))[:2]
+    wide = gaussian_filter(texture, 6.0)
+    fixed, moving = seen(wide, shape, np.eye(2, 3)), seen(wide, shape, inverse)
+    found = phase_correlation(fixed, moving, degrees=20)
+    middle = np.array([107, 100, 1.0])
+    np.testing.assert_allclose(found @ middle, expected @ middle, atol=0.6)
+
+
 def test_no_rotation_beyond_the_degrees(texture):
     shape = (150, 150)
     inverse = np.linalg.inv(np.vstack([rigid(12, (0, 0), shape), [0, 0, 1]]))[:2]

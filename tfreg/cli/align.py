@@ -7,15 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfreg.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.description += (
-        " Neighbours are brought onto each other by phase correlation, each section is registered "
-        "onto the next ones, and all answers together say where each belongs. What is interrupted "
-        "goes on where it was when the command is given again."
+        " Neighbours are brought onto each other by phase correlation, the next sections are "
+        "registered onto each, and all answers together say where each belongs. What is "
+        "interrupted goes on where it was when the command is given again. The stack is as large "
+        "as a section: what a start takes out of it is lost."
     )
     parser.add_argument(
         "sections",
@@ -39,15 +42,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--finest",
         type=float,
         metavar="PX",
-        help="without a preset: px between control points at last, 64, 32 or 16; the finer, the "
-        "more alike, and the more tissue that changed is bent to what it was (default: 32)",
+        help="without a preset: px between control points at last, 128, 64, 32 or 16; the "
+        "finer, the more alike, and the more tissue that changed is bent to what it was "
+        "(default: 32)",
     )
     parser.add_argument(
         "--neighbours",
         type=int,
         default=2,
         metavar="N",
-        help="onto how many of the next sections each is registered (default: 2)",
+        help="how many of the next sections are registered onto each (default: 2)",
     )
     parser.add_argument(
         "--start",
@@ -58,15 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--degrees",
         type=float,
-        default=20.0,
         help="with --start rigid: the largest rotation between neighbours (default: 20)",
     )
     parser.add_argument(
         "--drift",
         default="12",
         metavar="SECTIONS|keep",
-        help="what changes more slowly than over so many sections is the tissue's and stays "
-        "(default: 12); keep: whatever the pairs say is undone",
+        help="what of the bending changes more slowly than over so many sections is the tissue's "
+        "and stays; a start is undone whole (default: 12); keep: whatever the pairs say is undone",
     )
 
 
@@ -79,11 +82,12 @@ def run(options: argparse.Namespace) -> None:
 
     for path in options.sections:
         existing(path)
+        if path.resolve().parent == (options.out / "sections").resolve():
+            raise InputError(f"Results would be written over the sections. Received: {path}")
     check_folder(options.out)
     register, identity = _method(options.model, options.finest)
     from tfreg import serial
 
-    identity |= {"files": [str(path) for path in options.sections]}
     found = serial.align(
         _Files(options.sections),
         register,
@@ -111,7 +115,7 @@ def _period(text: str) -> float | None:
 
 def _names(paths: list[Path]) -> list[str]:
     """What the results of each section are called: the names of the files, all different."""
-    names = [path.name.partition(".")[0] for path in paths]
+    names = [path.name.removesuffix(".gz").rpartition(".")[0] or path.name for path in paths]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"Sections must have names of their own. Received twice: {twice[0]}")
@@ -137,7 +141,8 @@ def _method(model: str | None, finest: float | None) -> tuple[Any, dict[str, Any
     network = zoo.load(model, task="registration")
     if network.ndim != 2:
         raise InputError(f"Sections are 2-D, and this network is not. Received: {model}")
-    return sections_by(network), {**identity, "weights_sha256": preset.sha256}
+    decides = {"weights_sha256": preset.sha256, "architecture": preset.architecture}
+    return sections_by(network), {**identity, **decides}
 
 
 class _Files:
@@ -153,6 +158,8 @@ class _Files:
         from tfreg import io
 
         image = io.read_image(self.paths[index])
+        if image.dtype == np.float64:  # the brightness of colours
+            image = image.astype("float32")
         if image.ndim != 2:
             raise InputError(
                 f"{self.paths[index]} must be one section. Received: shape={image.shape}"

@@ -71,9 +71,9 @@ def cut(
             "image must be (height, width), uint8. "
             f"Received: {image.dtype} of shape {np.shape(image)}"
         )
-    if not (rms >= 0 and shift >= 0 and wavelength > 0):
+    if not (rms >= 0 and shift >= 0 and wavelength >= 2):
         raise ValueError(
-            "rms and shift must be 0 or more, and wavelength positive. "
+            "rms and shift must be 0 or more, and wavelength 2 or more. "
             f"Received: rms={rms}, shift={shift}, wavelength={wavelength}"
         )
     seeds = np.random.SeedSequence(seed).spawn(1 + len(DAMAGES))

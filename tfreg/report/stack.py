@@ -10,6 +10,7 @@ import numpy as np
 from tfreg import __version__
 from tfreg.report import tables
 from tfreg.report.png import data_uri, png
+from tfreg.serial import lattice
 
 
 @dataclass
@@ -38,8 +39,7 @@ class Cuts:
     ) -> None:
         """Takes what is shown of the next section, in order."""
         self.names.append(name)
-        places = np.moveaxis(np.indices(before.shape), 0, -1) + displacement
-        shown = ((places >= 0) & (places <= np.array(before.shape) - 1)).all(axis=-1)
+        shown = lattice.within(lattice.points(before.shape, 1) + displacement, before.shape)
         sides = (("before", before, np.ones_like(shown)), ("after", after, shown))
         for side, image, mask in sides:
             image = image.astype("float32")

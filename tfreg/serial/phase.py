@@ -66,7 +66,8 @@ def phase_correlation(fixed: np.ndarray, moving: np.ndarray, degrees: float = 0.
     factor = -(-max(whole[0].shape) // _MEASURED)
     small = [_shrunk(image, factor) for image in whole]
     shift, _ = _shift(small[0], _turned(small[1], angle))
-    centre = (np.array(whole[0].shape) - 1) / 2
+    # About which the small image was turned: what fills no block at the far borders was left out.
+    centre = (factor * np.array(small[0].shape) - 1) / 2
     rotation = _rotation(angle)
     # The turned image shows at x what the moving one has at R (x - c) + c.
     offset = rotation @ (shift * factor - centre) + centre

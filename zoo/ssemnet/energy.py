@@ -57,14 +57,20 @@ def of_intensities(scheme: Scheme, spacing: int) -> Callable:
         scheme, spacing: of :func:`of_features`.
 
     Returns:
-        Function ``(vectors, fixed, moving, fixed_mask, moving_mask) -> (batch,)``.
+        Function ``(vectors, weights, fixed, moving, fixed_mask, moving_mask) -> (batch,)``: fixed
+        are the neighbours ``(batch, height, width, neighbours)``, weights theirs.
     """
 
-    def energy(vectors: Any, fixed: Any, moving: Any, fixed_mask: Any, moving_mask: Any) -> Any:
+    def energy(
+        vectors: Any, weights: Any, fixed: Any, moving: Any, fixed_mask: Any, moving_mask: Any
+    ) -> Any:
         displacement = dense(vectors, moving.shape[1:3], spacing, scheme.interpolation)
         mask = fixed_mask * filled(moving_mask, displacement)
         moved = ops.resample(moving, displacement, image_gradient=False)
-        return regularisers(vectors, scheme, spacing) - losses.ncc(fixed, moved, mask)
+        total = regularisers(vectors, scheme, spacing)
+        for i in range(fixed.shape[-1]):
+            total = total - weights[i] * losses.ncc(fixed[..., i : i + 1], moved, mask)
+        return total
 
     return energy
 

@@ -9,6 +9,7 @@ then frozen, and the vector map, which is optimised for each pair (4) or section
 leaves open is listed in README.md.
 """
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -26,6 +27,7 @@ from tfreg.ops.precision import at_least_float32
 from tfreg.registration.answer import Estimate
 from tfreg.registration.images import Pair
 from tfreg.registration.instance.adam import minimiser
+from tfreg.registration.instance.arguments import mask_of
 from tfreg.serial import Alignment, align, sections_by
 from zoo.ssemnet.energy import of_features, of_intensities
 from zoo.ssemnet.maps import dense, finer, grid_of
@@ -187,23 +189,21 @@ class SsEMnet(RegistrationModel):
         return dense(parameters, shape, self.scheme.spacings[-1], self.scheme.interpolation)
 
     def answer(self, pair: Pair, **options: Any) -> Estimate:
-        """Optimises the map of each pair; our scheme goes on with the NCC of intensities."""
+        """Optimises the map of each pair."""
         fixed, moving = self.unit(pair.fixed), self.unit(pair.moving)
         masks = [
             np.ones_like(image) if mask is None else mask
             for image, mask in ((fixed, pair.fixed_mask), (moving, pair.moving_mask))
         ]
-        vectors = self._optimised(fixed, moving, np.ones(1, "float32"), *masks)
-        if self.scheme.ncc_steps:
-            energy = of_intensities(self.scheme, self.scheme.spacings[-1])
-            run = self.function("ncc", lambda: minimiser(energy))
-            rate = np.float32(self.scheme.learning_rate)
-            settings = np.int32(self.scheme.ncc_steps), rate, np.float32(0.1), np.float32(0)
-            vectors, *_ = run(*settings, vectors, fixed, moving, *masks)
-        return self.applied(vectors, pair)
+        return self.applied(self._optimised(fixed, moving, np.ones(1, "float32"), *masks), pair)
 
     def align_to(
-        self, neighbours: Any, moving: Any, weights: Sequence[float] | None = None
+        self,
+        neighbours: Any,
+        moving: Any,
+        weights: Sequence[float] | None = None,
+        fixed_mask: Any = None,
+        moving_mask: Any = None,
     ) -> np.ndarray:
         """Equation (5): registers one section onto several at once.
 
@@ -211,12 +211,14 @@ class SsEMnet(RegistrationModel):
             neighbours: ``(n, height, width)``, sections that are aligned already.
             moving: ``(height, width)``.
             weights: of the neighbours; ``None``: they count alike.
+            fixed_mask, moving_mask: ``(height, width)``, 0 where what the neighbours, or moving,
+                show there does not count; ``None``: all counts.
 
         Returns:
             The displacement ``(height, width, 2)`` in px: ``moving(x + u(x))`` is aligned.
 
         Raises:
-            InputError: on sections of other shapes, or weights that are not as many.
+            InputError: on sections or masks of other shapes, or weights that are not as many.
         """
         fixed, other = self.prepared(neighbours, "neighbours"), self.prepared(moving, "moving")
         if fixed.shape[1:] != other.shape[1:] or len(other) != 1:
@@ -233,8 +235,11 @@ class SsEMnet(RegistrationModel):
             self.build()
         references = np.moveaxis(fixed[..., 0], 0, -1)[None]
         share = (given / given.sum()).astype("float32")
-        everywhere = np.ones_like(other)
-        found = self._optimised(references, other, share, everywhere, everywhere)
+        masks = [
+            np.ones_like(other) if mask is None else mask_of(mask, name, other, self.ndim)
+            for mask, name in ((fixed_mask, "fixed_mask"), (moving_mask, "moving_mask"))
+        ]
+        found = self._optimised(references, other, share, *masks)
         return keras_ops.convert_to_numpy(self.displacement(found, other.shape[1:3]))[0]
 
     def align(self, sections: Sequence[np.ndarray], **options: Any) -> Alignment:
@@ -244,9 +249,17 @@ class SsEMnet(RegistrationModel):
             sections: arrays ``(height, width)``, or what gives one after the other.
             options: of :func:`tfreg.serial.align`.
 
+        Returns:
+            The alignment of all sections.
+
         Raises:
             InputError: as :func:`tfreg.serial.align`.
         """
+        digest = hashlib.sha256()
+        for values in self.get_weights():
+            digest.update(values.tobytes())
+        config = keras.saving.serialize_keras_object(self)["config"]
+        options.setdefault("identity", {"model": config, "weights_sha256": digest.hexdigest()})
         return align(sections, sections_by(self), **options)
 
     def check_size(self, size: Sequence[int]) -> None:
@@ -271,7 +284,8 @@ class SsEMnet(RegistrationModel):
     def _optimised(
         self, fixed: Any, moving: Any, weights: np.ndarray, fixed_mask: Any, moving_mask: Any
     ) -> Any:
-        """Adam on the vectors alone, coarse to fine; the encoder stays as it is."""
+        """Adam on the vectors alone, coarse to fine; the encoder stays as it is. Our scheme goes on
+        with the NCC of intensities."""
         scheme, shape = self.scheme, moving.shape[1:3]
         encode = self.function("encode", lambda: ops.graph(self._features, self.variables))
         references = encode(fixed)
@@ -287,6 +301,12 @@ class SsEMnet(RegistrationModel):
                 data = np.float32(drop), weights, references, moving, fixed_mask, moving_mask
                 vectors, *_ = run(*settings, np.float32(0), vectors, *data)
             before = spacing
+        if scheme.ncc_steps:
+            energy = of_intensities(scheme, before)
+            run = self.function("ncc", lambda: minimiser(energy))
+            rate = np.float32(scheme.learning_rate)
+            settings = np.int32(scheme.ncc_steps), rate, np.float32(0.1), np.float32(0)
+            vectors, *_ = run(*settings, vectors, weights, fixed, moving, fixed_mask, moving_mask)
         return vectors
 
     def _descent(self, spacing: int) -> Callable:

@@ -67,6 +67,11 @@ class Scheme:
         for name in ("steps", "drop_steps", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be positive. Received: {getattr(self, name)}")
+        if self.drop >= _LEAST and self.steps <= self.drop_steps:
+            raise InputError(
+                "drop has no effect where steps are not more than drop_steps. "
+                f"Received: drop={self.drop}, steps={self.steps}, drop_steps={self.drop_steps}"
+            )
 
     def rounds(self) -> Iterator[tuple[float, int]]:
         """The shares that are dropped, and for how many steps each."""

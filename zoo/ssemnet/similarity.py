@@ -85,9 +85,14 @@ def averaged(values: Any, factor: int) -> Any:
 class FeatureSimilarity:
     """Minus the distance of features: a similarity for :func:`tfreg.registration.register`.
 
+    The encoder sees the intensities as they were given, whatever it was trained on. Its
+    convolutions are quick within the compiled loop where they are
+    :class:`tfreg.layers.Convolution2D`.
+
     Args:
         encoder: images ``(batch, height, width, channels)`` to features on a grid that is coarser
-            by a whole factor: any Keras model, or function in ``keras.ops``. It is not trained.
+            by a whole factor, the same along both axes: any Keras model, or function in
+            ``keras.ops``, that pads. It is not trained.
         similarity, drop: of :func:`distance`.
 
     Raises:
@@ -123,7 +128,13 @@ class FeatureSimilarity:
 
     def __call__(self, fixed: Any, moved: Any, mask: Any) -> Any:
         reference, found = (at_least_float32(self.encoder(image)) for image in (fixed, moved))
-        factor = fixed.shape[1] // reference.shape[1]
+        factor = fixed.shape[1] // max(reference.shape[1], 1)
+        if factor < 1 or tuple(n // factor for n in fixed.shape[1:3]) != reference.shape[1:3]:
+            raise InputError(
+                "The features of an encoder must be coarser than its images by a whole factor, "
+                f"the same along both axes. Received: {tuple(reference.shape[1:3])} of images of "
+                f"{tuple(fixed.shape[1:3])} px"
+            )
         mask = ops.ones_like(fixed[..., :1]) if mask is None else mask
         mask = averaged(mask, factor)
         return -distance(reference, found, mask, self.drop, self.similarity)

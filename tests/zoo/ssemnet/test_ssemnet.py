@@ -1,13 +1,17 @@
 import itertools
+import re
 
 import keras
 import numpy as np
 import pytest
 from keras import ops as keras_ops
 
+import zoo
 from tfreg import losses, ops
-from tfreg.data import damage, tissue
+from tfreg.data import damage, sections, tissue
 from tfreg.errors import InputError
+from tfreg.geometry import Geometry
+from tfreg.image import Image
 from tfreg.registration import Level, Pyramid, register
 from zoo.ssemnet import maps, similarity
 from zoo.ssemnet.energy import of_features, of_intensities, regularisers
@@ -15,6 +19,7 @@ from zoo.ssemnet.model import SsEMnet
 from zoo.ssemnet.scheme import SCHEMES, Scheme, scheme_of
 from zoo.ssemnet.similarity import FeatureSimilarity
 from zoo.ssemnet.start import start
+from zoo.ssemnet.turn import align_in_turn
 
 
 def values(**changes):
@@ -235,25 +240,29 @@ def test_a_known_map_is_found_whatever_the_interpolation(pair, interpolation):
 
 def test_steps_on_ncc_follow_where_the_scheme_has_them(pair):
     section, cut = pair
-    model = made(ncc_steps=20)
-    images = [model.prepared(image, "image") for image in (cut.image, section)]
-    before = model.displacement(model.parameters(*images), section.shape)
-    moved = ops.resample(images[1], before)
-    after = model.register(cut.image, section).similarity_after
-    assert after > float(np.asarray(losses.ncc(images[0], moved))[0]) + 0.01
+    without, model = (made(ncc_steps=steps) for steps in (0, 20))
+    answer = model.register(cut.image, section)
+    assert answer.similarity_after > without.register(cut.image, section).similarity_after + 0.01
+    # Onto one neighbour it is the same, and onto one that does not count as well.
+    onto = model.align_to(cut.image[None], section)
+    np.testing.assert_allclose(onto, answer.displacement, atol=1e-4)
+    one_of_two = model.align_to(np.stack([section, cut.image]), section, weights=(0, 2))
+    np.testing.assert_allclose(one_of_two, answer.displacement, atol=0.05)
 
 
 def test_the_steps_on_ncc_have_the_masks_and_the_regularisers(rng, numpy):
     scheme = Scheme(**values(alpha=0.3))
     fixed, moving = rng.random((2, 1, 32, 48, 1)).astype("float32")
     fixed_mask, moving_mask = rng.random((2, 1, 32, 48, 1)).astype("float32")
+    other = rng.random((1, 32, 48, 1)).astype("float32")
     vectors = rng.normal(size=(1, 2, 3, 2)).astype("float32")
-    found = of_intensities(scheme, 16)(vectors, fixed, moving, fixed_mask, moving_mask)
+    both, weights = np.concatenate([fixed, other], axis=-1), np.array([0.25, 0.75], "float32")
+    found = of_intensities(scheme, 16)(vectors, weights, both, moving, fixed_mask, moving_mask)
     field = maps.dense(vectors, (32, 48), 16, "bilinear")
     mask = fixed_mask * ops.resample(moving_mask, field, mode="constant")
-    expected = regularisers(vectors, scheme, 16) - losses.ncc(
-        fixed, ops.resample(moving, field), mask
-    )
+    moved = ops.resample(moving, field)
+    alike = 0.25 * losses.ncc(fixed, moved, mask) + 0.75 * losses.ncc(other, moved, mask)
+    expected = regularisers(vectors, scheme, 16) - alike
     np.testing.assert_allclose(numpy(found), numpy(expected), atol=1e-6)
 
 
@@ -271,6 +280,11 @@ def test_registering_looks_where_the_masks_say(pair):
     # Nothing pulls at what is not looked at: there the map goes on as it is beside it.
     rough = [np.abs(np.diff(u[:, 48:], axis=1)).mean() for u in (masked, plain)]
     assert rough[0] < 0.7 * rough[1]
+    # Of images in space as of arrays.
+    grid = Geometry.of_shape(section.shape)
+    images = (Image(one, grid) for one in (cut.image, spoilt))
+    there = model.register(*images, moving_mask=Image(mask, grid)).inner.displacement
+    np.testing.assert_allclose(there, masked, atol=1e-4)
 
 
 def test_several_neighbours_agree_on_one_map(pair):
@@ -312,6 +326,10 @@ def test_any_keras_model_is_an_encoder_of_the_engine(pair):
         FeatureSimilarity(encoder, "cosine")
     with pytest.raises(InputError, match=r"drop=1.0"):
         FeatureSimilarity(encoder, drop=1.0)
+    valid = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Conv2D(2, 5)])
+    for other, shape in ((valid, "(60, 76)"), (lambda x: x[:, :, ::2], "(64, 40)")):
+        with pytest.raises(InputError, match=re.escape(f"Received: {shape} of images of (64, 80)")):
+            FeatureSimilarity(other)(*np.zeros((2, 1, 64, 80, 1), "float32"), None)
 
 
 @pytest.mark.parametrize(
@@ -324,6 +342,7 @@ def test_any_keras_model_is_an_encoder_of_the_engine(pair):
         ({"drop": 1.0}, "drop=1.0"),
         ({"alpha": -1.0}, "alpha must be 0 or more. Received: -1.0"),
         ({"steps": 0}, "steps must be positive. Received: 0"),
+        ({"drop_steps": 8}, "drop=0.5, steps=8, drop_steps=8"),
     ],
 )
 def test_a_scheme_that_cannot_be_is_refused(changes, message):
@@ -344,7 +363,36 @@ def test_other_bad_arguments_are_refused():
         SsEMnet().check_size((12, 40))
 
 
-def test_a_stack_is_aligned_with_it():
-    block = tissue.block(3, (48, 48), seed=1).images
-    found = made(steps=4).align(block, start="none", neighbours=1)
-    assert len(found) == 3 and found.displacement(2).shape == (48, 48, 2)
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_a_stack_is_aligned_with_it(pair, tmp_path, in_turn):
+    section, cut = pair
+    model = made(steps=40, learning_rate=1.0, similarity="centred")
+    stack = [cut.image, section, cut.image]
+    if in_turn:
+        found = align_in_turn(model, stack, start="none")
+        np.testing.assert_array_equal(found.displacement(0), 0)
+    else:
+        found = model.align(stack, start="none", neighbours=1, drift=None, folder=tmp_path)
+        other = made(4, steps=40, learning_rate=1.0, similarity="centred")
+        with pytest.raises(InputError, match="another weights_sha256"):
+            other.align(stack, start="none", neighbours=1, drift=None, folder=tmp_path)
+    # Where the cut one shows x, the section shows x + d(x): the maps differ by it.
+    inner = (slice(12, -12),) * 2
+    painted = np.linalg.norm(cut.displacement, axis=-1)[inner].mean()
+    between = found.displacement(1) - found.displacement(0)
+    assert np.linalg.norm(between - cut.displacement, axis=-1)[inner].mean() < 0.6 * painted
+    apart = found.displacement(2) - found.displacement(0)
+    assert np.linalg.norm(apart, axis=-1)[inner].mean() < 0.4 * painted
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("ssemnet-phantom", "phantom"),
+        pytest.param("ssemnet-vnc", "vnc", marks=pytest.mark.real_data),
+    ],
+)
+def test_no_unit_of_a_preset_is_dead(numpy, name, source):
+    images = sections.stacks(source, "validation")[0].images[:2, :256, :256]
+    code = numpy(zoo.load(name).encoded(images[..., None].astype("float32") / 255))
+    assert code.shape[-1] == 64 and (code > 0).any(axis=(0, 1, 2)).all()
