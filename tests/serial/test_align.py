@@ -1,4 +1,5 @@
 import itertools
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -112,19 +113,21 @@ def test_an_interrupted_alignment_goes_on_where_it_was(jumping, tmp_path):
         return still(fixed, moving)
 
     with pytest.raises(KeyboardInterrupt):
-        align(jumping, lambda f, m, **masks: counted(f, m, 4), folder=tmp_path, drift=None)
+        align(jumping, partial(counted, stop=4), identity={}, folder=tmp_path, drift=None)
     (tmp_path / "pair-0000-0002.npz").write_bytes(b"half of it")
     lines = []
-    found = align(jumping, counted, folder=tmp_path, drift=None, progress=lines.append)
+    settings = {"folder": tmp_path, "drift": None}
+    found = align(jumping, counted, identity={}, progress=lines.append, **settings)
     assert len(calls) == 9 + 1  # every pair once, the damaged one twice
     assert len(lines) == 5 + 9 and lines[0] == "start of section 1 of 6"
     assert lines[5] == "section 1 onto 0 of 6"
     np.testing.assert_allclose(settled(found), settled(align(jumping, still, drift=None)))
     with pytest.raises(InputError, match="another start; choose another folder"):
-        align(jumping, counted, folder=tmp_path, start="none")
-    for other in ({"register": still}, {"register": counted, "identity": {"model": "other"}}):
-        with pytest.raises(InputError, match=r"holds an alignment with another .*register"):
-            align(jumping, folder=tmp_path, **other)
+        align(jumping, counted, identity={}, folder=tmp_path, start="none")
+    # Without a word on what registers them, its name says so.
+    for other, what in ((None, "register"), ({"model": "other"}, "model")):
+        with pytest.raises(InputError, match=f"holds an alignment with another {what}"):
+            align(jumping, partial(counted, stop=4), identity=other, folder=tmp_path)
 
 
 def test_pairs_of_a_section_that_has_changed_are_registered_again(jumping, tmp_path):

@@ -103,7 +103,15 @@ def deformation(
     rng: np.random.Generator,
     wavelength: float = WAVELENGTH,
 ) -> np.ndarray:
-    """A smooth random displacement ``(*shape, 2)`` in px, its mean the shift."""
+    """A smooth random displacement ``(*shape, 2)`` in px, its mean the shift.
+
+    Args:
+        shape: height and width.
+        rms: of the lengths of what is not the shift, px.
+        shift: length of the shift, in a random direction, px.
+        rng: draws both.
+        wavelength: of :func:`cut`.
+    """
     from scipy.ndimage import gaussian_filter
 
     # A Gaussian of sigma L / 2 pi lets waves of length L pass with e^(-1/2) of their height.
@@ -119,7 +127,13 @@ def deformation(
 
 
 def painted(array: np.ndarray, displacement: np.ndarray, order: int = 0) -> np.ndarray:
-    """``array(x + displacement(x))``, the border continued; labels with order 0, greys with 1."""
+    """``array(x + displacement(x))``, the border continued.
+
+    Args:
+        array: ``(height, width)``.
+        displacement: ``(height, width, 2)`` px.
+        order: of interpolation, 0 for labels and 1 for greys.
+    """
     from scipy.ndimage import map_coordinates
 
     where = np.moveaxis(voxels(array.shape) + displacement, -1, 0)

@@ -236,6 +236,7 @@ def _name(register: Callable[..., Any]) -> str:
 def _check_frame(placed: np.ndarray, shape: Sequence[int]) -> None:
     """Warns of sections that the starts take out of the frame in part, and refuses lost ones."""
     places = lattice.points(shape, STEP)
+    places = places[lattice.within(places, shape)]
     shares = [lattice.within(through(matrix, places), shape).mean() for matrix in placed]
     worst = int(np.argmin(shares))
     if shares[worst] < _LOST:

@@ -52,6 +52,22 @@ def register_sections(
         moving: a section of the same shape.
         fixed_mask, moving_mask: where they show tissue; ``None``: everywhere.
         finest: of :func:`pyramid_for`.
+
+    Returns:
+        What :func:`tfreg.registration.register` answers.
+
+    Raises:
+        InputError: as that does.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg.data import tissue
+    >>> from tfreg.serial import register_sections
+    >>> section = tissue.block(1, (64, 64)).images[0]
+    >>> answer = register_sections(section[:, :-3], section[:, 3:])
+    >>> round(float(answer.displacement[32, 32, 1]))
+    -3
     """
     masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
     pyramid = pyramid_for(np.shape(fixed), finest)
@@ -64,6 +80,9 @@ def sections_by(model: Any) -> Callable[..., Registration]:
     Args:
         model: a :class:`tfreg.models.RegistrationModel`; what lies outside the sections does not
             count where its ``sees_masks`` is true.
+
+    Returns:
+        Function ``(fixed, moving, fixed_mask=, moving_mask=)``.
     """
     if model.sees_masks:
         return model.register

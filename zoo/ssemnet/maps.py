@@ -55,6 +55,9 @@ def finer(
     Args:
         vectors, shape, spacing, interpolation: as :func:`dense` takes them.
         new_spacing: px between the new control points.
+
+    Returns:
+        Tensor ``(batch, *grid_of(shape, new_spacing), 2)`` in px.
     """
     counts = grid_of(shape, new_spacing)
     if interpolation in _ORDERS:

@@ -310,7 +310,8 @@ class SsEMnet(RegistrationModel):
         return vectors
 
     def _descent(self, spacing: int) -> Callable:
-        return minimiser(of_features(self.encoded, self.factor, self.scheme, spacing))
+        energy = of_features(self.encoded, self.factor, self.scheme, spacing)
+        return minimiser(energy, variables=self.variables)
 
     def _features(self, images: Any) -> Any:
         """Of each channel of images its features, ``(batch, channels, height, width, code)``."""

@@ -287,6 +287,18 @@ def test_registering_looks_where_the_masks_say(pair):
     np.testing.assert_allclose(there, masked, atol=1e-4)
 
 
+@pytest.mark.on_jax
+def test_registering_follows_the_weights(pair):
+    section, cut = pair
+    model, other = (made(seed, steps=10, learning_rate=1.0) for seed in (3, 4))
+    first = model.register(cut.image, section).displacement
+    model.set_weights(other.get_weights())
+    found = model.register(cut.image, section).displacement
+    assert np.abs(found - first).max() > 0.1
+    expected = other.register(cut.image, section).displacement
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
 def test_several_neighbours_agree_on_one_map(pair):
     section, cut = pair
     model = made(steps=40, learning_rate=1.0)

@@ -4,7 +4,7 @@ By Adam, or by steps along the gradient of a size that is fixed at the start.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras import ops
@@ -31,7 +31,12 @@ def descent(gradient: Any, mean: Any, largest: Any, t: Any) -> tuple[Any, Any, A
     return gradient / ops.maximum(largest, 1e-20), 1.0, mean, largest
 
 
-def minimiser(losses: Callable, identity: str | None = None, update: Callable = adam) -> Callable:
+def minimiser(
+    losses: Callable,
+    identity: str | None = None,
+    update: Callable = adam,
+    variables: Sequence[Any] = (),
+) -> Callable:
     """Compiles a descent of a batch of independent problems, the loop included.
 
     Every step moves ``parameters`` against the gradient of the summed losses; since each problem
@@ -42,6 +47,7 @@ def minimiser(losses: Callable, identity: str | None = None, update: Callable = 
         losses: function ``(parameters, *data) -> (batch,)``, written with ``keras.ops``.
         identity: of ``losses``, see :func:`tfreg.ops.backend.compiled`.
         update: :func:`adam` or :func:`descent`.
+        variables: the Keras variables that the losses read, see :func:`tfreg.ops.backend.compiled`.
 
     Returns:
         A compiled function ``(steps, learning_rate, decay, tolerance, start, *data) -> (parameters,
@@ -126,4 +132,5 @@ def minimiser(losses: Callable, identity: str | None = None, update: Callable = 
         _, _, _, _, best, values, first, _, taken, _ = state
         return best, values, first, taken
 
-    return compiled(run, identity=None if identity is None else f"minimiser {identity}")
+    words = None if identity is None else f"minimiser {identity}"
+    return compiled(run, variables, identity=words)
