@@ -26,6 +26,7 @@ _COMMANDS = {
     "batch": "register the pairs that a CSV file lists",
     "warp": "apply transforms to an image, a label map or points",
     "evaluate": "measure label maps, landmarks and transforms",
+    "align": "align a stack of serial sections",
     "convert": "write transforms in the format of another tool",
     "models": "list the presets of the zoo",
     "train": "train a network of the zoo with its paper's recipe",

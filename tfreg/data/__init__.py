@@ -1,21 +1,25 @@
 """Data sets, phantoms with known displacements, and pipelines of batches.
 
 Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives slices of either,
-``stacks`` whole volumes. Brain: ``hippocampus``. Chest: ``dirlab``, ``copdgene`` and ``lung_pair``
-read pairs with landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``,
-and ``digits``, which gives those or phantoms. Drawn by code: ``phantoms`` (digits), ``bodies``
-(hearts and lungs), ``ventricles`` (hearts in 3-D), ``thorax`` and ``implants``. To look through
-with X-rays: ``radiographs``. What is to be said of a data set
-is its ``Source``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes; a
-sampler of one's own extends ``Batches``.
+``stacks`` whole volumes. Brain: ``hippocampus``, ``brain_slices`` and ``brain_volumes``. Chest:
+``dirlab``, ``copdgene`` and ``lung_pair`` read pairs with landmarks, ``breathing`` makes pairs with
+the true displacement. Digits: ``mnist``, and ``digits``, which gives those or phantoms. Electron
+microscopy: ``sections``, and ``damage``, which paints onto them what cutting does. Drawn by code:
+``phantoms`` (digits), ``bodies`` (hearts and lungs), ``ventricles`` (hearts in 3-D), ``thorax``,
+``tissue`` (sections) and ``implants``. To look through with X-rays: ``radiographs``. What is to be
+said of a data set is its ``Source``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of
+parts of volumes; a sampler of one's own extends ``Batches``.
 """
 
 from tfreg.data import (
     acdc,
     bodies,
+    brain_slices,
+    brain_volumes,
     breathing,
     cine,
     copdgene,
+    damage,
     digits,
     dirlab,
     hippocampus,
@@ -24,9 +28,11 @@ from tfreg.data import (
     mnist,
     phantoms,
     radiographs,
+    sections,
     stacks,
     sunnybrook,
     thorax,
+    tissue,
     ventricles,
 )
 from tfreg.data.batches import Array, Batches
@@ -42,9 +48,12 @@ __all__ = [
     "Source",
     "acdc",
     "bodies",
+    "brain_slices",
+    "brain_volumes",
     "breathing",
     "cine",
     "copdgene",
+    "damage",
     "digits",
     "dirlab",
     "hippocampus",
@@ -53,8 +62,10 @@ __all__ = [
     "mnist",
     "phantoms",
     "radiographs",
+    "sections",
     "stacks",
     "sunnybrook",
     "thorax",
+    "tissue",
     "ventricles",
 ]

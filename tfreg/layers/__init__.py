@@ -2,6 +2,7 @@
 
 import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.layers.bspline_transformer import BSplineTransformer
+from tfreg.layers.convolution import Convolution2D
 from tfreg.layers.linear_transformer import LinearTransformer
 from tfreg.layers.projector import Projector
 from tfreg.layers.resampler import Resampler
@@ -11,6 +12,7 @@ from tfreg.layers.velocity_transformer import VelocityTransformer
 
 __all__ = [
     "BSplineTransformer",
+    "Convolution2D",
     "LinearTransformer",
     "Projector",
     "Resampler",

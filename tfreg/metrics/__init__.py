@@ -16,7 +16,7 @@ from tfreg.metrics.fields import (
     jacobian_determinant,
     sd_log_jacobian,
 )
-from tfreg.metrics.overlap import dice
+from tfreg.metrics.overlap import dice, target_overlap
 from tfreg.metrics.points import target_registration_error
 from tfreg.metrics.projection import corners_of, projected_spread, projected_tre
 from tfreg.metrics.surface import (
@@ -41,5 +41,6 @@ __all__ = [
     "projected_tre",
     "sd_log_jacobian",
     "surface_distances",
+    "target_overlap",
     "target_registration_error",
 ]

@@ -14,6 +14,7 @@ from tfreg.ops.algebra import (
 )
 from tfreg.ops.backend import compiled, graph, uncompiled, value_and_gradient
 from tfreg.ops.bspline import bspline_coefficients, bspline_derivative, bspline_displacement
+from tfreg.ops.convolution import convolution
 from tfreg.ops.downsample import downsample, smooth
 from tfreg.ops.field import (
     cell_determinant,
@@ -23,6 +24,7 @@ from tfreg.ops.field import (
     jacobian_determinant,
     jacobian_matrix,
 )
+from tfreg.ops.fluid import FluidOperator, fluid_velocity
 from tfreg.ops.grid import identity_grid
 from tfreg.ops.labels import resample_labels
 from tfreg.ops.linear import apply_linear, compose_linear, invert_linear, linear_displacement
@@ -40,12 +42,14 @@ from tfreg.ops.pose import pose_rays, pose_rotation
 from tfreg.ops.projection import attenuation, project, project_jacobian
 from tfreg.ops.projection_plane import project_plane
 from tfreg.ops.resample import resample, sample
+from tfreg.ops.shooting import forget_geodesics, geodesic, shoot
 from tfreg.ops.spatial import spatial_displacement, spatial_parameters
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
 from tfreg.ops.tps_layout import control_point_grid, tps_layout_displacement
 
 __all__ = [
     "AffineParts",
+    "FluidOperator",
     "affine_matrix",
     "apply_linear",
     "attenuation",
@@ -58,12 +62,16 @@ __all__ = [
     "compose",
     "compose_linear",
     "control_point_grid",
+    "convolution",
     "curl",
     "decompose_affine",
     "divergence",
     "downsample",
     "exponential",
     "fit_linear",
+    "fluid_velocity",
+    "forget_geodesics",
+    "geodesic",
     "gradient",
     "graph",
     "identity_grid",
@@ -88,6 +96,7 @@ __all__ = [
     "resize_displacement",
     "rotation_matrix",
     "sample",
+    "shoot",
     "smooth",
     "spatial_displacement",
     "spatial_parameters",
