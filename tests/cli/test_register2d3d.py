@@ -66,12 +66,22 @@ def test_a_pose_is_found_and_written(folder, tfreg, tmp_path):
         (("--initial", "0", "0", "5", "0", "0", "0"), "behind the source"),
         (("--camera", "camera.xml"), "A camera is read from"),
         (("--mask", "xray.mha", "xray.mha"), "--mask takes one image for each X-ray"),
+        (("-o", "xray.mha"), "cannot be written to"),
     ],
 )
 def test_bad_input_is_one_line(folder, tfreg, tmp_path, change, message):
     change = [folder / word if word.endswith("mha") else word for word in change]
     answer = tfreg(*words(folder, tmp_path / "out", *change))
     assert answer.code == 2 and message in answer.err and answer.err.count("\n") == 1
+
+
+def test_a_start_is_needed_where_no_file_says_how_far_the_detector_is(folder, tfreg, tmp_path):
+    matrix = [[400.0, 0, 21.5], [0, 400.0, 19.5], [0, 0, 1]]
+    camera = tmp_path / "camera.json"
+    camera.write_text(json.dumps({"camera_matrix": matrix, "image_size": [44, 40]}))
+    files = folder / "ct.nii.gz", folder / "xray.mha", "--camera", camera
+    answer = tfreg("register2d3d", *files, "-o", tmp_path / "out")
+    assert answer.code == 2 and "--initial X Y Z THETA ALPHA BETA is needed" in answer.err
 
 
 def test_a_camera_is_needed(folder, tfreg, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfreg.errors import InputError
-from tfreg.geometry import ConeBeam
+from tfreg.geometry import ConeBeam, meeting
 
 TURN = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
 TURN = TURN * np.sign(np.linalg.det(TURN))
@@ -69,23 +69,47 @@ def test_json_and_back():
         ({"pixel": (1.0, 2.0, 3.0)}, r"pixel must be numbers of shape"),
         ({"shape": (0, 4)}, "shape must be two positive integers"),
         ({"shape": (4,)}, "shape must be two positive integers"),
+        ({"shape": 4}, "shape must be two positive integers"),
+        ({"shape": (4.5, 4)}, "shape must be two positive integers"),
+        ({"shape": ("a", 4)}, "shape must be two positive integers"),
         ({"principal": (np.nan, 0.0)}, "principal must be finite"),
         ({"rotation": np.diag([1.0, 1.0, -1.0])}, "rotation must be a rotation"),
         ({"source_detector": "far"}, "source_detector must be numbers of shape"),
+        ({"rotation": [[1, 2], [3]]}, "rotation must be numbers of shape"),
+        ({"rotation": np.ones((2, 2))}, r"rotation=\[\[1.0, 1.0\], \[1.0, 1.0\]\]"),
     ],
 )
 def test_bad_input_is_named(change, message):
     arguments = {"source_detector": 1000.0, "shape": (4, 5), "pixel": 1.0, **change}
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as error:
         ConeBeam(**arguments)
+    assert "\n" not in str(error.value)
 
 
 def test_what_is_no_camera():
     with pytest.raises(InputError, match="A camera matrix is"):
         ConeBeam.from_matrix([[1, 2, 3], [0, 1, 3], [0, 0, 1]], (4, 4))
+    with pytest.raises(InputError, match="A camera matrix is"):
+        ConeBeam.from_matrix([["a", 0, 0]], (4, 4))
+    with pytest.raises(InputError, match=r"Received: \[\[nan, 0.0, 0.0\], "):
+        ConeBeam.from_matrix(np.diag([np.nan, 1.0, 1.0]), (4, 4))
     with pytest.raises(InputError, match="This is not a camera"):
         ConeBeam.from_dict({"focal": 3})
     with pytest.raises(InputError, match="must lie before the source"):
         CAMERA.project([0.0, 0.0, -1.0])
     with pytest.raises(InputError, match=r"points must be \(..., 3\)"):
         CAMERA.project([0.0, 1.0])
+
+
+def test_where_views_meet():
+    """Off the principal points, in the frame of a first camera that is not the common one."""
+    point, cameras = np.array([40.0, -30.0, 20.0]), []
+    for turn in (np.eye(3), TURN):
+        seen = turn @ point + (10.0, -20.0, 900.0)
+        place = ConeBeam(1000.0, (40, 60), 1.0).project(seen)
+        principal = (19.5, 29.5) - (place - (19.5, 29.5))
+        cameras.append(ConeBeam(1000.0, (40, 60), 1.0, principal, turn, (10.0, -20.0, 900.0)))
+    expected = cameras[0].extrinsic @ [*point, 1]
+    np.testing.assert_allclose(meeting(cameras), expected[:3], atol=1e-9)
+    with pytest.raises(InputError, match="parallel"):
+        meeting(cameras[:1] * 2)

@@ -88,8 +88,13 @@ def test_zones_are_centred_at_multiples_of_their_width():
 def test_bad_input_is_named():
     with pytest.raises(InputError, match="pose must be 6 finite numbers"):
         matrix_of((0, 0, np.nan, 0, 0, 0), (0, 0, 0))
+    with pytest.raises(InputError) as error:
+        matrix_of(np.full(7, 1 / 3), (0, 0, 0))
+    assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="centre must be 3 finite numbers"):
         matrix_of((0, 0, 0, 0, 0, 0), (0, 0))
-    for matrix in (np.diag([1, 1, -1, 1]), np.diag([2, 2, 2, 1]), np.eye(3)):
+    adrift = np.eye(4)
+    adrift[0, 3] = np.nan
+    for matrix in (np.diag([1, 1, -1, 1]), np.diag([2, 2, 2, 1]), np.eye(3), np.ones(4), adrift):
         with pytest.raises(InputError, match="rigid 4 x 4"):
             pose_of(matrix, (0, 0, 0))

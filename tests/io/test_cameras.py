@@ -6,6 +6,7 @@ import pytest
 from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam
 from tfreg.io import read_camera
+from tfreg.io.cameras import states_distance
 
 TEXT = """image size
 44,40
@@ -83,6 +84,9 @@ def test_tags_of_an_xray(tmp_path):
         (TEXT.replace("20.25", "far"), "numbers are needed below 'camera matrix'"),
         (TEXT.replace("2000.5,0,", "2000.5,7,"), "A camera matrix is"),
         (TEXT.replace("0,-1,0", "0,-2,0"), "rotation must be a rotation"),
+        (TEXT.replace("44,40", "44.5,40"), "shape must be two positive integers"),
+        (TEXT.replace("2000.5", "nan"), "A camera matrix is"),
+        (TEXT + "\nrotation\n1,0,0\n", "each part is there once. Received: rotation twice"),
     ],
 )
 def test_text_that_is_no_camera(tmp_path, text, message):
@@ -100,11 +104,20 @@ def test_text_that_is_no_camera(tmp_path, text, message):
         ('{"camera_matrix": [[1]], "image_size": [1, 2]}', "A camera matrix is"),
         ('{"camera_matrix": [[1]], "image_size": 3}', "image_size must be columns and rows"),
         ('{"focal": 3}', "This is not a camera"),
+        ('{"source_detector": 1, "shape": ["a", 2], "pixel": 1}', "two positive integers"),
+        ('{"camera_matrix": [["a"]], "image_size": [1, 2]}', "A camera matrix is"),
     ],
 )
 def test_json_that_is_no_camera(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         read_camera(written(tmp_path, text, "camera.json"))
+
+
+def test_whose_files_state_a_distance(tmp_path):
+    values = {"camera_matrix": np.eye(3).tolist(), "image_size": [4, 4]}
+    assert not states_distance(written(tmp_path, json.dumps(values), "a.json"))
+    assert states_distance(written(tmp_path, json.dumps({"shape": [4, 4]}), "b.json"))
+    assert states_distance("xray.dcm") and not states_distance("camera.txt")
 
 
 def test_files_of_other_kinds(tmp_path):

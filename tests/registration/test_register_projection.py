@@ -92,11 +92,21 @@ def test_what_reached_the_detector_is_turned_into_integrals(volume):
     xray = seen(TRUE)[0]
     settings = {"levels": [1], "steps": 0}
     integrals = register_projection(volume, xray, CAMERA, TRUE, **settings)
-    counts = register_projection(
-        volume, 60000 * np.exp(-xray), CAMERA, TRUE, exposure=True, **settings
-    )
-    assert counts.similarity_after == pytest.approx(integrals.similarity_after, abs=1e-3)
-    np.testing.assert_allclose(counts.xrays[0], integrals.xrays[0], atol=1e-3)
+    for most in (60000, 1.0):  # counts, and shares of what there is without an object
+        counts = register_projection(
+            volume, most * np.exp(-xray), CAMERA, TRUE, exposure=True, **settings
+        )
+        assert counts.similarity_after == pytest.approx(integrals.similarity_after, abs=1e-3)
+        np.testing.assert_allclose(counts.xrays[0], integrals.xrays[0], atol=1e-3)
+
+
+def test_neither_units_of_the_xray_nor_values_of_the_mask_count(volume):
+    xray, mask = seen(TRUE)[0], np.ones(CAMERA.shape)
+    mask[:14] = 0
+    settings = {"levels": (2, 1), "steps": 0}
+    one = register_projection(volume, xray, CAMERA, TRUE, mask=mask, **settings)
+    other = register_projection(volume, 1e-7 * xray, CAMERA, TRUE, mask=255 * mask, **settings)
+    assert other.similarity_after == pytest.approx(one.similarity_after, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +114,7 @@ def test_what_reached_the_detector_is_turned_into_integrals(volume):
     [
         ({"camera": None}, "camera must be a ConeBeam"),
         ({"xray": np.eye(7)}, "same rows and columns"),
-        ({"xray": np.ones(CAMERA.shape)}, "empty: all its pixels are 1"),
+        ({"xray": np.ones(CAMERA.shape)}, "empty: all its pixels about the volume are 1"),
         ({"initial": (0, 0, 5, 0, 0, 0)}, "reaches behind the source"),
         ({"initial": (900, 0, 800, 0, 0, 0)}, "is not seen in The X-ray: are all lengths in mm"),
         ({"initial": (0, 0, 800, 0)}, r"initial must be \(6,\)"),
@@ -113,7 +123,12 @@ def test_what_reached_the_detector_is_turned_into_integrals(volume):
         ({"mask": np.zeros((3, 3))}, "must be of its rows and columns"),
         ({"similarity": "mi"}, "similarity must be one of"),
         ({"levels": [0]}, "levels must be positive integers"),
+        ({"levels": []}, "levels must be positive integers"),
+        ({"levels": (1, 2)}, r"from coarse to fine. Received: levels=\[1, 2\]"),
         ({"steps": -1}, "steps must be an integer"),
+        ({"steps": 1.5}, "steps must be an integer"),
+        ({"initial": np.zeros((0, 6))}, r"initial must be \(6,\)"),
+        ({"attenuates": True}, "holds nothing below 0; one in HU is registered without"),
         ({"exposure": True, "xray": -np.eye(*CAMERA.shape)}, "is not negative"),
         ({"camera": [CAMERA], "xray": []}, "for each camera"),
         ({"xray": np.ones((2, *CAMERA.shape))}, "one X-ray for all initial poses"),
@@ -130,3 +145,6 @@ def test_an_empty_volume(volume):
     air = Image(np.full(GRID.shape, -1000.0), GRID)
     with pytest.raises(InputError, match="The volume is empty"):
         register_projection(air, np.eye(*CAMERA.shape), CAMERA, TRUE)
+    lost = Image(np.where(volume.array > 0, np.nan, volume.array), GRID)
+    with pytest.raises(InputError, match="volume must hold finite values"):
+        register_projection(lost, np.eye(*CAMERA.shape), CAMERA, TRUE)

@@ -4,7 +4,7 @@ import numpy as np
 
 from tfreg.geometry.pose import PARAMETERS
 from tfreg.registration import ProjectionRegistration
-from tfreg.report.projection import html, overlay, write_page
+from tfreg.report.projection import files, html, overlay
 
 
 def case(views=1):
@@ -26,13 +26,12 @@ def test_the_page_shows_all_and_requests_nothing():
     assert "Camera" not in html(*case(1))
 
 
-def test_files(tmp_path):
-    write_page(*case(2), tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {
-        "report.html",
-        "overlay-1.png",
-        "overlay-2.png",
-    }
+def test_files():
+    found = files(*case(2))
+    assert set(found) == {"report.html", "overlay-1.png", "overlay-2.png"}
+    assert found["report.html"].decode() == html(*case(2))
+    assert found["overlay-2.png"] == overlay(case(2)[0].xrays[1], case(2)[0].after[1])
+    assert set(files(*case(1))) == {"report.html", "overlay.png"}
 
 
 def test_edges_are_of_the_image(tmp_path):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs=6,
         metavar=("X", "Y", "Z", "THETA", "ALPHA", "BETA"),
-        help="the pose to start from (default: a frontal view, the volume's centre in the middle "
-        "at four fifths of the way from source to detector)",
+        help="the pose to start from (default: a frontal view of the first camera, the volume's "
+        "centre where the middle rays of the cameras meet; of one camera four fifths of the way "
+        "from source to detector)",
     )
     add("-m", "--model", metavar="PRESET", help="a network of the zoo finds the pose first")
     add("--mask", type=Path, nargs="+", help="images, not 0 where pixels of each X-ray count")
@@ -62,9 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Registers the volume and writes pose, transform, pictures and the page."""
     import tfreg.supported  # noqa: F401  first, since what follows imports Keras
-    from tfreg import io
+    from tfreg import io, transforms
     from tfreg.registration import register_projection
-    from tfreg.report.projection import write_page
+    from tfreg.report.projection import files
 
     volume = io.read(options.volume)
     if volume.geometry.ndim != 3:
@@ -74,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     masks = [_picture(path) for path in options.mask] if options.mask else [None] * len(xrays)
     if len(masks) != len(xrays):
         raise InputError(f"--mask takes one image for each X-ray. Received: {len(masks)}")
-    initial = options.initial or [0.0, 0.0, 0.8 * cameras[0].source_detector, 0.0, 0.0, 0.0]
+    initial = options.initial or _initial(options, cameras)
     start = initial
     if options.model is not None:
         start = _by_network(options, volume, xrays, cameras, initial)
@@ -89,12 +91,16 @@ def run(options: argparse.Namespace) -> None:
         attenuates=options.attenuation,
         exposure=options.exposure,
     )
-    options.out.mkdir(parents=True, exist_ok=True)
-    found = _described(volume, cameras, answer, initial)
-    text = json.dumps(found, indent=2) + "\n"
-    (options.out / "pose.json").write_text(text, encoding="utf-8")
-    _write_transform(volume, cameras, answer, options.out / "transform.h5")
-    write_page(answer, found, options.out)
+    found = _described(volume, cameras, answer, start)
+    if options.model is not None:
+        found["given"] = dict(zip(found["pose"], map(float, initial), strict=True))
+    contents = {"pose.json": (json.dumps(found, indent=2) + "\n").encode(), **files(answer, found)}
+    writers: dict[str, Any] = {
+        name: partial(Path.write_bytes, data=content) for name, content in contents.items()
+    }
+    transform = _transform(volume, cameras, answer)
+    writers["transform.h5"] = lambda path: transforms.save(transform, path)
+    io.write_together(options.out, writers)
     values = ", ".join(f"{value:.2f}" for value in answer.pose)
     before, after = float(answer.similarity_before), float(answer.similarity_after)
     print(
@@ -102,6 +108,22 @@ def run(options: argparse.Namespace) -> None:
         f"{int(answer.renderings)} renderings, {answer.seconds:.1f} s; pose {values}; "
         f"written to {options.out}"
     )
+
+
+def _initial(options: argparse.Namespace, cameras: list["ConeBeam"]) -> list[float]:
+    """Where the middle of all cameras' views is; of one, as its file says where the detector is."""
+    from tfreg.geometry import meeting
+    from tfreg.io.cameras import states_distance
+
+    if len(cameras) > 1:
+        return [*meeting(cameras).tolist(), 0.0, 0.0, 0.0]
+    path = (options.camera or options.xray)[0]
+    if not states_distance(path):
+        raise InputError(
+            "--initial X Y Z THETA ALPHA BETA is needed: a camera matrix does not say how far the "
+            f"detector is. Received: {path}"
+        )
+    return [0.0, 0.0, 0.8 * cameras[0].source_detector, 0.0, 0.0, 0.0]
 
 
 def _cameras(options: argparse.Namespace) -> list["ConeBeam"]:
@@ -151,16 +173,16 @@ def _by_network(
 
 
 def _described(
-    volume: "Image", cameras: list["ConeBeam"], answer: Any, initial: list[float]
+    volume: "Image", cameras: list["ConeBeam"], answer: Any, start: Any
 ) -> dict[str, Any]:
-    """All that is found, as plain numbers."""
+    """All that is found, as plain numbers; ``initial`` is where the descent began."""
     from tfreg.geometry import matrix_of
     from tfreg.geometry.pose import PARAMETERS
 
     matrix = matrix_of(answer.pose, volume.geometry.centre)
     return {
         "pose": dict(zip(PARAMETERS, map(float, answer.pose), strict=True)),
-        "initial": dict(zip(PARAMETERS, map(float, initial), strict=True)),
+        "initial": dict(zip(PARAMETERS, map(float, start), strict=True)),
         "matrix": matrix.tolist(),
         "similarity_before": float(answer.similarity_before),
         "similarity_after": float(answer.similarity_after),
@@ -170,7 +192,7 @@ def _described(
     }
 
 
-def _write_transform(volume: "Image", cameras: list["ConeBeam"], answer: Any, path: Path) -> None:
+def _transform(volume: "Image", cameras: list["ConeBeam"], answer: Any) -> Any:
     """Points of the common frame of the cameras to those of the volume, LPS mm; Slicer reads it."""
     import numpy as np
 
@@ -180,4 +202,4 @@ def _write_transform(volume: "Image", cameras: list["ConeBeam"], answer: Any, pa
     to_common = np.linalg.inv(cameras[0].extrinsic)
     matrix = to_common @ matrix_of(answer.pose, volume.geometry.centre)
     back = np.linalg.inv(matrix)
-    transforms.save(transforms.Affine(back[:3, :3], back[:3, 3]), path)
+    return transforms.Affine(back[:3, :3], back[:3, 3])

@@ -46,28 +46,29 @@ class ConeBeam:
     translation: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        pixel = (self.pixel,) * 2 if np.ndim(self.pixel) == 0 else self.pixel
-        shape = tuple(self.shape)
-        if len(shape) != 2 or any(int(n) != n or n < 1 for n in shape):
-            raise InputError(f"shape must be two positive integers. Received: shape={self.shape}")
+        shape, pixel = _array(self.shape), _array(self.pixel)
+        if shape.shape != (2,) or shape.dtype.kind not in "iuf" or not _counts(shape):
+            raise InputError(
+                f"shape must be two positive integers. Received: shape={_said(self.shape)}"
+            )
         middle = tuple((n - 1) / 2 for n in shape)
         values: dict[str, Any] = {
             "source_detector": self.source_detector,
-            "pixel": pixel,
+            "pixel": (self.pixel,) * 2 if pixel.ndim == 0 else self.pixel,
             "principal": middle if self.principal is None else self.principal,
             "rotation": self.rotation,
             "translation": self.translation,
         }
         sizes = {"pixel": (2,), "principal": (2,), "rotation": (3, 3), "translation": (3,)}
         for name, value in values.items():
-            found = np.asarray(value)
+            found = _array(value)
             form = sizes.get(name, ())
             if found.shape != form or found.dtype.kind not in "iuf":
                 raise InputError(
-                    f"{name} must be numbers of shape {form}. Received: {name}={value}"
+                    f"{name} must be numbers of shape {form}. Received: {name}={_said(value)}"
                 )
             if not np.isfinite(found).all():
-                raise InputError(f"{name} must be finite. Received: {name}={value}")
+                raise InputError(f"{name} must be finite. Received: {name}={_said(value)}")
             object.__setattr__(self, name, _plain(found))
         object.__setattr__(self, "shape", tuple(int(n) for n in shape))
         if self.source_detector <= 0 or min(self.pixel) <= 0:
@@ -104,17 +105,18 @@ class ConeBeam:
             >>> ConeBeam.from_matrix([[2000, 0, 3], [0, 1000, 2], [0, 0, 1]], (5, 7)).pixel
             (2.0, 1.0)
         """
-        found = np.asarray(matrix, "float64")
-        regular = found.shape == (3, 3) and np.allclose(found[2], (0, 0, 1)) and found[1, 0] == 0
-        if not regular or abs(found[0, 1]) > 1e-6 or found[0, 0] <= 0 or found[1, 1] <= 0:
+        found = _array(matrix)
+        numbers = found.shape == (3, 3) and found.dtype.kind in "iuf"
+        regular = numbers and np.allclose(found[2], (0, 0, 1)) and found[1, 0] == 0
+        if not regular or abs(found[0, 1]) > 1e-6 or not (found[0, 0] > 0 and found[1, 1] > 0):
             raise InputError(
                 "A camera matrix is [[f_x, 0, c_x], [0, f_y, c_y], [0, 0, 1]] in pixels. "
-                f"Received: {np.asarray(matrix).tolist()}"
+                f"Received: {_said(matrix)}"
             )
         distance = float(found[0, 0]) * pixel
         return cls(
             distance,
-            (int(shape[0]), int(shape[1])),
+            (shape[0], shape[1]),
             (distance / float(found[1, 1]), pixel),
             (float(found[1, 2]), float(found[0, 2])),
             rotation,
@@ -236,6 +238,52 @@ class ConeBeam:
         """
         principal = np.array(self.principal) - np.array(first)
         return replace(self, shape=tuple(shape), principal=tuple(principal))
+
+
+def meeting(cameras: Sequence[ConeBeam]) -> np.ndarray:
+    """The point that is nearest to the middle rays of several cameras.
+
+    Args:
+        cameras: two or more, whose middle rays are not all parallel.
+
+    Returns:
+        ``(3,)`` in mm, in the frame of the first.
+
+    Raises:
+        InputError: if the rays are parallel.
+
+    Example:
+        >>> side = ((0.0, 0.0, -1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
+        >>> other = ConeBeam(1000.0, (5, 5), 1.0, None, side, (800.0, 0.0, 700.0))
+        >>> (meeting([ConeBeam(1000.0, (5, 5), 1.0), other]).round(6) + 0.0).tolist()
+        [0.0, 0.0, 800.0]
+    """
+    matrix, right = np.zeros((3, 3)), np.zeros(3)
+    for camera in cameras:
+        source, ray = camera.rays_at((np.array(camera.shape) - 1) / 2, cameras[0])
+        across = np.eye(3) - np.outer(ray, ray)
+        matrix, right = matrix + across, right + across @ source
+    if np.linalg.cond(matrix) > 1e6:
+        raise InputError("The middle rays of the cameras are parallel: they meet nowhere.")
+    return np.linalg.solve(matrix, right)
+
+
+def _array(values: Any) -> np.ndarray:
+    """Values as an array; of dtype object where their rows differ in length."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        return np.array(None)
+
+
+def _counts(shape: np.ndarray) -> bool:
+    """Whether all are positive whole numbers."""
+    return bool((shape == np.rint(shape)).all() and (shape >= 1).all())
+
+
+def _said(values: Any) -> Any:
+    """Values as a message has them, in one line."""
+    return values.tolist() if isinstance(values, np.ndarray) else values
 
 
 def _plain(values: np.ndarray) -> Any:

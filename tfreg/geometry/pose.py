@@ -97,9 +97,10 @@ def pose_of(matrix: Any, centre: Any) -> np.ndarray:
         [1.0, 2.0, 800.0, 3.0, 4.0, 5.0]
     """
     matrix, centre = np.asarray(matrix, "float64"), _numbers(centre, 3, "centre")
-    linear = matrix[:3, :3]
-    rigid = matrix.shape == (4, 4) and np.allclose(linear @ linear.T, np.eye(3), atol=1e-4)
-    if not rigid or np.linalg.det(linear) < 0 or not np.allclose(matrix[3], (0, 0, 0, 1)):
+    rigid = matrix.shape == (4, 4) and np.isfinite(matrix).all()
+    rigid = rigid and np.allclose(matrix[3], (0, 0, 0, 1))
+    linear = matrix[:3, :3] if rigid else np.zeros((3, 3))
+    if not np.allclose(linear @ linear.T, np.eye(3), atol=1e-4) or np.linalg.det(linear) < 0:
         raise InputError(f"A pose is a rigid 4 x 4 matrix. Received: {matrix.tolist()}")
     rotation = linear @ VIEW.T
     alpha = np.arcsin(np.clip(rotation[2, 1], -1, 1))
@@ -159,6 +160,7 @@ def frame_of(geometry: Geometry) -> np.ndarray:
 
 def _numbers(values: Any, count: int, name: str) -> np.ndarray:
     found = np.asarray(values)
+    said = values.tolist() if isinstance(values, np.ndarray) else values
     if found.shape != (count,) or found.dtype.kind not in "iuf" or not np.isfinite(found).all():
-        raise InputError(f"{name} must be {count} finite numbers. Received: {name}={values}")
+        raise InputError(f"{name} must be {count} finite numbers. Received: {name}={said}")
     return found.astype("float64")

@@ -46,6 +46,18 @@ def read_camera(path: Path | str) -> ConeBeam:
         raise InputError(f"{path} is not a camera: {error}") from error
 
 
+def states_distance(path: Path | str) -> bool:
+    """Whether a camera's file says how far its detector is, in mm; a camera matrix does not.
+
+    Args:
+        path: of a file that :func:`read_camera` reads.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".json":
+        return "camera_matrix" not in json.loads(path.read_text(encoding="utf-8"))
+    return path.suffix.lower() == ".dcm"
+
+
 def camera_of(text: str) -> ConeBeam:
     """The camera of a text with matrices, see :func:`read_camera`.
 
@@ -57,6 +69,8 @@ def camera_of(text: str) -> ConeBeam:
     for line in filter(None, (line.strip() for line in text.splitlines())):
         if line.lower() in _PARTS:
             name = line.lower()
+            if name in found:
+                raise InputError(f"each part is there once. Received: {name} twice")
             found[name] = []
             continue
         if name is None:
@@ -72,7 +86,7 @@ def camera_of(text: str) -> ConeBeam:
     columns, rows = found["image size"]
     return ConeBeam.from_matrix(
         np.reshape(found["camera matrix"], (3, 3)),
-        (int(rows), int(columns)),
+        (rows, columns),
         np.reshape(found["rotation"], (3, 3)),
         found["translation"],
     )
@@ -93,14 +107,11 @@ def _from_json(text: str) -> ConeBeam:
             f"beside camera_matrix it holds image_size, and may hold rotation and translation. "
             f"Received: {', '.join(values)}"
         )
-    size = np.asarray(values["image_size"])
-    if size.shape != (2,) or size.dtype.kind not in "iu":
-        raise InputError(f"image_size must be columns and rows. Received: {size.tolist()}")
+    size = values["image_size"]
+    if not isinstance(size, list) or len(size) != 2:
+        raise InputError(f"image_size must be columns and rows. Received: {size}")
     frame: dict[str, Any] = {k: values[k] for k in ("rotation", "translation") if k in values}
-    try:
-        return ConeBeam.from_matrix(values["camera_matrix"], tuple(size[::-1]), **frame)
-    except (TypeError, ValueError) as error:
-        raise InputError(str(error)) from error
+    return ConeBeam.from_matrix(values["camera_matrix"], size[::-1], **frame)
 
 
 def _from_dicom(path: Path) -> ConeBeam:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,17 +62,21 @@ def html(answer: Any, found: Mapping[str, Any]) -> str:
     )
 
 
-def write_page(answer: Any, found: Mapping[str, Any], folder: Path) -> None:
-    """Writes ``report.html``, and ``overlay.png`` of each camera.
+def files(answer: Any, found: Mapping[str, Any]) -> dict[str, bytes]:
+    """What to write: ``report.html``, and ``overlay.png`` of each camera.
 
     Args:
         answer, found: as :func:`html`.
-        folder: that is there.
+
+    Returns:
+        Contents by name.
     """
-    for number, (xray, after) in enumerate(zip(answer.xrays, answer.after, strict=True)):
-        name = "overlay.png" if len(answer.xrays) == 1 else f"overlay-{number + 1}.png"
-        (folder / name).write_bytes(overlay(xray, after))
-    (folder / "report.html").write_text(html(answer, found), encoding="utf-8")
+    pairs = list(zip(answer.xrays, answer.after, strict=True))
+    pictures = {
+        f"overlay-{k}.png" if len(pairs) > 1 else "overlay.png": overlay(*pair)
+        for k, pair in enumerate(pairs, 1)
+    }
+    return {"report.html": html(answer, found).encode(), **pictures}
 
 
 def overlay(xray: np.ndarray, image: np.ndarray) -> bytes:

@@ -80,7 +80,7 @@ def register_projection(
             camera, see ``tfreg.geometry.pose``.
         similarity: ``"gc"``: correlation of gradient images. ``"ncc"``: of the images.
         mask: ``(rows, columns)``, not 0 where pixels count; a list for several cameras.
-        levels: pixels that become one along each axis, at each level.
+        levels: pixels that become one along each axis, at each level, from coarse to fine.
         steps: the most steps at each level.
         attenuates: the volume holds attenuation, such as a segmented bone or an implant, not HU.
         exposure: the X-ray holds what reached the detector, dark behind bone: its negative
@@ -114,11 +114,12 @@ def register_projection(
     if not isinstance(volume, Image) or volume.geometry.ndim != 3:
         raise InputError(f"volume must be a 3-D tfreg.Image. Received: {type(volume).__name__}")
     start = np.asarray(initial)
-    if start.shape[-1:] != (6,) or start.ndim > 2 or start.dtype.kind not in "iuf":
+    formed = start.shape[-1:] == (6,) and start.ndim <= 2 and start.size > 0
+    if not formed or start.dtype.kind not in "iuf":
         raise InputError(f"initial must be (6,) or (batch, 6). Received: shape={start.shape}")
     poses = np.atleast_2d(start).astype("float64")
     if not np.isfinite(poses).all():
-        raise InputError(f"initial must be finite. Received: {initial}")
+        raise InputError(f"initial must be finite. Received: {poses.tolist()}")
     pictures = [_picture(image, len(poses), exposure) for image in images]
     whole = scene_of(volume, pictures, cameras, masks, poses, attenuates)
     answer = _descend(whole, volume, poses, similarity, levels, steps)
@@ -179,6 +180,7 @@ def _descent(views: int, similarity: str, backend: str) -> Callable:
         for k in range(views):
             xray, mask, source, rays = parts[4 * k : 4 * k + 4]
             weights = inner(mask, similarity)
+            xray = xray / keras.ops.max(keras.ops.abs(xray))  # whatever its units are
             target = [standardised(part, weights)[0] for part in features(xray, similarity)]
             prepared.append((target, weights, source, rays))
         return with_margin(volume), frame, prepared
@@ -225,7 +227,7 @@ def _image(backend: str) -> Callable:
 
 def _picture(image: Any, batch: int, exposure: bool) -> np.ndarray:
     """An X-ray as ``(1 or batch, rows, columns)`` float32, bright behind bone."""
-    picture = as_image(image, 2, "xray")[..., 0].astype("float32")
+    picture = as_image(image, 2, "xray")[..., 0]
     if len(picture) not in (1, batch):
         raise InputError(
             "There must be one X-ray for all initial poses, or one for each. "
@@ -235,7 +237,12 @@ def _picture(image: Any, batch: int, exposure: bool) -> np.ndarray:
         return picture
     if picture.min() < 0:
         raise InputError(f"What reached a detector is not negative. Received: {picture.min():g}")
-    return -np.log(np.maximum(picture, 1.0) / np.maximum(picture.max(), 1.0))
+    most = picture.max()
+    if most == 0:
+        return picture  # which is refused as empty
+    # Nothing at all counts as the least that was measured, of at most 16 bits.
+    least = np.maximum(picture[picture > 0].min(), most / 65536)
+    return -np.log(np.maximum(picture, least) / most)
 
 
 def _check(
@@ -256,7 +263,11 @@ def _check(
         )
     if similarity not in SIMILARITIES:
         raise InputError(f"similarity must be one of {SIMILARITIES}. Received: {similarity!r}")
-    if not levels or any(int(n) != n or n < 1 for n in levels):
-        raise InputError(f"levels must be positive integers. Received: levels={levels}")
-    if int(steps) != steps or steps < 0:
+    whole = [isinstance(n, (int, np.integer)) and n > 0 for n in levels]
+    if not whole or not all(whole) or sorted(levels, reverse=True) != list(levels):
+        raise InputError(
+            "levels must be positive integers, from coarse to fine. "
+            f"Received: levels={list(levels)}"
+        )
+    if not isinstance(steps, (int, np.integer)) or steps < 0:
         raise InputError(f"steps must be an integer, 0 or more. Received: steps={steps}")

@@ -12,6 +12,7 @@ from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam, frame_of, matrix_of
 from tfreg.image import Image
 from tfreg.metrics import corners_of
+from tfreg.registration.images import as_image
 
 _SURROUNDINGS = 25.0  # mm about the volume at the start that belong to the region looked at
 
@@ -112,9 +113,7 @@ def scene_of(
                 f"{name} and its camera must have the same rows and columns. "
                 f"Received: {xray.shape[1:]} and {camera.shape}"
             )
-        if (xray.max(axis=(1, 2)) <= xray.min(axis=(1, 2))).any():
-            raise InputError(f"{name} is empty: all its pixels are {xray.flat[0]:g}.")
-        whole = np.ones(camera.shape, "float32") if mask is None else np.asarray(mask, "float32")
+        whole = np.ones(camera.shape, bool) if mask is None else np.asarray(mask) != 0
         if whole.shape != camera.shape:
             raise InputError(
                 f"The mask of {name} must be of its rows and columns, {camera.shape}. "
@@ -122,11 +121,21 @@ def scene_of(
             )
         first, last = _region(volume, camera, cameras[0], poses, name)
         part = np.s_[first[0] : last[0], first[1] : last[1]]
-        if not whole[part].any():
+        seen, counted = xray[(slice(None), *part)], whole[part][None].astype("float32")
+        if (seen.max(axis=(1, 2)) <= seen.min(axis=(1, 2))).any():
+            raise InputError(
+                f"{name} is empty: all its pixels about the volume are {seen.flat[0]:g}."
+            )
+        if not counted.any():
             raise InputError(f"The mask of {name} is empty about the volume at the initial pose.")
         cut = camera.cropped(first, tuple(np.subtract(last, first)))
-        views.append(View(cut, xray[(slice(None), *part)], whole[part][None], cameras[0]))
-    voxels = np.asarray(volume.array, "float32")[None, ..., None]
+        views.append(View(cut, seen, counted, cameras[0]))
+    voxels = as_image(volume.array, 3, "volume")
+    if attenuates and voxels.min() < 0:
+        raise InputError(
+            "A volume of attenuation holds nothing below 0; one in HU is registered without "
+            f"attenuates. Received: {voxels.min():g}"
+        )
     if not attenuates:
         voxels = np.asarray(keras_ops.convert_to_numpy(ops.attenuation(voxels)))
     if not voxels.any():
