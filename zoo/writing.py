@@ -120,7 +120,8 @@ def command_of(recipe: str, settings: Mapping[str, Any]) -> str:
         if isinstance(value, bool):
             words += [flag] if value else []
         elif value is not None:
-            words.append(f"{flag} {shlex.quote(str(value))}")
+            several = value if isinstance(value, (list, tuple)) else [value]
+            words += [flag, *(shlex.quote(str(one)) for one in several)]
     return " ".join(words)
 
 

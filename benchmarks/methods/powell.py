@@ -8,18 +8,19 @@ import keras
 import numpy as np
 from scipy.optimize import minimize
 
-from tfreg.geometry import ConeBeam, frame_of
+from tfreg.geometry import ConeBeam
 from tfreg.image import Image
 from tfreg.ops.backend import compiled
 from tfreg.ops.pose import ray_components
 from tfreg.ops.rays import joseph, with_margin
 from tfreg.registration.projection.correlation import features, inner, standardised
+from tfreg.registration.projection.views import scene_of
 
 UNITS = np.array([1.0, 1.0, 10.0, 2.0, 10.0, 10.0])  # of the search, in mm and degrees
 
 
 class Found(NamedTuple):
-    """What Powell's method answers.
+    """What a search answers.
 
     Attributes:
         pose: ``(6,)``.
@@ -31,28 +32,32 @@ class Found(NamedTuple):
 
 
 def powell(
-    volume: Image, xray: np.ndarray, camera: ConeBeam, initial: np.ndarray, similarity: str = "gc"
+    volume: Image,
+    xray: np.ndarray,
+    camera: ConeBeam,
+    initial: np.ndarray,
+    similarity: str = "gc",
+    attenuates: bool = True,
 ) -> Found:
     """Line searches along one parameter after the other, at full resolution.
 
-    The projector is ours, so that what differs from Gauss-Newton is the search alone.
+    Projector, similarity and the region of the X-ray are those of
+    :func:`tfreg.registration.register_projection`, so that what differs is the search alone. SciPy
+    stops ten times earlier than by default: it asks for fewer images so.
 
     Args:
-        volume: attenuation.
+        volume: attenuation, or HU.
         xray: ``(rows, columns)``, bright behind the object.
         camera: how it was taken.
         initial: ``(6,)``.
         similarity: as :func:`tfreg.registration.register_projection` takes it.
+        attenuates: whether the volume holds attenuation.
     """
     value = _dissimilarity(similarity, keras.config.backend())
-    source, rays = camera.rays()
-    parts = (
-        np.asarray(volume.array)[None, ..., None],
-        frame_of(volume.geometry),
-        xray[None],
-        source,
-        rays[None],
-    )
+    picture = np.asarray(xray, "float32")[None]
+    scene = scene_of(volume, [picture], [camera], [None], initial[None], attenuates)
+    view = scene.views[0]
+    parts = (scene.volume, scene.frame, view.xray, *view.rays)
     tensors = [keras.ops.convert_to_tensor(np.asarray(part, "float32")) for part in parts]
 
     def at(step: np.ndarray) -> float:

@@ -184,8 +184,7 @@ def ours(method: str, case: Case, seed: int) -> dict[str, Callable[[], Any]]:
     }
     if method == "joseph":
         found["seconds_jacobian"] = lambda: [
-            keras.ops.convert_to_numpy(part)
-            for part in ops.project_jacobian(volume, pose, *camera)
+            keras.ops.convert_to_numpy(part) for part in ops.project_jacobian(volume, pose, *camera)
         ]
     return found
 
@@ -203,9 +202,7 @@ def plane(case: Case, seed: int) -> tuple[dict[str, Callable[[], Any]], tuple]:
     at = float(voxels.shape[0] - 1) if source[0] < 0 else 0.0
     corners = np.stack(np.meshgrid(*[(0, n - 1) for n in voxels.shape], indexing="ij"), -1)
     seen = source + (corners - source) * ((at - source[0]) / (corners[..., :1] - source[0]))
-    places = [
-        np.linspace(seen[..., k].min(), seen[..., k].max(), case.pixels) for k in range(1, 3)
-    ]
+    places = [np.linspace(seen[..., k].min(), seen[..., k].max(), case.pixels) for k in range(1, 3)]
     targets = np.stack(np.meshgrid(at, *places, indexing="ij"), -1)[0]
     lengths = np.linalg.norm((targets - source) * np.array(case.spacing)[order], axis=-1)
     inverse = np.argsort(order)
@@ -256,4 +253,3 @@ def _serve(pipe: Connection, name: str) -> None:
         except Exception as error:  # whatever the library throws is its answer
             last = (str(error).strip().splitlines() or ["no message"])[-1]
             pipe.send(f"{type(error).__name__}: {last}")
-

@@ -1,59 +1,56 @@
 """Pose of an object in one X-ray: PEHL, Gauss-Newton through the projector, and Powell's method."""
 
 import argparse
-import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-import zoo
 from benchmarks.harness import Row, Table, choose
-from benchmarks.methods.powell import powell
 from tfreg.errors import InputError
-from tfreg.image import Image
-from tfreg.metrics import projected_tre
-from tfreg.registration import register_projection
-from zoo.pehl import METHOD, objects
-from zoo.pehl.pairs import synthetic
-from zoo.pehl.paper import PERTURBATION
-from zoo.pehl.zones import iterated
+from tfreg.geometry.pose import PARAMETERS
 
 OBJECTS = ("implant", "cranium")
+METHODS = (
+    "start",
+    "powell gc",
+    "nanodrr gc",
+    "gauss-newton gc",
+    "gauss-newton ncc",
+    "pehl 1",
+    "pehl 3",
+    "pehl 9",
+    "pehl 3 + refine",
+    "pehl 3 in one zone",
+    "pehl 3 without lir",
+    "pehl 3 without hpr",
+    "pehl 3 without psp",
+)
 COLUMNS = {
     "mtre": "median",
     "mtre 90 %": "mean",
     "success": "mean",
+    "success_paper": "mean",
     "capture": "mean",
     "renderings": "median",
     "seconds": "median",
+    "spread": "mean",
+    "spread_paper": "mean",
+    "rmse": "mean",
+    "rmse_paper": "mean",
 }
 _UNITS = {"mtre": "mm", "success": "%", "renderings": "1", "seconds": "s"}
 _SUCCESS = 0.01  # of the object's size
 _CAPTURED, _LEAST = 0.95, 20
-_FAMILY = ("", "-without-lir", "-without-hpr")
-
-
-class Case(NamedTuple):
-    """A start and where it should end."""
-
-    xray: np.ndarray
-    true: np.ndarray
-    initial: np.ndarray
-
-
-class Answer(NamedTuple):
-    """Where a method ended, and what it took."""
-
-    pose: np.ndarray
-    renderings: int
-    seconds: float
+_SPREAD = ("powell gc", "gauss-newton gc", "pehl 3", "pehl 6")
+_RMSE = ("start", "pehl 3")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of this table."""
     add = parser.add_argument
     add("--cases", type=int, default=200, help="X-rays of each group (default: 200)")
+    add("--slow", type=int, default=50, help="of these for Powell and nanodrr (default: 50)")
     add("--objects", default=",".join(OBJECTS), help=f"of {', '.join(OBJECTS)}")
     add("--zone", type=int, nargs=2, default=(0, 0), help="of the true poses (default: 0 0)")
     add("--scales", default="1,2,3", help="of the paper's perturbation (default: 1,2,3)")
@@ -61,8 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Table:
     """Registers the same X-rays from the same starts with every method."""
-    if options.cases < 1:
-        raise InputError(f"--cases must be positive. Received: {options.cases}")
+    for name in ("cases", "slow"):
+        if getattr(options, name) < 1:
+            raise InputError(f"--{name} must be positive. Received: {getattr(options, name)}")
     names = [name.strip() for name in options.objects.split(",")]
     if not names or any(name not in OBJECTS for name in names):
         raise InputError(f"--objects takes {', '.join(OBJECTS)}. Received: {options.objects}")
@@ -70,134 +68,118 @@ def run(options: argparse.Namespace) -> Table:
         scales = [float(word) for word in options.scales.split(",")]
     except ValueError:
         raise InputError(f"--scales takes numbers. Received: {options.scales}") from None
+    chosen = choose(options.methods, METHODS)
+    from zoo.pehl.paper import PERTURBATION
+
     table = Table(
         name="pehl",
         data="synthetic X-rays of an implant drawn by code, and of a skull from CT",
         protocol=(
-            f"{options.cases} X-rays each, true poses in the zone {tuple(options.zone)}, rendered "
-            "by Siddon's sum before backgrounds, blurred and with noise, none of which a network "
-            "was trained on; the methods render by Joseph's. Starts: normal offsets of the paper's "
-            f"standard deviations {PERTURBATION} (mm, degrees) times the group's factor; those out "
-            "of the zone are kept. `mtre`: mTREproj over the corners of the object's box, median; "
-            "`success`: share below 1 % of its diagonal; `capture`: the initial mTREproj up to "
-            "which 95 % succeed, where there are more than 20 starts; `renderings`: images of the "
-            "object, of PEHL patches for a group; `seconds`: one X-ray at a time, warm."
+            f"{options.cases} X-rays each, of Powell and nanodrr the first {options.slow}; true "
+            f"poses in the zone {tuple(options.zone)}, rendered by Siddon's sum before "
+            "backgrounds, blurred and with noise, none of which a network was trained on; the "
+            "methods render by Joseph's. Starts: normal offsets of the paper's standard deviations "
+            f"{PERTURBATION} (mm, degrees) times the group's factor; those out of the zone are "
+            "kept. `mtre`: mTREproj over the corners of the object's box, median; `success`: share "
+            "below 1 % of its diagonal, an error counts as a failure; `capture`: the initial "
+            "mTREproj up to which 95 % succeed, where there are more than 20 starts; `renderings`: "
+            "images of the object, of PEHL patches for a group; `seconds`: one X-ray at a time, "
+            "warm. `spread`: RMSDproj of answers from 100 starts (x1) in one X-ray. `rmse`: of "
+            "each parameter, where the starts are off as in training, Table II of the paper. The "
+            "paper's numbers are of real X-rays of another object. `in one zone`: the frontal "
+            "network alone, which is what the ablations have."
         ),
         columns=COLUMNS,
-        settings={"seed": options.seed, "cases": options.cases},
+        settings={"seed": options.seed, "cases": options.cases, "slow": options.slow},
         layout="groups",
     )
     for name in names:
-        thing = objects.load(name)
-        for scale in scales:
-            cases = _cases(thing, tuple(options.zone), options.cases, scale, options.seed)
-            for method, register in _methods(thing, options, table).items():
-                _measure(table, method, f"{name} x{scale:g}", thing, cases, register, scale)
+        _measure_object(table, name, scales, chosen, options)
     return table
 
 
-def _cases(
-    thing: objects.Thing, zone: tuple[int, int], count: int, scale: float, seed: int
-) -> list[Case]:
-    rng = np.random.default_rng([seed, 2**21, round(10 * scale)])
-    true = objects.poses(zone, count, rng)
-    initial = true + scale * rng.normal(size=true.shape) * PERTURBATION
-    return [Case(*parts) for parts in zip(synthetic(thing, true, rng), true, initial, strict=True)]
+def _measure_object(
+    table: Table,
+    name: str,
+    scales: Sequence[float],
+    chosen: Sequence[str],
+    options: argparse.Namespace,
+) -> None:
+    from benchmarks.methods.poses import SLOW, Case, Methods
+    from zoo.pehl import objects
+    from zoo.pehl.pairs import synthetic
+    from zoo.pehl.paper import OFFSETS, PERTURBATION
+
+    thing, zone = objects.load(name), tuple(options.zone)
+    methods = Methods(thing)
+    table.notes += [
+        note
+        for method in chosen
+        if method in methods.absent
+        and (note := f"{method}: {methods.absent[method]}") not in table.notes
+    ]
+
+    def cases(number: int, count: int, offsets: Callable, one: bool = False) -> list[Case]:
+        """As many X-rays and starts, or one X-ray and as many starts."""
+        rng = np.random.default_rng([options.seed, 2**21, number])
+        true = objects.poses(zone, 1 if one else count, rng)
+        off = offsets(rng, count)
+        xrays = synthetic(thing, true, rng)
+        picks = np.zeros(count, int) if one else np.arange(count)
+        return [Case(xrays[k], true[k], true[k] + step) for k, step in zip(picks, off, strict=True)]
+
+    def normal(scale: float) -> Callable:
+        return lambda rng, count: scale * rng.normal(size=(count, 6)) * PERTURBATION
+
+    try:
+        for scale in scales:
+            found = cases(round(10 * scale), options.cases, normal(scale))
+            for method in [m for m in chosen if m in methods.known]:
+                some = found[: options.slow] if method in SLOW else found
+                _measure(table, method, f"{name} x{scale:g}", methods, some, scale)
+        if options.methods is None:
+            _measure_spread(table, methods, cases(2**10, 100, normal(1), one=True), options)
+            uniform = cases(
+                2**11, options.cases, lambda rng, n: rng.uniform(-1, 1, (n, 6)) * OFFSETS[0]
+            )
+            _measure_rmse(table, methods, uniform)
+    finally:
+        methods.close()
 
 
-def _methods(
-    thing: objects.Thing, options: argparse.Namespace, table: Table
-) -> dict[str, Callable[[Case], Answer]]:
-    """What each method does with a case, of those that are asked for and there."""
-    families = {part: _models(thing.name, part) for part in _FAMILY}
-    known: dict[str, Callable[[Case], Answer]] = {
-        "start": lambda case: Answer(case.initial, 0, 0.0),
-        "powell gc": lambda case: _by_powell(thing.attenuation, thing, case),
-        "gauss-newton gc": lambda case: _by_descent(thing, case, "gc"),
-        "gauss-newton ncc": lambda case: _by_descent(thing, case, "ncc"),
-    }
-    for count in (1, 3, 9):
-        known[f"pehl {count}"] = _by_networks(families[""], thing, count)
-    known["pehl 3 + refine"] = _refined(known["pehl 3"], thing)
-    known["pehl 3 without lir"] = _by_networks(families["-without-lir"], thing, 3)
-    known["pehl 3 without hpr"] = _by_networks(families["-without-hpr"], thing, 3)
-    chosen = choose(options.methods, list(known))
-    for part, models in families.items():
-        if not models and f"no weights of pehl-{thing.name}{part}" not in table.notes:
-            table.notes.append(f"no weights of pehl-{thing.name}{part}")
-    absent = {"pehl 3 without lir": "-without-lir", "pehl 3 without hpr": "-without-hpr"}
-    return {
-        name: known[name]
-        for name in chosen
-        if not name.startswith("pehl") or families[absent.get(name, "")]
-    }
+def _answers(table: Table, method: str, group: str, methods: Any, cases: Sequence) -> list:
+    """Answers to cases; one that ends in an error answers the start."""
+    from tqdm import tqdm
 
+    from benchmarks.methods.poses import Answer
+    from benchmarks.methods.worker import WorkerError
 
-def _models(name: str, part: str) -> list:
-    found = [p for p in zoo.list_presets("pose") if p.startswith(f"pehl-{name}-")]
-    if part:
-        found = [preset for preset in found if preset.endswith(part)]
-    else:
-        found = [preset for preset in found if "without" not in preset]
-    return [zoo.load(preset, task="pose") for preset in found]
-
-
-def _by_powell(volume: Image, thing: objects.Thing, case: Case) -> Answer:
-    begin = time.perf_counter()
-    found = powell(volume, case.xray, thing.camera, case.initial)
-    return Answer(found.pose, found.renderings, time.perf_counter() - begin)
-
-
-def _by_descent(
-    thing: objects.Thing, case: Case, similarity: str, initial: np.ndarray | None = None
-) -> Answer:
-    start = case.initial if initial is None else initial
-    found = register_projection(
-        thing.volume, case.xray, thing.camera, start, similarity, attenuates=thing.attenuates
-    )
-    return Answer(found.pose, int(found.renderings), found.seconds)
-
-
-def _by_networks(models: list, thing: objects.Thing, count: int) -> Callable[[Case], Answer]:
-    def register(case: Case) -> Answer:
-        begin = time.perf_counter()
-        steps = iterated(models, thing.volume, case.xray, thing.camera, case.initial, count)
-        groups = len(models[0].groups)
-        return Answer(steps[-1], count * groups, time.perf_counter() - begin)
-
-    return register
-
-
-def _refined(register: Callable[[Case], Answer], thing: objects.Thing) -> Callable[[Case], Answer]:
-    def refined(case: Case) -> Answer:
-        first = register(case)
-        more = _by_descent(thing, case, "gc", first.pose)
-        seconds = first.seconds + more.seconds
-        return Answer(more.pose, first.renderings + more.renderings, seconds)
-
-    return refined
+    register = methods.known[method]
+    answers, errors = [], []
+    for case in tqdm([cases[0], *cases], desc=f"{group}, {method}"):  # the first compiles
+        try:
+            answers.append(register(case))
+        except (InputError, WorkerError) as error:
+            errors.append(str(error))
+            answers.append(Answer(case.initial, 0, 0.0))
+    if errors:
+        table.notes.append(f"{method}: {len(errors)} errors on {group}. {errors[0]}")
+    return answers[1:]
 
 
 def _measure(
-    table: Table,
-    method: str,
-    group: str,
-    thing: objects.Thing,
-    cases: list[Case],
-    register: Callable[[Case], Answer],
-    scale: float,
+    table: Table, method: str, group: str, methods: Any, cases: Sequence, scale: float
 ) -> None:
-    from tqdm import tqdm
+    from tfreg.metrics import projected_tre
+    from zoo.pehl import METHOD
 
+    thing = methods.thing
     centre = thing.volume.geometry.centre
-    register(cases[0])  # compiles
-    answers = [register(case) for case in tqdm(cases, desc=f"{group}, {method}")]
+    answers = _answers(table, method, group, methods, cases)
     pairs = list(zip(answers, cases, strict=True))
     errors = [projected_tre(a.pose, c.true, thing.corners, centre) for a, c in pairs]
     first = [projected_tre(c.initial, c.true, thing.corners, centre) for c in cases]
     right = np.array(errors) < _SUCCESS * thing.size
-    implant = thing.name == "implant" and scale == 1
-    paper = METHOD.numbers["pehl"]["success"].get(method) if implant else None
     values = {
         "mtre": errors,
         "success": 100.0 * right,
@@ -205,13 +187,50 @@ def _measure(
         "seconds": [a.seconds for a in answers],
     }
     for metric, found in values.items():
-        known = paper if metric == "success" else None
-        table.rows.append(Row.of(method, group, metric, _UNITS[metric], found, known))
+        table.rows.append(Row.of(method, group, metric, _UNITS[metric], found))
     worst = [float(np.quantile(errors, 0.9))]
     table.rows.append(Row.of(method, group, "mtre 90 %", "mm", worst))
+    paper = METHOD.numbers["pehl"]["success"].get(method)
+    if paper is not None and scale == 1:
+        table.rows.append(Row.of(method, group, "success_paper", "%", [paper]))
     reach = captured(np.array(first), right)
     if reach is not None:
         table.rows.append(Row.of(method, group, "capture", "mm", [reach]))
+
+
+def _measure_spread(
+    table: Table, methods: Any, cases: Sequence, options: argparse.Namespace
+) -> None:
+    """How far answers to one X-ray scatter (RMSDproj)."""
+    from benchmarks.methods.poses import SLOW
+    from tfreg.metrics import projected_spread
+    from zoo.pehl import METHOD
+
+    thing, group = methods.thing, f"{methods.thing.name} x1"
+    for method in [m for m in _SPREAD if m in methods.known]:
+        some = cases[: options.slow] if method in SLOW else cases
+        poses = [a.pose for a in _answers(table, method, f"{group}, spread", methods, some)]
+        spread = projected_spread(poses, thing.corners, thing.volume.geometry.centre)
+        table.rows.append(Row.of(method, group, "spread", "mm", [spread]))
+        paper = METHOD.numbers["pehl"]["spread"].get(method)
+        if paper is not None:
+            table.rows.append(Row.of(method, group, "spread_paper", "mm", [paper]))
+
+
+def _measure_rmse(table: Table, methods: Any, cases: Sequence) -> None:
+    """Root mean square error of each parameter, of starts as those of training (Table II)."""
+    from zoo.pehl import METHOD
+
+    name, true = methods.thing.name, np.array([case.true for case in cases])
+    for method in [m for m in _RMSE if m in methods.known]:
+        answers = _answers(table, method, f"{name}, rmse", methods, cases)
+        off = np.array([answer.pose for answer in answers]) - true
+        known = METHOD.numbers["pehl"]["rmse"][method]
+        for k, parameter in enumerate(PARAMETERS):
+            unit, group = "mm or °", f"{name} {parameter}"
+            value = float(np.sqrt((off[:, k] ** 2).mean()))
+            table.rows.append(Row.of(method, group, "rmse", unit, [value]))
+            table.rows.append(Row.of(method, group, "rmse_paper", unit, [known[k]]))
 
 
 def captured(initial: np.ndarray, right: np.ndarray) -> float | None:

@@ -69,8 +69,10 @@ def test_what_cannot_be_done_is_refused(recipe, monkeypatch, capsys):
 
 def test_a_command_can_be_typed_again():
     settings = {"variant": "bl", "learning_rate": 0.01, "deterministic": True, "other": False}
-    command = writing.command_of("a-recipe", {**settings, "digit": None})
-    assert command == "tfreg train a-recipe --variant bl --learning-rate 0.01 --deterministic"
+    command = writing.command_of("a-recipe", {**settings, "digit": None, "zone": [0, -1]})
+    assert command == (
+        "tfreg train a-recipe --variant bl --learning-rate 0.01 --deterministic --zone 0 -1"
+    )
 
 
 def test_a_checkpoint_knows_its_network_and_its_images(recipe, monkeypatch, tmp_path):

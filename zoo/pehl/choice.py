@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from tfreg.errors import InputError
 from tfreg.geometry import frame_of
 from zoo.pehl.objects import Thing, middle_of, poses
 from zoo.pehl.paper import OFFSETS
@@ -13,7 +14,7 @@ from zoo.pehl.xrays import rendered
 
 COUNT = 18  # local image residuals, to which the paper tuned the width of their regions
 _MOST, _LEAST, _RANKED = 500, 80, 150  # pixels looked at, points left by depth, points ranked
-_POSES, _OFFSETS = 6, 6  # the paper has 1000 of each
+_POSES, _OFFSETS = 16, 16  # the paper has 1000 of each
 _PIXELS = 13  # along each side of the patches that are compared
 
 
@@ -30,6 +31,9 @@ def points_of(thing: Thing, zone: tuple[int, int], seed: int) -> tuple[np.ndarra
     Returns:
         ``(18, 3)`` in mm along the axes of the camera at the pose of zeros, the width in mm, and
         the share, see :func:`zoo.pehl.points.filtered`.
+
+    Raises:
+        InputError: on an object with too few edges.
     """
     rng = np.random.default_rng([seed, *(index % 18 for index in zone), 1])
     middle = middle_of(zone)
@@ -41,6 +45,11 @@ def points_of(thing: Thing, zone: tuple[int, int], seed: int) -> tuple[np.ndarra
     while len(kept) < COUNT and width > 0.05 * thing.size:
         width *= 0.93
         kept = spread_out(found, order, width, middle)
+    if len(kept) < COUNT:
+        raise InputError(
+            f"An object of {thing.size:.0f} mm must have edges for {COUNT} regions. Received: "
+            f"{len(found)} edges of one depth, {len(kept)} regions of {width:.1f} mm"
+        )
     return found[kept[:COUNT]], float(round(width, 2)), share
 
 

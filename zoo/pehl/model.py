@@ -35,7 +35,8 @@ class PEHL(PoseModel):
     """The regressors of one zone of out-of-plane rotations, for one object.
 
     Args:
-        zone: of :func:`tfreg.geometry.zone_of`.
+        zone: of :func:`tfreg.geometry.zone_of`; None: of all rotations, the paper's network without
+            parameter space partitioning.
         points: ``(n, 3)`` the 3-D points of the residuals, in mm from the object's centre, along
             the axes of the camera at the pose of zeros.
         width: of a residual's region, ``w0``, in mm at the object.
@@ -68,7 +69,7 @@ class PEHL(PoseModel):
 
     def __init__(
         self,
-        zone: Sequence[int],
+        zone: Sequence[int] | None,
         points: Any,
         width: float,
         ranges: Sequence[Sequence[float]],
@@ -78,7 +79,7 @@ class PEHL(PoseModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.zone = tuple(int(index) for index in zone)
+        self.zone = None if zone is None else tuple(int(index) for index in zone)
         self.points = np.asarray(points, "float32")
         self.width = float(width)
         self.groups = tuple(tuple(int(k) for k in group) for group in groups)
@@ -178,9 +179,7 @@ class PEHL(PoseModel):
         steps = iterated([self], volume, xray, camera, initial, options.get("iterations", 3))
         if options.get("refine") is None:
             return steps
-        better = register_projection(
-            volume, xray, camera, steps[-1], attenuates=self.attenuates, levels=(2, 1)
-        )
+        better = register_projection(volume, xray, camera, steps[-1], attenuates=self.attenuates)
         return np.concatenate([steps, better.pose[None]])
 
     def scene(self, volume: Image, xrays: np.ndarray, camera: ConeBeam) -> tuple[np.ndarray, ...]:

@@ -93,13 +93,14 @@ def _cranium() -> Thing:
     return Thing("cranium", small, (-1000.0, 3000.0), False, camera, corners, SOURCES["cranium"])
 
 
-def poses(zone: tuple[int, int], count: int, rng: np.random.Generator) -> np.ndarray:
-    """Poses ``(count, 6)`` with out-of-plane rotations in a zone, drawn uniformly.
+def poses(zone: tuple[int, int] | None, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Poses ``(count, 6)`` with out-of-plane rotations in a zone, or any, drawn uniformly.
 
     The paper does not say how far the other parameters reach.
     """
-    half = np.array([10.0, 10.0, 40.0, 30.0, ZONE / 2, ZONE / 2])
-    return middle_of(zone) + half * rng.uniform(-1, 1, (count, 6))
+    turn = 180.0 if zone is None else ZONE / 2
+    half = np.array([10.0, 10.0, 40.0, 30.0, turn, turn])
+    return middle_of(zone or (0, 0)) + half * rng.uniform(-1, 1, (count, 6))
 
 
 def middle_of(zone: tuple[int, int]) -> np.ndarray:

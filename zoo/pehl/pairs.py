@@ -7,6 +7,7 @@ trained; a training that was interrupted goes on with those that are there.
 import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from zoo.pehl.paper import PERTURBATION
 from zoo.pehl.xrays import Look, backgrounds, degraded, rendered
 
 CHUNK = 100  # pairs in a file
+_HELD_OUT = 1  # pool of backgrounds; 0 is that of training
 _TOGETHER = 4  # pairs whose patches are rendered together
 
 
@@ -78,7 +80,7 @@ class Pairs(Batches):
         thing, model = self.thing, self.model
         start = poses(model.zone, count, rng)
         offsets = rng.uniform(-1, 1, (count, 6)) * self.spans
-        xrays = synthetic(thing, start + offsets, rng)
+        xrays = synthetic(thing, start + offsets, rng, pool=0)
         residuals = model.function(("residuals",), lambda: ops.graph(model.residuals))
         volume, frame, seen, focal, principal = map(
             keras.ops.convert_to_tensor, model.scene(thing.volume, xrays, thing.camera)
@@ -93,9 +95,12 @@ class Pairs(Batches):
         return np.concatenate(parts), own.astype("float32")
 
     def prepare(self) -> None:
-        """Makes those files that are not there yet."""
+        """Makes those files that are not there yet, on all cores."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._files = [self._file(k) for k in range(self.count // CHUNK)]
+        # One alone first: functions that threads compile together are compiled several times.
+        first, rest = self._file(0), range(1, self.count // CHUNK)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            self._files = [first, *pool.map(self._file, rest)]
 
     def discard(self) -> None:
         """Deletes the files."""
@@ -115,7 +120,11 @@ class Pairs(Batches):
 
 
 def synthetic(
-    thing: Thing, where: np.ndarray, rng: np.random.Generator, look: Look | None = None
+    thing: Thing,
+    where: np.ndarray,
+    rng: np.random.Generator,
+    look: Look | None = None,
+    pool: int = _HELD_OUT,
 ) -> np.ndarray:
     """Synthetic X-rays ``(n, rows, columns)`` of an object at poses.
 
@@ -124,9 +133,10 @@ def synthetic(
         where: ``(n, 6)``.
         rng: of everything random in them.
         look: how they look; None: as in training.
+        pool: of backgrounds, by default another than that of training.
     """
     images = rendered(thing.attenuation, thing.camera, where)
-    behind = backgrounds(thing.camera, len(images), rng, thing.chest)
+    behind = backgrounds(thing.camera, len(images), rng, thing.chest, pool)
     pairs = zip(images, behind, strict=True)
     return np.stack([degraded(*pair, look or Look(), rng) for pair in pairs])
 

@@ -21,7 +21,7 @@ SUCCESS = {
 }
 RMSE = {
     "start": (0.86, 0.86, 8.65, 1.71, 8.66, 8.66),
-    "pehl": (0.04, 0.04, 0.32, 0.06, 0.18, 0.18),
+    "pehl 3": (0.04, 0.04, 0.32, 0.06, 0.18, 0.18),
 }
 SPREAD = {"pehl 3": 0.198, "pehl 6": 0.005, "powell mi, gc": 0.52}
 ITERATIONS, BATCH, LEARNING_RATE, MOMENTUM, DECAY = 12500, 64, 0.0025, 0.9, 1e-4

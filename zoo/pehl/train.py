@@ -1,11 +1,13 @@
 """The recipe of PEHL's presets, runnable as ``tfreg train pehl``.
 
-One training is one zone: its points, then the regressors of the three groups, one after the other.
+One training is one zone, or several zones one after the other: its points, then the regressors of
+the three groups, each on what those before leave.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +24,21 @@ from zoo.pehl.model import GROUPS, PEHL, TOGETHER
 from zoo.pehl.network import Regressor
 from zoo.pehl.objects import SOURCES, Thing, load
 from zoo.pehl.pairs import CHUNK, Pairs, Starts, starts
-from zoo.presets import Preset
+from zoo.presets import Preset, describe
 from zoo.writing import read_log
 
-PAIRS, HELD_OUT, STARTS = 6000, 256, 64
+PAIRS, HELD_OUT, STARTS = 5000, 256, 64
 _BEYOND = 0.95  # of the errors that a group leaves, the next groups are trained to stand
+FRONTAL = (0, 0)
 
 
 class Zone(recipes.Recipe):
-    """One zone of one object; ``--iterations`` are those of each group."""
+    """One zone of one object, or several; ``--iterations`` are those of each group."""
 
     name = "pehl"
     method = METHOD
     sources = SOURCES
-    iterations, batch, learning_rate = 2000, paper.BATCH, 1e-3
+    iterations, batch, learning_rate = 1500, paper.BATCH, 1e-3
     whole_step = False  # convolutions with gradients are many times slower compiled
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -43,10 +46,11 @@ class Zone(recipes.Recipe):
         add(
             "--zone",
             type=int,
-            nargs=2,
-            default=(0, 0),
-            metavar=("ALPHA", "BETA"),
-            help="in steps of 20 degrees (default: 0 0, the frontal zone)",
+            nargs="+",
+            default=list(FRONTAL),
+            metavar="ALPHA BETA",
+            help="in steps of 20 degrees (default: 0 0, the frontal zone); of several zones, such "
+            "as 0 0 1 0 -1 0 0 1 0 -1, each gets a preset, those that are done are left alone",
         )
         add(
             "--pairs",
@@ -62,40 +66,55 @@ class Zone(recipes.Recipe):
         add("--global-residual", action="store_true", help="one region covers the object")
         add("--together", action="store_true", help="one network finds all six parameters")
         add(
+            "--whole-space",
+            action="store_true",
+            help="no zones: networks for all rotations, of one region (paper: 500000 pairs)",
+        )
+        add(
             "--paper-schedule",
             action="store_true",
-            help="SGD with momentum and a learning rate that falls as in the paper; its own are "
-            f"--learning-rate {paper.LEARNING_RATE} --iterations {paper.ITERATIONS} "
-            f"--pairs {paper.PAIRS}",
+            help="SGD with momentum and a learning rate that falls as in the paper, every group "
+            f"from random weights; its own are --learning-rate {paper.LEARNING_RATE} "
+            f"--iterations {paper.ITERATIONS} --pairs {paper.PAIRS}",
         )
 
     def check(self, settings: dict[str, Any]) -> None:
-        zone = settings["zone"]
-        if not all(-9 <= index < 9 for index in zone):
-            raise InputError(f"--zone must be two numbers from -9 to 8. Received: {zone}")
+        zone = list(settings["zone"])
+        if len(zone) % 2 or not all(-9 <= index < 9 for index in zone):
+            raise InputError(f"--zone must be pairs of numbers from -9 to 8. Received: {zone}")
+        if len(set(zones_of(settings))) < len(zone) // 2:
+            raise InputError(f"--zone must name each zone once. Received: {zone}")
+        if settings["whole_space"] and (zone != list(FRONTAL) or settings["together"]):
+            raise InputError("--whole-space takes neither --zone nor --together.")
         if settings["pairs"] < CHUNK or settings["pairs"] % CHUNK:
             raise InputError(
                 f"--pairs must be a positive multiple of {CHUNK}. Received: {settings['pairs']}"
             )
 
     def preset_name(self, settings: dict[str, Any]) -> str:
-        """Such as ``pehl-implant-0-0``; ``m`` for minus."""
-        zone = "-".join(str(index).replace("-", "m") for index in settings["zone"])
+        """Such as ``pehl-implant-0-0``; ``m`` for minus. Several zones share what is before."""
+        name = f"pehl-{settings['data']}"
+        if settings["whole_space"]:
+            return f"{name}-all-without-psp"
+        zones = zones_of(settings)
+        if len(zones) == 1:
+            name += "".join(f"-{index}" for index in zones[0]).replace("--", "-m")
         without = "-without-lir" if settings["global_residual"] else ""
-        without += "-without-hpr" if settings["together"] else ""
-        return f"pehl-{settings['data']}-{zone}{without}"
+        return f"{name}{without}" + ("-without-hpr" if settings["together"] else "")
 
     def prepare(self, settings: dict[str, Any], folder: Path) -> recipes.Training:
+        folder = Path(folder)
+        _claim(folder, settings)
         thing = load(settings["data"])
-        model = PEHL(**_architecture(thing, settings, Path(folder)))
+        model = PEHL(**_architecture(thing, settings, folder))
         model.build()
         held_out = starts(model, thing, STARTS, settings["seed"])
-        zone = "{}, {}".format(*settings["zone"])
+        where = "all rotations" if model.zone is None else "the zone {}, {}".format(*model.zone)
         return recipes.Training(
             model,
             Starts(held_out, settings["batch"], settings["seed"]),
             held_out,
-            f"PEHL for the zone {zone} of a {settings['data']}, trained on synthetic X-rays",
+            f"PEHL for {where} of a {settings['data']}, trained on synthetic X-rays",
             Preprocessing(thing.volume.array.shape, intensity_range=model.intensity_range),
             f"{settings['pairs']} pairs of a pose and an offset for each group",
             sample="starts",
@@ -131,6 +150,10 @@ class Zone(recipes.Recipe):
             residuals, offsets = pairs.chunk(2**20, HELD_OUT)
             held_out = {"residuals": residuals.astype("float32"), "offsets": offsets}
             regressor = model.regressors[group]
+            if group and not settings["paper_schedule"]:
+                # What edges look like, the first group has learned.
+                for layer, known in zip(regressor.shared, model.regressors[0].shared, strict=True):
+                    layer.set_weights(known.get_weights())
             learner = in_bfloat16(regressor) if settings["bfloat16"] else regressor
             self.compile(learner, settings)
             if _done(place) < settings["iterations"]:
@@ -140,8 +163,7 @@ class Zone(recipes.Recipe):
             regressor.set_weights(learner.get_weights())
             curves[f"group {group + 1}"] = read_log(place, regressor.metric)
             pairs.discard()
-            left = regressor.predict(held_out["residuals"], verbose=0) - offsets
-            reach = np.quantile(np.abs(left), _BEYOND, axis=0) * model.ranges[group]
+            reach = _kept(place / "left.json", lambda: _left(regressor, held_out))
             for later in spans[group + 1 :]:
                 index = list(parameters)
                 later[index] = np.maximum(later[index], reach)
@@ -156,9 +178,38 @@ class Zone(recipes.Recipe):
         }
         return curves
 
-    def train(self, settings: dict[str, Any], folder: Path, *args: Any, **kwargs: Any) -> Preset:
-        settings = {**settings, "zone": list(settings["zone"])}
-        return halve(super().train(settings, folder, *args, **kwargs))
+    def train(
+        self,
+        settings: dict[str, Any],
+        folder: Path,
+        name: str | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        verbose: int | str = "auto",
+    ) -> Preset:
+        """Trains every zone that is asked for; several have a folder and a preset each.
+
+        Of several it answers the last one's preset, with the mean of all scores.
+        """
+        self.check(settings)
+        zones, presets = zones_of(settings), []
+        for zone in zones:
+            one = {**settings, "zone": list(zone)}
+            own = self.preset_name(one)
+            place = Path(folder) / own if len(zones) > 1 else Path(folder)
+            own = own if name is None or len(zones) > 1 else name
+            preset = _finished(place, own, one)
+            if preset is None:
+                preset = super().train(one, place, own, callbacks, verbose)
+            presets.append(halve(preset))
+        last = presets[-1]
+        mean = round(float(np.mean([preset.score["value"] for preset in presets])), 4)
+        return replace(last, score={**last.score, "value": mean})
+
+
+def zones_of(settings: dict[str, Any]) -> list[tuple[int, int]]:
+    """The zones that are asked for."""
+    zone = list(settings["zone"])
+    return list(zip(zone[::2], zone[1::2], strict=True))
 
 
 def in_bfloat16(regressor: Regressor) -> Regressor:
@@ -188,34 +239,70 @@ class Inverse(keras.optimizers.schedules.LearningRateSchedule):
         return {"rate": self.rate}
 
 
+def _left(regressor: Regressor, held_out: dict[str, np.ndarray]) -> list[float]:
+    """What the group's parameters are off by, in 95 % of held-out pairs, in mm and degrees."""
+    found = regressor.predict(held_out["residuals"], verbose=0)
+    reach = np.quantile(np.abs(found - held_out["offsets"]), _BEYOND, axis=0)
+    return (reach * regressor.ranges).tolist()
+
+
+def _claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Raises ``InputError`` where another training has begun in a folder."""
+    known = _kept(folder / "training.json", lambda: settings)
+    changed = [key for key in {*known, *settings} if known.get(key) != settings.get(key)]
+    if changed:
+        raise InputError(
+            f"{folder} holds a training with another {', '.join(sorted(changed))}; choose another "
+            "folder, or delete it to start anew."
+        )
+
+
+def _finished(folder: Path, name: str, settings: dict[str, Any]) -> Preset | None:
+    """The preset of a training that is done, if its settings are the same."""
+    path = folder / "presets" / f"{name}.json"
+    if not path.is_file():
+        return None
+    preset = describe(path)
+    same = all(preset.training.get(key) == value for key, value in settings.items())
+    return preset if same else None
+
+
 def _done(folder: Path) -> int:
     """Iterations of a training that is there."""
     path = folder / "checkpoint.json"
     return json.loads(path.read_text(encoding="utf-8"))["step"] if path.exists() else 0
 
 
+def _kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What a file holds; made where there is none, so that a training goes on with the same."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(make()), encoding="utf-8")
+        partial.replace(path)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def _architecture(thing: Thing, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The arguments of :class:`PEHL`; its points are kept in the folder."""
-    zone = tuple(settings["zone"])
     groups = TOGETHER if settings["together"] else GROUPS
     ranges = [[row[k] for k in group] for row, group in zip(paper.OFFSETS, groups, strict=False)]
     common = {
-        "zone": zone,
+        "zone": None if settings["whole_space"] else tuple(settings["zone"]),
         "groups": groups,
         "ranges": ranges,
         "attenuates": thing.attenuates,
         "intensity_range": thing.intensity_range,
     }
-    if settings["global_residual"]:
+    if settings["global_residual"] or settings["whole_space"]:
         return {**common, "points": [[0.0, 0.0, 0.0]], "width": 1.05 * thing.size, "local": False}
-    path = folder / "points.json"
-    if not path.exists():
-        points, width, share = points_of(thing, zone, settings["seed"])
-        folder.mkdir(parents=True, exist_ok=True)
-        kept = {"points": points.round(3).tolist(), "width": width, "share": share}
-        path.write_text(json.dumps(kept), encoding="utf-8")
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    return {**common, "points": kept["points"], "width": kept["width"]}
+
+    def made() -> dict[str, Any]:
+        points, width, share = points_of(thing, common["zone"], settings["seed"])
+        return {"points": points.round(3).tolist(), "width": width, "share": share}
+
+    known = _kept(folder / "points.json", made)
+    return {**common, "points": known["points"], "width": known["width"]}
 
 
 RECIPE = Zone()

@@ -4,6 +4,7 @@ The object's image is rendered by Siddon's sum; the method's own DRRs are by Jos
 as backgrounds are replaced by projections of a chest and by textures of noise.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import keras
@@ -16,6 +17,7 @@ from tfreg.geometry import ConeBeam, frame_of
 from tfreg.image import Image
 
 _CHUNK = 20  # images rendered together
+_PICTURES = 96  # of a pool of backgrounds
 
 
 class Look(NamedTuple):
@@ -56,24 +58,45 @@ def rendered(volume: Image, camera: ConeBeam, poses: np.ndarray) -> np.ndarray:
 
 
 def backgrounds(
-    camera: ConeBeam, count: int, rng: np.random.Generator, chest: bool = False
+    camera: ConeBeam, count: int, rng: np.random.Generator, chest: bool = False, pool: int = 0
 ) -> np.ndarray:
     """Backgrounds of X-rays, ``(count, rows, columns)`` float32 in [0, 1].
+
+    The paper picks from a pool of real X-rays. Each of these mixes two pictures of a pool, mirrored
+    at random.
 
     Args:
         camera: of the X-rays.
         count: of backgrounds.
-        rng: of everything random in them.
-        chest: whether half of them are a chest; the others are noise.
+        rng: of everything random in them but the pool.
+        chest: whether half of the pool are a chest; the others are noise.
+        pool: which one; those of different numbers share no picture.
 
     Raises:
         InputError: if the chest is not there.
     """
-    found = [texture(camera.shape, rng) for _ in range(count)]
+    pictures = _pool(camera, chest, pool)
+    found = np.empty((count, *camera.shape), "float32")
+    for k in range(count):
+        share = rng.random()
+        one, other = (_mirrored(pictures[rng.integers(len(pictures))], rng) for _ in range(2))
+        found[k] = share * one + (1 - share) * other
+    return found
+
+
+@functools.cache
+def _pool(camera: ConeBeam, chest: bool, number: int) -> np.ndarray:
+    rng = np.random.default_rng([number, _PICTURES])
+    found = [texture(camera.shape, rng) for _ in range(_PICTURES // 2 if chest else _PICTURES)]
     if chest:
-        seen = _chest(camera, count // 2, rng)
-        found[: len(seen)] = seen
+        found += _chest(camera, _PICTURES - len(found), rng)
     return np.stack(found).astype("float32")
+
+
+def _mirrored(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    down, across, turned = rng.random(3) < 0.5
+    picture = picture[:: -1 if down else 1, :: -1 if across else 1]
+    return picture.T if turned and picture.shape[0] == picture.shape[1] else picture
 
 
 def texture(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:

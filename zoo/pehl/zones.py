@@ -21,13 +21,15 @@ def nearest(models: Sequence["PEHL"], pose: np.ndarray) -> "PEHL":
     """The model of the zone of a pose, or of the zone nearest to it.
 
     Args:
-        models: of different zones.
+        models: of different zones, or one of all poses.
         pose: ``(6,)``.
     """
     zone = zone_of(pose)
     count = round(360 / ZONE)
 
     def distance(model: "PEHL") -> tuple:
+        if model.zone is None:
+            return (0,)
         steps = [
             abs((a - b + count // 2) % count - count // 2)
             for a, b in zip(model.zone, zone, strict=True)
@@ -48,7 +50,7 @@ def iterated(
     """Algorithm 1 of the paper: in each iteration the model of the zone that the pose is in.
 
     Args:
-        models: of one object, each of a zone.
+        models: of one object, each of a zone, or one of all poses.
         volume: the object.
         xray: ``(rows, columns)`` float32.
         camera: how it was taken.

@@ -9,7 +9,7 @@ from zoo.pehl import objects, pairs
 def example(preset):
     """A start near a pose of the preset's zone; without the data of its object, the implant."""
     _, name, *zone = preset.split("-")[:4]
-    zone = tuple(int(index.replace("m", "-")) for index in zone)
+    zone = (0, 0) if zone[0] == "all" else tuple(int(k.replace("m", "-")) for k in zone)
     known = name != "cranium" or radiographs.available("cranium")
     thing = objects.load(name if known and name != "implant" else "phantom")
     rng = np.random.default_rng(7)

@@ -115,6 +115,8 @@ def test_models_are_those_of_the_zone_or_of_the_nearest():
     models = [small(zone) for zone in ((0, 0), (1, 0), (0, -9))]
     for angles, zone in (((3, 8), (0, 0)), ((25, 4), (1, 0)), ((0, 170), (0, -9))):
         assert nearest(models, np.array([0, 0, 800, 0, *angles])).zone == zone
+    whole = PEHL(None, [[0, 0, 0]], 110.0, RANGES, local=False)
+    assert nearest([whole], np.array([0, 0, 800, 0, 170, 60])) is whole and whole.zone is None
     with pytest.raises(InputError, match="t_z must be positive"):
         before(np.array([[0, 0, -1.0, 0, 0, 0]]))
 

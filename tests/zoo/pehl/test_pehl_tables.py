@@ -1,15 +1,34 @@
 import argparse
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from benchmarks.methods import poses
 from benchmarks.methods.powell import powell
 from benchmarks.tables import pehl
 from tfreg.data import implants
 from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam
 from tfreg.metrics import corners_of, projected_tre
+from zoo.pehl import objects
 from zoo.pehl.xrays import rendered
+
+
+def options(*words):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--methods")
+    parser.add_argument("--seed", type=int, default=0)
+    pehl.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+@pytest.fixture
+def thing(monkeypatch):
+    """The phantom in place of the implant, before a small camera."""
+    made = replace(objects.load("phantom"), camera=ConeBeam(1000.0, (40, 40), 5.0))
+    monkeypatch.setattr(objects, "load", lambda name: made)
+    return made
 
 
 def test_capture_range():
@@ -35,18 +54,60 @@ def test_powell_finds_a_pose_with_many_renderings():
     assert after < 0.5 * before and found.renderings > 100
 
 
+def test_what_is_not_there_is_noted(thing):
+    table = pehl.run(
+        options(
+            "--objects", "implant", "--cases", "5", "--scales", "1,2", "--methods", "start,pehl 3"
+        )
+    )
+    assert table.notes == ["pehl 3: left out of the phantom, there are no weights."]
+    errors = {row.group: row.median for row in table.rows if row.metric == "mtre"}
+    assert set(errors) == {"implant x1", "implant x2"} and errors["implant x1"] > 3
+    success = [row for row in table.rows if row.metric == "success"]
+    assert [row.mean for row in success] == [0, 0]
+
+
+def test_spread_errors_and_failures(thing):
+    methods = poses.Methods(thing)
+    assert {"pehl 3", "pehl 3 without psp"} <= set(methods.absent) - set(methods.known)
+
+    def found(case):  # half of the way, or nothing at all
+        if case.initial[0] > case.true[0] + 1:
+            raise InputError("lost")
+        return poses.Answer((case.initial + case.true) / 2, 9, 0.1)
+
+    methods.known = {"start": methods.known["start"], "pehl 3": found}
+    table = pehl.Table("pehl", "", "", pehl.COLUMNS)
+    true = np.array([0.0, 0.0, 800.0, 0.0, 0.0, 0.0])
+    steps = np.array([1.0, -1.0, 2.0])[:, None] * [1.0, 0, 0, 0, 0, 4.0]
+    cases = [poses.Case(np.zeros((40, 40)), true, true + step) for step in steps]
+    pehl._measure(table, "pehl 3", "implant x1", methods, cases, 1)
+    pehl._measure_spread(table, methods, cases[:2], options())
+    pehl._measure_rmse(table, methods, cases)
+    assert table.notes[0] == "pehl 3: 1 errors on implant x1. lost"
+    cells = {(r.method, r.group, r.metric): r for r in table.rows}
+    assert cells["pehl 3", "implant x1", "success_paper"].mean == 94.8
+    assert cells["pehl 3", "implant x1", "mtre"].n == 3
+    first, last = (projected_tre(c.initial, true, thing.corners, np.zeros(3)) for c in cases[::2])
+    assert cells["pehl 3", "implant x1", "mtre"].median < first < last
+    assert 0.4 < cells["pehl 3", "phantom x1", "spread"].mean < 4
+    rmse = {k: r for k, r in cells.items() if k[2] == "rmse"}
+    assert rmse["start", "phantom t_x", "rmse"].mean == pytest.approx(np.sqrt(2))
+    expected = np.sqrt((0.5**2 + 0.5**2 + 2**2) / 3)  # the last case was lost
+    assert rmse["pehl 3", "phantom t_x", "rmse"].mean == pytest.approx(expected)
+    assert cells["pehl 3", "phantom t_z", "rmse_paper"].mean == 0.32
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--cases", "0"), "--cases must be positive"),
+        (("--slow", "0"), "--slow must be positive"),
         (("--objects", "foot"), "--objects takes implant, cranium"),
         (("--scales", "a"), "--scales takes numbers"),
+        (("--methods", "icp"), "--methods takes start, powell gc"),
     ],
 )
 def test_options_are_checked(words, message):
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--methods")
-    parser.add_argument("--seed", type=int, default=0)
-    pehl.add_arguments(parser)
     with pytest.raises(InputError, match=message):
-        pehl.run(parser.parse_args(words))
+        pehl.run(options(*words))

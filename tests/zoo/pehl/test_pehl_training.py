@@ -1,4 +1,5 @@
 import argparse
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,15 +11,17 @@ from zoo.pehl import choice, objects, pairs, train
 from zoo.pehl.model import PEHL
 from zoo.pehl.pairs import Pairs, Starts, starts, synthetic
 from zoo.pehl.paper import OFFSETS
-from zoo.pehl.xrays import Look, degraded, texture
+from zoo.pehl.xrays import Look, backgrounds, degraded, texture
+from zoo.presets import Preset
 
 RANGES = [(1.5, 1.5, 3.0), (15.0, 15.0), (15.0,)]
 SETTINGS = {
     "data": "phantom",
-    "zone": (0, 1),
+    "zone": [0, 1],
     "pairs": 100,
     "global_residual": False,
     "together": False,
+    "whole_space": False,
     "bfloat16": False,
     "paper_schedule": False,
     "iterations": 100,
@@ -47,6 +50,9 @@ def test_poses_are_in_their_zone(rng):
         drawn = objects.poses(zone, 50, rng)
         assert {zone_of(pose) for pose in drawn} == {zone}
         assert zone_of(objects.middle_of(zone)) == zone
+    anywhere = objects.poses(None, 300, rng)
+    assert len({zone_of(pose) for pose in anywhere}) > 150
+    np.testing.assert_allclose(np.abs(anywhere[:, 4:]).max(axis=0), 180, atol=10)
 
 
 def test_the_camera_sees_the_whole_object():
@@ -80,6 +86,16 @@ def test_textures_and_looks(rng):
     np.testing.assert_allclose(
         degraded(image, found, plain, rng), 0.5 * found + 2 * image, atol=1e-5
     )
+
+
+def test_backgrounds_are_mixed_from_a_pool_of_their_own():
+    camera = ConeBeam(1000.0, (20, 24), 1.0)
+    first, again, other = (
+        backgrounds(camera, 6, np.random.default_rng(3), pool=pool) for pool in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == (6, 20, 24) and first.min() >= 0 and first.max() <= 1
+    assert np.abs(first - other).mean() > 0.05 and np.abs(first[0] - first[1]).mean() > 0.02
 
 
 def test_pairs_hold_what_is_to_be_found(thing, model, tmp_path):
@@ -143,7 +159,10 @@ def test_xrays_differ_in_background_and_noise(thing, rng):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"zone": (9, 0)}, "--zone must be two numbers from -9 to 8"),
+        ({"zone": [9, 0]}, "--zone must be pairs of numbers from -9 to 8"),
+        ({"zone": [0, 0, 1]}, "--zone must be pairs of numbers from -9 to 8"),
+        ({"zone": [0, 0, 1, 0, 0, 0]}, "--zone must name each zone once"),
+        ({"whole_space": True}, "--whole-space takes neither --zone nor --together"),
         ({"pairs": 150}, "--pairs must be a positive multiple of 100"),
     ],
 )
@@ -155,12 +174,66 @@ def test_options_are_checked(change, message):
 def test_names_of_presets():
     name = train.RECIPE.preset_name
     assert name(SETTINGS) == "pehl-phantom-0-1"
-    assert name({**SETTINGS, "zone": (-1, 0)}) == "pehl-phantom-m1-0"
+    assert name({**SETTINGS, "zone": [-1, -2]}) == "pehl-phantom-m1-m2"
+    assert name({**SETTINGS, "zone": [0, 0, 1, 0]}) == "pehl-phantom"
+    whole = {**SETTINGS, "zone": [0, 0], "whole_space": True}
+    assert name(whole) == "pehl-phantom-all-without-psp"
+    train.RECIPE.check(whole)
     assert name({**SETTINGS, "together": True}) == "pehl-phantom-0-1-without-hpr"
     assert name({**SETTINGS, "global_residual": True}) == "pehl-phantom-0-1-without-lir"
     parser = argparse.ArgumentParser()
     train.RECIPE.add_arguments(parser)
-    assert parser.parse_args(["--zone", "-1", "2"]).zone == [-1, 2]
+    zone = ["-1", "2", "0", "-3"]
+    assert parser.parse_args(["--zone", *zone]).zone == [-1, 2, 0, -3]
+    assert train.zones_of({"zone": [-1, 2, 0, -3]}) == [(-1, 2), (0, -3)]
+
+
+def test_several_zones_are_trained_one_after_the_other(tmp_path, monkeypatch):
+    calls = []
+
+    def trained(self, settings, folder, name, callbacks, verbose):
+        calls.append((settings["zone"], folder, name))
+        score = {"metric": "error", "value": float(len(calls)), "data": "starts"}
+        empty = dict.fromkeys(("architecture", "preprocessing", "provenance"), {})
+        (folder / "presets").mkdir(parents=True)
+        made = Preset(
+            name, 2, "pose", "", **empty, licence="", training=settings, score=score, sha256="",
+            path=folder / "presets" / f"{name}.json",
+        )  # fmt: skip
+        made.write()
+        return made
+
+    monkeypatch.setattr(train.recipes.Recipe, "train", trained)
+    monkeypatch.setattr(train, "halve", lambda preset: preset)
+    monkeypatch.setattr(
+        train, "describe", lambda path: Preset(**json.loads(path.read_text()), path=path)
+    )
+    settings = {**SETTINGS, "zone": [0, 0, 0, -1]}
+    preset = train.RECIPE.train(settings, tmp_path)
+    names = ["pehl-phantom-0-0", "pehl-phantom-0-m1"]
+    zones = [[0, 0], [0, -1]]
+    assert calls == [(z, tmp_path / n, n) for z, n in zip(zones, names, strict=True)]
+    assert preset.score["value"] == 1.5 and preset.name == names[1]
+    # Those that are done are left alone; a third is added.
+    train.RECIPE.train({**settings, "zone": [0, 0, 0, -1, 1, 0]}, tmp_path)
+    assert len(calls) == 3 and calls[2][0] == [1, 0]
+    # One alone is where it is asked for; with other settings it is not the one that is done.
+    train.RECIPE.train({**settings, "zone": [0, 0]}, tmp_path / "alone", "mine")
+    assert calls[3] == ([0, 0], tmp_path / "alone", "mine")
+
+
+def test_a_folder_is_of_one_training(tmp_path):
+    train._claim(tmp_path, SETTINGS)
+    train._claim(tmp_path, dict(SETTINGS))
+    with pytest.raises(InputError, match="holds a training with another pairs, seed; choose"):
+        train._claim(tmp_path, {**SETTINGS, "seed": 1, "pairs": 200})
+
+
+def test_what_is_costly_is_made_once(tmp_path):
+    path, made = tmp_path / "a" / "left.json", []
+    for _ in range(2):
+        assert train._kept(path, lambda: made.append(1) or [0.5]) == [0.5]
+    assert made == [1]
 
 
 def test_the_papers_learning_rate():

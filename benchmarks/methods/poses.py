@@ -1,0 +1,132 @@
+"""What finds the pose of an object in one X-ray, as the table of PEHL measures it."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import zoo
+from benchmarks.methods.nanodrr_descent import NanoDRR
+from benchmarks.methods.powell import powell
+from tfreg.registration import register_projection
+from zoo.pehl.objects import Thing
+from zoo.pehl.zones import iterated
+
+SLOW = ("powell gc", "nanodrr gc")  # a few seconds each, and more
+_ABLATIONS = ("without lir", "without hpr", "without psp")
+
+
+class Case(NamedTuple):
+    """A start and where it should end."""
+
+    xray: np.ndarray
+    true: np.ndarray
+    initial: np.ndarray
+
+
+class Answer(NamedTuple):
+    """Where a method ended, and what it took."""
+
+    pose: np.ndarray
+    renderings: int
+    seconds: float
+
+
+class Methods:
+    """All methods for one object, by the name of their line.
+
+    Args:
+        thing: the object.
+
+    Attributes:
+        known: what each method does with a case, of those that are there.
+        absent: why others are not.
+    """
+
+    def __init__(self, thing: Thing) -> None:
+        self.thing = thing
+        self._nanodrr = NanoDRR()
+        known: dict[str, Callable[[Case], Answer]] = {
+            "start": lambda case: Answer(case.initial, 0, 0.0),
+            "powell gc": self._powell,
+            "nanodrr gc": self._elsewhere,
+            "gauss-newton gc": lambda case: self.descent(case, case.initial),
+            "gauss-newton ncc": lambda case: self.descent(case, case.initial, "ncc"),
+        }
+        self.absent = {}
+        if self._nanodrr.missing():
+            del known["nanodrr gc"]
+            self.absent["nanodrr gc"] = "skipped, nanodrr is not installed."
+        whole = _family(thing.name)
+        front = [model for model in whole if model.zone == (0, 0)]
+        for count in (1, 3, 6, 9):
+            known[f"pehl {count}"] = self.networks(whole, count)
+        known["pehl 3 + refine"] = self._refined(known["pehl 3"])
+        known["pehl 3 in one zone"] = self.networks(front, 3)
+        for part in _ABLATIONS:
+            known[f"pehl 3 {part}"] = self.networks(_family(thing.name, part), 3)
+        for name in [name for name, method in known.items() if method is None]:
+            del known[name]
+            self.absent[name] = f"left out of the {thing.name}, there are no weights."
+        self.known = known
+
+    def close(self) -> None:
+        """Ends processes."""
+        self._nanodrr.close()
+
+    def networks(self, models: Sequence[Any], count: int) -> Any:
+        """Networks of one or several zones, ``count`` times over; ``None`` where there are none."""
+        thing = self.thing
+
+        def register(case: Case) -> Answer:
+            begin = time.perf_counter()
+            steps = iterated(models, thing.volume, case.xray, thing.camera, case.initial, count)
+            seconds = time.perf_counter() - begin
+            return Answer(steps[-1], count * len(models[0].groups), seconds)
+
+        return register if models else None
+
+    def descent(self, case: Case, initial: np.ndarray, similarity: str = "gc") -> Answer:
+        """Gauss and Newton's, from a pose."""
+        thing = self.thing
+        found = register_projection(
+            thing.volume, case.xray, thing.camera, initial, similarity, attenuates=thing.attenuates
+        )
+        return Answer(found.pose, int(found.renderings), found.seconds)
+
+    def _powell(self, case: Case) -> Answer:
+        begin = time.perf_counter()
+        found = powell(self.thing.attenuation, case.xray, self.thing.camera, case.initial)
+        return Answer(found.pose, found.renderings, time.perf_counter() - begin)
+
+    def _elsewhere(self, case: Case) -> Answer:
+        begin = time.perf_counter()
+        found = self._nanodrr.register(
+            self.thing.attenuation, case.xray, self.thing.camera, case.initial
+        )
+        return Answer(found.pose, found.renderings, time.perf_counter() - begin)
+
+    def _refined(self, register: Callable[[Case], Answer] | None) -> Any:
+        if register is None:
+            return None
+
+        def refined(case: Case) -> Answer:
+            first = register(case)
+            more = self.descent(case, first.pose)
+            seconds = first.seconds + more.seconds
+            return Answer(more.pose, first.renderings + more.renderings, seconds)
+
+        return refined
+
+
+def _family(name: str, part: str = "") -> list[Any]:
+    """The models of an object: those of the method, or of one of its ablations."""
+    suffix = f"-{part.replace(' ', '-')}" if part else ""
+    presets = [
+        preset
+        for preset in zoo.list_presets("pose")
+        if preset.startswith(f"pehl-{name}-")
+        and (preset.endswith(suffix) if part else "-without-" not in preset)
+    ]
+    return [zoo.load(preset, task="pose") for preset in presets]
