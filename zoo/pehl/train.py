@@ -8,6 +8,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ class Zone(recipes.Recipe):
             regressor.set_weights(learner.get_weights())
             curves[f"group {group + 1}"] = read_log(place, regressor.metric)
             pairs.discard()
-            reach = _kept(place / "left.json", lambda: _left(regressor, held_out))
+            reach = _kept(place / "left.json", partial(_left, regressor, held_out))
             for later in spans[group + 1 :]:
                 index = list(parameters)
                 later[index] = np.maximum(later[index], reach)

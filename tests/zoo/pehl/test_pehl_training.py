@@ -194,7 +194,7 @@ def test_several_zones_are_trained_one_after_the_other(tmp_path, monkeypatch):
     def trained(self, settings, folder, name, callbacks, verbose):
         calls.append((settings["zone"], folder, name))
         score = {"metric": "error", "value": float(len(calls)), "data": "starts"}
-        empty = dict.fromkeys(("architecture", "preprocessing", "provenance"), {})
+        empty = {key: {} for key in ("architecture", "preprocessing", "provenance")}
         (folder / "presets").mkdir(parents=True)
         made = Preset(
             name, 2, "pose", "", **empty, licence="", training=settings, score=score, sha256="",
