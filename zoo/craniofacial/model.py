@@ -11,6 +11,7 @@ long ones that join feature maps of several scales; refinement with a new DRR ea
 are ours.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -51,7 +52,8 @@ class Craniofacial(PoseModel):
     Args:
         control: ``(k, *nodes, 3)`` control displacements of the sub-space, in mm.
         shape, spacing: of the volume that it deforms, z, y, x; mm.
-        picture: rows and columns of the images that it sees.
+        camera: of the X-rays, a :class:`tfreg.geometry.ConeBeam`, or its ``to_dict()``.
+        view: ``(6,)``, the pose at which they are taken: a cephalostat holds the head.
         kernels: of the four stages.
         attenuates: the volume holds attenuation, not HU.
         kwargs: of ``tfreg.models.PoseModel``.
@@ -71,8 +73,10 @@ class Craniofacial(PoseModel):
     Example:
 
     >>> import numpy as np
+    >>> from tfreg.geometry import ConeBeam
     >>> from zoo.craniofacial.model import Craniofacial
-    >>> model = Craniofacial(np.zeros((5, 3, 4, 4, 3)), (20, 30, 30), (2.0, 2.0, 2.0), (64, 64))
+    >>> camera, view = ConeBeam(1600.0, (64, 64), 2.0), (0, 0, 1500, 0, 0, 90)
+    >>> model = Craniofacial(np.zeros((5, 3, 4, 4, 3)), (20, 30, 30), (2.0, 2.0, 2.0), camera, view)
     >>> tuple(model(np.zeros((2, 64, 64, 2), "float32")).shape)
     (2, 5)
     """
@@ -86,7 +90,8 @@ class Craniofacial(PoseModel):
         control: Any,
         shape: Sequence[int],
         spacing: Sequence[float],
-        picture: Sequence[int] = (128, 128),
+        camera: ConeBeam | dict[str, Any],
+        view: Sequence[float],
         kernels: Sequence[int] = (16, 32, 48, 64),
         attenuates: bool = False,
         **kwargs: Any,
@@ -101,11 +106,14 @@ class Craniofacial(PoseModel):
         self.subspace = Subspace(
             found, tuple(int(n) for n in shape), tuple(float(step) for step in spacing)
         )
-        if any(n % 2 ** len(kernels) for n in picture):
+        self.camera = ConeBeam.from_dict(camera) if isinstance(camera, dict) else camera
+        self.view = tuple(float(value) for value in view)
+        whole = 2 ** len(kernels)
+        if any(n % whole for n in self.camera.shape) or len(self.view) != 6:
             raise ValueError(
-                f"picture must be multiples of {2 ** len(kernels)}. Received: picture={picture}"
+                f"A camera must have multiples of {whole} pixels, and a view six numbers. "
+                f"Received: {self.camera.shape} pixels, view={view}"
             )
-        self.picture = tuple(int(n) for n in picture)
         self.kernels = tuple(int(n) for n in kernels)
         self.attenuates = attenuates
         layers = keras.layers
@@ -127,7 +135,7 @@ class Craniofacial(PoseModel):
         self.error_tracker = keras.metrics.Mean(name="error")
 
     def build(self, input_shape: Any = None) -> None:
-        height, width = self.picture
+        height, width = self.camera.shape
         channels = 2
         for entry, block, kernels in zip(self.entries, self.blocks, self.kernels, strict=True):
             entry.build((None, None, None, channels))
@@ -177,52 +185,56 @@ class Craniofacial(PoseModel):
         self, volume: Image, xray: np.ndarray, camera: ConeBeam, initial: np.ndarray, **options: Any
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """The initial pose, with the deformation."""
-        known, spacing = self.subspace, volume.geometry.spacing[::-1]
-        fits = volume.array.shape == known.shape and np.allclose(spacing, known.spacing, rtol=1e-3)
-        if not fits or camera.shape != self.picture:
-            raise InputError(
-                f"This network deforms volumes of {known.shape} voxels of {known.spacing} mm in "
-                f"X-rays of {self.picture} pixels. "
-                f"Received: {volume.array.shape}, {spacing} and {camera.shape}"
-            )
-        scene = self.scene(volume, camera, initial)
-        seen = np.asarray(xray, "float32")[None, ..., None]
-        coefficients = np.zeros((1, len(self.subspace.control)), "float32")
+        self._check_place(volume, camera, initial)
+        scene = self.scene(volume)
+        seen = keras_ops.convert_to_tensor(np.asarray(xray, "float32")[None, ..., None])
+        coefficients = keras_ops.zeros((1, len(self.subspace.control)))
         for _ in range(options.get("iterations", 3)):
-            coefficients = self.iterate(scene, seen, coefficients)
+            coefficients = self._step()(*scene, seen, coefficients)
+        found = keras_ops.convert_to_numpy(coefficients)
         if options.get("refine") is not None:
-            coefficients = descended(scene, seen, coefficients)
-        displacement = np.einsum("k,kzyxa->zyxa", coefficients[0], scene[1])
+            found = descended(scene, np.asarray(seen), found)
+        field = displacement_of(self.fields, keras_ops.convert_to_tensor(found))
+        displacement = keras_ops.convert_to_numpy(field)[0]
         voxels = np.asarray(volume.array, "float32")[None, ..., None]
-        moved = ops.resample(voxels, displacement[None])
+        moved = ops.resample(voxels, field)
         deformed = Image(keras_ops.convert_to_numpy(moved)[0, ..., 0], volume.geometry)
-        more = {"coefficients": coefficients[0].astype("float64"), "displacement": displacement}
+        more = {"coefficients": found[0].astype("float64"), "displacement": displacement}
         return initial[None], {**more, "volume": deformed}
 
     def attenuation(self, voxels: np.ndarray) -> np.ndarray:
         return voxels if self.attenuates else super().attenuation(voxels)
 
-    def scene(self, volume: Image, camera: ConeBeam, pose: np.ndarray) -> tuple[np.ndarray, ...]:
-        """What :meth:`iterate` takes: attenuation, components, and the rays in voxels."""
+    @functools.cached_property
+    def fields(self) -> Any:
+        """Tensor ``(k, z, y, x, 3)``: the components of the sub-space, in voxels."""
+        return keras_ops.convert_to_tensor(self.subspace.fields)
+
+    def scene(self, volume: Image) -> tuple[Any, ...]:
+        """Attenuation, components, and the rays' source and directions in voxels, as tensors."""
         voxels = self.attenuation(np.asarray(volume.array, "float32"))[None, ..., None]
-        start, rays = camera.rays()
-        frame = frame_of(volume.geometry)
-        parts = [np.asarray(part, "float32") for part in (pose[None], frame, start, rays[None])]
-        bundle = [keras_ops.convert_to_numpy(part) for part in ops.pose_rays(*parts)]
-        return np.asarray(voxels, "float32"), self.subspace.fields, *bundle
+        start, rays = self.camera.rays()
+        parts = (np.array([self.view]), frame_of(volume.geometry), start, rays[None])
+        bundle = ops.pose_rays(*(np.asarray(part, "float32") for part in parts))
+        return keras_ops.convert_to_tensor(voxels), self.fields, *bundle
 
-    def iterate(
-        self, scene: Sequence[np.ndarray], xray: np.ndarray, coefficients: np.ndarray
-    ) -> np.ndarray:
-        """One refinement: a new DRR, and what the network finds that it lacks.
-
-        Args:
-            scene: of :meth:`scene`.
-            xray: ``(1, rows, columns, 1)``.
-            coefficients: ``(1, k)``.
-        """
-        parts = [keras_ops.convert_to_tensor(part) for part in (*scene, xray, coefficients)]
-        return keras_ops.convert_to_numpy(self._step()(*parts))
+    def _check_place(self, volume: Image, camera: ConeBeam, pose: np.ndarray) -> None:
+        """Raises ``InputError`` on another volume, camera or pose than those trained with."""
+        known, spacing = self.subspace, volume.geometry.spacing[::-1]
+        fits = volume.array.shape == known.shape and np.allclose(spacing, known.spacing, rtol=1e-3)
+        if not fits:
+            raise InputError(
+                f"This network deforms volumes of {known.shape} voxels of {known.spacing} mm. "
+                f"Received: {volume.array.shape}, {spacing}"
+            )
+        stated, own = (list(one.to_dict().values())[:4] for one in (camera, self.camera))
+        if not all(np.allclose(*pair, rtol=1e-4) for pair in zip(stated, own, strict=True)):
+            raise InputError(f"This network was trained with {self.camera}. Received: {camera}")
+        if not np.allclose(pose, self.view, atol=1e-3):
+            raise InputError(
+                f"This network was trained at one pose, {list(self.view)}. "
+                f"Received: {pose.tolist()}"
+            )
 
     def _step(self) -> Callable:
         def make() -> Callable:
@@ -248,7 +260,8 @@ class Craniofacial(PoseModel):
             "control": self.subspace.control.round(4).astype("float64").tolist(),
             "shape": self.subspace.shape,
             "spacing": self.subspace.spacing,
-            "picture": self.picture,
+            "camera": self.camera.to_dict(),
+            "view": self.view,
             "kernels": self.kernels,
             "attenuates": self.attenuates,
         }
@@ -262,11 +275,16 @@ def deformed_volume(volume: Any, fields: Any, coefficients: Any) -> Any:
         fields: tensor ``(k, z, y, x, 3)`` in voxels.
         coefficients: tensor ``(batch, k)``.
     """
+    count = coefficients.shape[0]
+    displacement = displacement_of(fields, coefficients)
+    return ops.resample(keras_ops.repeat(volume, count, axis=0), displacement)
+
+
+def displacement_of(fields: Any, coefficients: Any) -> Any:
+    """``sum_k c_k phi_k``, ``(batch, z, y, x, 3)``, of arguments as :func:`deformed_volume`'s."""
     shape = tuple(fields.shape[1:])
     flat = keras_ops.reshape(fields, (fields.shape[0], -1))
-    displacement = keras_ops.reshape(keras_ops.matmul(coefficients, flat), (-1, *shape))
-    count = coefficients.shape[0]
-    return ops.resample(keras_ops.repeat(volume, count, axis=0), displacement)
+    return keras_ops.reshape(keras_ops.matmul(coefficients, flat), (-1, *shape))
 
 
 def standardised(images: Any) -> Any:

@@ -31,7 +31,7 @@ class Cranium(Recipe):
     name = "craniofacial-cranium"
     method = METHOD
     sources = each({"cranium": radiographs.SOURCES["cranium"], "phantom": implants.SOURCE})
-    iterations, batch, learning_rate = 6000, 32, 1e-3
+    iterations, batch, learning_rate = 4000, 32, 1e-3
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
@@ -53,18 +53,20 @@ class Cranium(Recipe):
             found.control,
             shape,
             spacing,
-            camera.shape,
+            camera,
+            LATERAL.tolist(),
             intensity_range=limits,
             attenuates=attenuates,
         )
         model.build()
-        scene = model.scene(volume, camera, LATERAL)
-        pool = Pool(model, scene, settings["pool"], settings["seed"], Path(folder) / "pool.npz")
-        fresh = Pool(model, scene, HELD_OUT, settings["seed"] + 2**20)
+        scene, seed = model.scene(volume), settings["seed"]
+        kept = Path(folder) / f"pool-{settings['pool']}-{seed}.npz"
+        pool = Pool(model, scene, settings["pool"], seed, kept)
+        fresh = Pool(model, scene, HELD_OUT, seed + 2**20)
         images, coefficients = fresh.pairs(np.arange(HELD_OUT), np.ones(HELD_OUT, bool))
         return Training(
             model,
-            Pairs(pool, settings["batch"], settings["seed"]),
+            Pairs(pool, settings["batch"], seed),
             {"images": images, "coefficients": coefficients},
             f"Deformation of a {settings['data']} from a lateral X-ray, {COMPONENTS} parameters",
             Preprocessing(shape, intensity_range=limits),

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,7 @@ def model(volume):
     spacing = volume.geometry.spacing[::-1]
     found = subspace(volume.array.shape, spacing, 3, 4.0, 0)
     made = Craniofacial(
-        found.control, volume.array.shape, spacing, (32, 32), (4, 6, 8, 8), attenuates=True
+        found.control, volume.array.shape, spacing, CAMERA, LATERAL, (4, 6, 8, 8), attenuates=True
     )
     made.build()
     return made
@@ -57,19 +58,19 @@ def test_a_field_of_equal_control_points_is_constant():
 
 
 def test_descent_finds_the_deformation(model, volume):
-    scene = model.scene(volume, CAMERA, LATERAL)
+    scene, fields = model.scene(volume), model.subspace.fields
     true = np.array([[0.8, -0.6, 0.5]], "float32")
     xray = images_of(scene, true, "siddon")[0]
     one = model.register(volume, xray, CAMERA, LATERAL, iterations=1, refine="gauss-newton")
-    start = bone_error(volume, scene[1], np.zeros(3), true[0], 0.05)
-    assert bone_error(volume, scene[1], one.coefficients, true[0], 0.05) < 0.4 * start
+    start = bone_error(volume, fields, np.zeros(3), true[0], 0.05)
+    assert bone_error(volume, fields, one.coefficients, true[0], 0.05) < 0.4 * start
     np.testing.assert_array_equal(one.pose, LATERAL)
     assert one.volume.array.shape == volume.array.shape == one.displacement.shape[:-1]
     assert np.abs(one.volume.array - volume.array).max() > 0.01
 
 
 def test_pools_are_rendered_once(model, volume, tmp_path):
-    scene = model.scene(volume, CAMERA, LATERAL)
+    scene = model.scene(volume)
     path = tmp_path / "pool.npz"
     pool = Pool(model, scene, 5, 0, path)
     again = Pool(model, None, 5, 0, path)
@@ -87,17 +88,29 @@ def test_other_volumes_are_refused(model, volume):
     xray = np.zeros((32, 32))
     with pytest.raises(InputError, match="This network deforms volumes of"):
         model.register(implants.knee(), xray, CAMERA, LATERAL)
-    with pytest.raises(InputError, match="X-rays of"):
-        model.register(volume, np.zeros((16, 16)), replace(CAMERA, shape=(16, 16)), LATERAL)
+    for camera in (replace(CAMERA, shape=(16, 16)), replace(CAMERA, pixel=4.0)):
+        with pytest.raises(InputError, match="This network was trained with ConeBeam"):
+            model.register(volume, np.zeros(camera.shape), camera, LATERAL)
+    with pytest.raises(InputError, match="was trained at one pose"):
+        model.register(volume, xray, CAMERA, LATERAL + np.eye(6)[5])
     with pytest.raises(InputError, match="iterations must be 1 or more"):
         model.register(volume, xray, CAMERA, LATERAL, iterations=0)
 
 
 def test_what_makes_no_model():
     with pytest.raises(ValueError, match="control must be"):
-        Craniofacial(np.zeros((3, 4, 4, 3)), (8, 8, 8), (1.0,) * 3)
-    with pytest.raises(ValueError, match="picture must be multiples of 16"):
-        Craniofacial(np.zeros((2, 3, 3, 3, 3)), (8, 8, 8), (1.0,) * 3, (100, 128))
+        Craniofacial(np.zeros((3, 4, 4, 3)), (8, 8, 8), (1.0,) * 3, CAMERA, LATERAL)
+    odd = replace(CAMERA, shape=(100, 128))
+    for camera, view in ((odd, LATERAL), (CAMERA, LATERAL[:5])):
+        with pytest.raises(ValueError, match="must have multiples of 16 pixels, and a view six"):
+            Craniofacial(np.zeros((2, 3, 3, 3, 3)), (8, 8, 8), (1.0,) * 3, camera, view)
+
+
+def test_it_is_made_again_from_its_configuration(model):
+    again = Craniofacial.from_config(json.loads(json.dumps(model.get_config())))
+    assert again.get_config() == model.get_config() and again.camera == CAMERA
+    # What the components are like in voxels is computed once.
+    assert again.fields is again.fields
 
 
 def test_the_recipe_sees_the_object_from_the_side():

@@ -1,17 +1,23 @@
-"""The object of a preset before textures, seen by its camera."""
+"""The phantom before textures, seen by the camera of a preset's object: in need of no data."""
+
+from dataclasses import replace
 
 import numpy as np
 
-from tfreg.data import radiographs
+from tfreg.data import implants
+from tfreg.image import Image
 from zoo.pehl import objects, pairs
 
 
 def example(preset):
-    """A start near a pose of the preset's zone; without the data of its object, the implant."""
+    """A start near a pose of the preset's zone; for a network that takes a CT, in HU."""
     _, name, *zone = preset.split("-")[:4]
     zone = (0, 0) if zone[0] == "all" else tuple(int(k.replace("m", "-")) for k in zone)
-    known = name != "cranium" or radiographs.available("cranium")
-    thing = objects.load(name if known and name != "implant" else "phantom")
+    thing = objects.load("phantom")
+    if name == "cranium":
+        hounsfield = -1000 + 3000 * thing.volume.array / implants.METAL
+        bone = Image(hounsfield, thing.volume.geometry)
+        thing = replace(thing, volume=bone, attenuates=False)
     rng = np.random.default_rng(7)
     true = objects.poses(zone, 1, rng)
     xray = pairs.synthetic(thing, true, rng)[0]
