@@ -31,7 +31,7 @@ PRESETS ?=
 
 # The committed results, on real images: some hours on an idle machine.
 tables: .venv/.dev
-	$(BIN)/python -m pip install --quiet --editable ".[torch,greedy,ants]"
+	$(BIN)/python -m pip install --quiet --editable ".[torch,greedy,ants,drr]"
 	$(BIN)/python -m benchmarks run resampling
 	$(BIN)/python -m benchmarks run optimise-cine
 	$(BIN)/python -m benchmarks run optimise-chest-ct
@@ -58,6 +58,10 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run quicksilver-hippocampus
 	$(BIN)/python -m benchmarks run ssem-pairs
 	$(BIN)/python -m benchmarks run ssem-stack
+	$(BIN)/python -m benchmarks run projection
+	$(BIN)/python -m benchmarks run pehl
+	$(BIN)/python -m benchmarks run craniofacial
+	$(BIN)/python -m benchmarks run wrist
 	$(BIN)/python -m benchmarks run command-line
 	$(BIN)/python -m benchmarks readme
 
