@@ -3,8 +3,9 @@ import pytest
 
 from tfreg import Image, metrics, ops
 from tfreg.errors import InputError
-from tfreg.geometry import ConeBeam, Geometry, frame_of
+from tfreg.geometry import ConeBeam, Geometry, frame_of, matrix_of
 from tfreg.registration import register_projection
+from tfreg.registration.projection.views import scene_of
 
 GRID = Geometry((22, 18, 20), (2.0, 2.5, 2.2), (-30.0, 12.0, 100.0), np.eye(3))
 CAMERA = ConeBeam(1000.0, (40, 44), 2.5)
@@ -148,3 +149,28 @@ def test_an_empty_volume(volume):
     lost = Image(np.where(volume.array > 0, np.nan, volume.array), GRID)
     with pytest.raises(InputError, match="volume must hold finite values"):
         register_projection(lost, np.eye(*CAMERA.shape), CAMERA, TRUE)
+
+
+def test_what_is_looked_at_is_of_few_sizes(volume):
+    """Compiling for each size of a region would take far longer than registering."""
+    camera = ConeBeam(1000.0, (500, 600), 0.5, (240.0, 310.0))
+    xray = np.random.default_rng(0).random((1, 500, 600)).astype("float32")
+    shapes = set()
+    for step in (
+        [0, 0, 0, 0, 0, 0],
+        [15, -9, 4, 3, 0, 0],
+        [-12, 8, -5, 20, 9, 4],
+        [80, 0, 0, 0, 0, 0],
+    ):
+        pose = TRUE + step
+        (view,) = scene_of(volume, [xray], [camera], [None], pose[None], False).views
+        first = np.subtract(camera.principal, view.camera.principal).astype(int)
+        part = tuple(slice(a, a + n) for a, n in zip(first, view.camera.shape, strict=True))
+        np.testing.assert_array_equal(view.xray[0], xray[0][part])
+        np.testing.assert_allclose(view.rays[1][0], camera.rays()[1][part], atol=1e-6)
+        matrix = matrix_of(pose, GRID.centre)
+        seen = camera.project(metrics.corners_of(GRID) @ matrix[:3, :3].T + matrix[:3, 3])
+        inside = np.clip(seen, 0, np.subtract(camera.shape, 1)) - first
+        assert (inside >= 0).all() and (inside <= np.subtract(view.camera.shape, 1)).all()
+        shapes.add(view.camera.shape)
+    assert len(shapes) == 1 and set(*shapes) == {320}

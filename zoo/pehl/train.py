@@ -49,8 +49,8 @@ class Zone(recipes.Recipe):
             type=int,
             nargs="+",
             default=list(FRONTAL),
-            metavar="ALPHA BETA",
-            help="in steps of 20 degrees (default: 0 0, the frontal zone); of several zones, such "
+            metavar="N",
+            help="t_alpha and t_beta in steps of 20 degrees (default: 0 0, the frontal zone); of several zones, such "
             "as 0 0 1 0 -1 0 0 1 0 -1, each gets a preset, those that are done are left alone",
         )
         add(

@@ -15,6 +15,7 @@ from tfreg.metrics import corners_of
 from tfreg.registration.images import as_image
 
 _SURROUNDINGS = 25.0  # mm about the volume at the start that belong to the region looked at
+_STEP = 64  # pixels by which its sides grow: each size is compiled, and there are few so
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +146,11 @@ def scene_of(
 
 def _region(
     volume: Image, camera: ConeBeam, reference: ConeBeam, poses: np.ndarray, name: str
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """First pixel and the one after the last of where the volume is seen, and its surroundings."""
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """First pixel and the one after the last of where the volume is seen, and its surroundings.
+
+    A square, but for the ends of the image.
+    """
     corners = corners_of(volume.geometry)
     relative = camera.extrinsic @ np.linalg.inv(reference.extrinsic)
     places, room = [], 0.0
