@@ -50,8 +50,9 @@ class Zone(recipes.Recipe):
             nargs="+",
             default=list(FRONTAL),
             metavar="N",
-            help="t_alpha and t_beta in steps of 20 degrees (default: 0 0, the frontal zone); of several zones, such "
-            "as 0 0 1 0 -1 0 0 1 0 -1, each gets a preset, those that are done are left alone",
+            help="t_alpha and t_beta in steps of 20 degrees (default: 0 0, the frontal zone); of "
+            "several, such as 0 0 1 0 -1 0 0 1 0 -1, each gets a preset, and those that are done "
+            "are left alone",
         )
         add(
             "--pairs",

@@ -165,15 +165,17 @@ def _region(
             )
         places.append(camera.project(points))
         room = max(room, _SURROUNDINGS * camera.focal.max() / points[:, 2].min())
-    all_places = np.concatenate(places)
-    low = np.maximum(np.floor(all_places.min(axis=0) - room), 0).astype(int)
-    high = np.minimum(np.ceil(all_places.max(axis=0) + room) + 1, camera.shape).astype(int)
-    if (high - low < 8).any():
+    all_places, whole = np.concatenate(places), np.array(camera.shape)
+    low = np.floor(all_places.min(axis=0) - room)
+    high = np.ceil(all_places.max(axis=0) + room) + 1
+    if (np.minimum(high, whole) - np.maximum(low, 0) < 8).any():
         raise InputError(
             f"At the initial pose the volume is not seen in {name}: are all lengths in mm? "
             f"Received: pose={poses[0].round(3).tolist()}, image of {camera.shape} pixels"
         )
-    return (int(low[0]), int(low[1])), (int(high[0]), int(high[1]))
+    shape = np.minimum(_STEP * np.ceil((high - low).max() / _STEP), whole).astype(int)
+    first = np.clip(np.round((low + high - shape) / 2), 0, whole - shape).astype(int)
+    return tuple(first.tolist()), tuple((first + shape).tolist())
 
 
 def _binned(images: Any, factor: int) -> np.ndarray:
