@@ -69,7 +69,7 @@ class Pairs(Batches):
         offsets = np.stack([files[k // CHUNK][1][k % CHUNK] for k in picks])
         return {"residuals": residuals.astype("float32"), "offsets": offsets}
 
-    def chunk(self, number: int, count: int = CHUNK) -> tuple[np.ndarray, np.ndarray]:
+    def chunk(self, number: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Pairs of one file: residuals float16 and offsets float32.
 
         Args:
@@ -111,7 +111,7 @@ class Pairs(Batches):
         """Residuals that stay on disk, and offsets."""
         paths = [self.folder / f"{number:04d}-{part}.npy" for part in ("residuals", "offsets")]
         if not all(path.exists() for path in paths):
-            for path, array in zip(paths, self.chunk(number), strict=True):
+            for path, array in zip(paths, self.chunk(number, CHUNK), strict=True):
                 partial = path.with_suffix(".partial")
                 with open(partial, "wb") as file:
                     np.save(file, array)
