@@ -56,11 +56,14 @@ def diffdrr(renderer: str, case: "Case", seed: int) -> dict[str, Callable[[], An
     from torchio import ScalarImage
 
     voxels = torch.tensor(case.volume(seed).transpose(2, 1, 0).copy())
-    affine = np.diag([*case.grid.spacing, 1.0])
+    spacing = np.array(case.grid.spacing)
+    affine = np.diag([*spacing, 1.0])
     subject = read(ScalarImage(tensor=voxels[None], affine=affine), None, orientation=None)
     camera = case.camera
     drr = DRR(subject, camera.source_detector, case.pixels, camera.pixel[0], renderer=renderer)
     drr.density = voxels  # attenuation as it is, not made from HU
+    if not hasattr(drr.renderer, "voxel_shift"):  # whose voxels begin at whole numbers
+        affine[:3, 3] = -spacing / 2
     drr.register_buffer("_affine", torch.tensor(affine[None], dtype=torch.float32))
     drr.register_buffer("_affine_inverse", drr._affine.inverse())
     _, rays = camera.rays()
@@ -138,8 +141,7 @@ def plastimatch(case: "Case", seed: int) -> dict[str, Callable[[], Any]]:
     command = ["plastimatch", "drr", "-A", "cpu", "-i", "exact", "-P", "none", "-t", "pfm"]
     command += ["--nrm", words(-turn[:, 2]), "--vup", words(-turn[:, 1]), "-o", words(middle)]
     command += ["--sad", f"{case.pose[2]:g}", "--sid", f"{camera.source_detector:g}"]
-    command += ["-r", words(camera.shape), "-c", words(camera.principal)]
-    command += ["-z", words(np.multiply(camera.shape, camera.pixel))]
+    command += ["-r", words(camera.shape), "-z", words(np.multiply(camera.shape, camera.pixel))]
     command += ["-I", "volume.mha", "-O", "drr"]
 
     def forward() -> np.ndarray:
@@ -148,7 +150,7 @@ def plastimatch(case: "Case", seed: int) -> dict[str, Callable[[], Any]]:
         (path,) = Path(folder.name).glob("drr*.pfm")
         content = path.read_bytes()
         pixels = np.frombuffer(content[-4 * case.pixels**2 :], "<f4")
-        return pixels.reshape(1, case.pixels, case.pixels)
+        return 10 * pixels.reshape(1, case.pixels, case.pixels)  # its integrals are in cm
 
     return {"seconds": forward}
 
