@@ -24,7 +24,7 @@ def marquardt(normal: Callable, prepare: Callable | None = None) -> Callable:
     Returns:
         A compiled function ``(steps, tolerance, start, *data) -> (parameters, values, start_values,
         evaluations)``: ``steps`` is an int32 scalar, the most steps; a problem stops where a step
-        gained less than ``tolerance``, a float scalar. ``evaluations`` is int32 ``(batch,)``, that
+        changed the value by less than ``tolerance``, a float scalar. ``evaluations`` is int32 ``(batch,)``, that
         of the start included. No result is worse than the start.
 
     Example:
@@ -81,8 +81,8 @@ def marquardt(normal: Callable, prepare: Callable | None = None) -> Callable:
             taken = taken + ops.cast(active, "int32")
             factor = ops.where(better, _LESS, _MORE)
             damping = ops.where(begins, damping, damping * factor)
-            done = ops.logical_and(better, gain < tolerance)
-            active = ops.logical_and(active, ops.logical_not(done))
+            # Where a step changes nothing, for better or worse, there is nothing more to find.
+            active = ops.logical_and(active, ops.logical_not(ops.abs(gain) < tolerance))
             active = ops.logical_and(active, damping < _MOST)
             return (
                 count + 1,
