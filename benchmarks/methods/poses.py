@@ -14,7 +14,7 @@ from zoo.pehl.objects import Thing
 from zoo.pehl.zones import iterated
 
 SLOW = ("powell gc", "nanodrr gc")  # a few seconds each, and more
-_ABLATIONS = ("without lir", "without hpr", "without psp")
+_VARIANTS = ("paper schedule", "without lir", "without hpr", "without psp")
 
 
 class Case(NamedTuple):
@@ -64,7 +64,7 @@ class Methods:
             known[f"pehl {count}"] = self.networks(whole, count)
         known["pehl 3 + refine"] = self._refined(known["pehl 3"])
         known["pehl 3 in one zone"] = self.networks(front, 3)
-        for part in _ABLATIONS:
+        for part in _VARIANTS:
             known[f"pehl 3 {part}"] = self.networks(_family(thing.name, part), 3)
         for name in [name for name, method in known.items() if method is None]:
             del known[name]
@@ -121,12 +121,11 @@ class Methods:
 
 
 def _family(name: str, part: str = "") -> list[Any]:
-    """The models of an object: those of the method, or of one of its ablations."""
-    suffix = f"-{part.replace(' ', '-')}" if part else ""
-    presets = [
-        preset
-        for preset in zoo.list_presets("pose")
-        if preset.startswith(f"pehl-{name}-")
-        and (preset.endswith(suffix) if part else "-without-" not in preset)
-    ]
+    """The models of an object: those of the method, or of one of its variants."""
+    suffix = "-paper" if part == "paper schedule" else f"-{part.replace(' ', '-')}"
+    presets = [p for p in zoo.list_presets("pose") if p.startswith(f"pehl-{name}-")]
+    if part:
+        presets = [preset for preset in presets if preset.endswith(suffix)]
+    else:
+        presets = [p for p in presets if "-without-" not in p and not p.endswith("-paper")]
     return [zoo.load(preset, task="pose") for preset in presets]

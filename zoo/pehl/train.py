@@ -102,7 +102,8 @@ class Zone(recipes.Recipe):
         if len(zones) == 1:
             name += "".join(f"-{index}" for index in zones[0]).replace("--", "-m")
         without = "-without-lir" if settings["global_residual"] else ""
-        return f"{name}{without}" + ("-without-hpr" if settings["together"] else "")
+        without += "-without-hpr" if settings["together"] else ""
+        return f"{name}{without}" + ("-paper" if settings["paper_schedule"] else "")
 
     def prepare(self, settings: dict[str, Any], folder: Path) -> recipes.Training:
         folder = Path(folder)

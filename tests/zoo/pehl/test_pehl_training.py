@@ -177,6 +177,7 @@ def test_names_of_presets():
     assert name(SETTINGS) == "pehl-phantom-0-1"
     assert name({**SETTINGS, "zone": [-1, -2]}) == "pehl-phantom-m1-m2"
     assert name({**SETTINGS, "zone": [0, 0, 1, 0]}) == "pehl-phantom"
+    assert name({**SETTINGS, "paper_schedule": True}) == "pehl-phantom-0-1-paper"
     whole = {**SETTINGS, "zone": [0, 0], "whole_space": True}
     assert name(whole) == "pehl-phantom-all-without-psp"
     train.RECIPE.check(whole)

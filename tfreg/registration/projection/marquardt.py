@@ -24,8 +24,8 @@ def marquardt(normal: Callable, prepare: Callable | None = None) -> Callable:
     Returns:
         A compiled function ``(steps, tolerance, start, *data) -> (parameters, values, start_values,
         evaluations)``: ``steps`` is an int32 scalar, the most steps; a problem stops where a step
-        changed the value by less than ``tolerance``, a float scalar. ``evaluations`` is int32 ``(batch,)``, that
-        of the start included. No result is worse than the start.
+        changed the value by less than ``tolerance``, a float scalar. ``evaluations`` is int32
+        ``(batch,)``, that of the start included. No result is worse than the start.
 
     Example:
 
