@@ -1,7 +1,8 @@
 """What finds the pose of an object in one X-ray, as the table of PEHL measures it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,14 +39,16 @@ class Methods:
 
     Args:
         thing: the object.
+        folder: of presets of one's own, which come before those of the zoo.
 
     Attributes:
         known: what each method does with a case, of those that are there.
         absent: why others are not.
     """
 
-    def __init__(self, thing: Thing) -> None:
+    def __init__(self, thing: Thing, folder: Path | None = None) -> None:
         self.thing = thing
+        presets = _presets(thing.name, folder)
         self._nanodrr = NanoDRR()
         known: dict[str, Callable[[Case], Answer]] = {
             "start": lambda case: Answer(case.initial, 0, 0.0),
@@ -58,14 +61,14 @@ class Methods:
         if self._nanodrr.missing():
             del known["nanodrr gc"]
             self.absent["nanodrr gc"] = "skipped, nanodrr is not installed."
-        whole = _family(thing.name)
+        whole = _family(presets)
         front = [model for model in whole if model.zone == (0, 0)]
         for count in (1, 3, 6, 9):
             known[f"pehl {count}"] = self.networks(whole, count)
         known["pehl 3 + refine"] = self._refined(known["pehl 3"])
         known["pehl 3 in one zone"] = self.networks(front, 3)
         for part in _VARIANTS:
-            known[f"pehl 3 {part}"] = self.networks(_family(thing.name, part), 3)
+            known[f"pehl 3 {part}"] = self.networks(_family(presets, part), 3)
         for name in [name for name, method in known.items() if method is None]:
             del known[name]
             self.absent[name] = f"left out of the {thing.name}, there are no weights."
@@ -120,12 +123,18 @@ class Methods:
         return refined
 
 
-def _family(name: str, part: str = "") -> list[Any]:
-    """The models of an object: those of the method, or of one of its variants."""
+def _presets(name: str, folder: Path | None) -> dict[str, str | Path]:
+    """All presets of an object by name, in the zoo or anywhere in a folder."""
+    found: dict[str, str | Path] = {preset: preset for preset in zoo.list_presets("pose")}
+    if folder is not None:
+        found |= {path.stem: path for path in sorted(folder.glob("**/presets/*.json"))}
+    return {key: value for key, value in found.items() if key.startswith(f"pehl-{name}-")}
+
+
+def _family(presets: Mapping[str, str | Path], part: str = "") -> list[Any]:
+    """The models of the method, or of one of its variants."""
     suffix = "-paper" if part == "paper schedule" else f"-{part.replace(' ', '-')}"
-    presets = [p for p in zoo.list_presets("pose") if p.startswith(f"pehl-{name}-")]
-    if part:
-        presets = [preset for preset in presets if preset.endswith(suffix)]
-    else:
-        presets = [p for p in presets if "-without-" not in p and not p.endswith("-paper")]
-    return [zoo.load(preset, task="pose") for preset in presets]
+    names = [name for name in presets if name.endswith(suffix)]
+    if not part:
+        names = [n for n in presets if "-without-" not in n and not n.endswith("-paper")]
+    return [zoo.load(presets[name], task="pose") for name in names]

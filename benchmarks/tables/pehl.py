@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--slow", type=int, default=50, help="of these for Powell and nanodrr (default: 50)")
     add("--objects", default=",".join(OBJECTS), help=f"of {', '.join(OBJECTS)}")
     add("--zone", type=int, nargs=2, default=(0, 0), help="of the true poses (default: 0 0)")
+    add("--presets", type=Path, help="a folder of trainings of your own, looked through whole")
     add("--scales", default="1,2,3", help="of the paper's perturbation (default: 1,2,3)")
 
 
@@ -112,7 +114,7 @@ def _measure_object(
     from zoo.pehl.paper import OFFSETS, PERTURBATION
 
     thing, zone = objects.load(name), tuple(options.zone)
-    methods = Methods(thing)
+    methods = Methods(thing, options.presets)
     table.notes += [
         note
         for method in chosen

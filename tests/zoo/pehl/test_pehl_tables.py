@@ -67,6 +67,28 @@ def test_what_is_not_there_is_noted(thing):
     assert [row.mean for row in success] == [0, 0]
 
 
+def test_presets_of_ones_own(thing, tmp_path, monkeypatch):
+    """Those of the object, in families; a name that the zoo has as well is that of the folder."""
+    names = (
+        "phantom-0-0",
+        "phantom-0-m1",
+        "phantom-0-0-paper",
+        "phantom-0-0-without-lir",
+        "cranium-0-0",
+    )
+    for name in names:
+        path = tmp_path / name / "presets" / f"pehl-{name}.json"
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    monkeypatch.setattr(poses.zoo, "list_presets", lambda task: ["pehl-phantom-0-0", "other-x"])
+    monkeypatch.setattr(poses.zoo, "load", lambda path, task: path.parent.parent.name)
+    presets = poses._presets("phantom", tmp_path)
+    assert poses._family(presets) == ["phantom-0-0", "phantom-0-m1"]
+    assert poses._family(presets, "paper schedule") == ["phantom-0-0-paper"]
+    assert poses._family(presets, "without lir") == ["phantom-0-0-without-lir"]
+    assert poses._family(presets, "without psp") == []
+
+
 def test_spread_errors_and_failures(thing):
     methods = poses.Methods(thing)
     assert {"pehl 3", "pehl 3 without psp"} <= set(methods.absent) - set(methods.known)
