@@ -18,6 +18,7 @@ def options(*words):
     return parser.parse_args(words)
 
 
+@pytest.mark.plain
 def test_the_projector_is_timed_and_exact(monkeypatch, tmp_path):
     monkeypatch.setattr("benchmarks.tables.projection.missing", lambda name: known.get(name))
     known = dict.fromkeys(projectors.METHODS[3:], "magic")
@@ -33,6 +34,7 @@ def test_the_projector_is_timed_and_exact(monkeypatch, tmp_path):
     assert (tmp_path / "growth.png").stat().st_size > 1000
 
 
+@pytest.mark.plain
 def test_an_image_of_something_else_has_no_row(monkeypatch):
     class Turned(projectors.Projector):
         def view(self):

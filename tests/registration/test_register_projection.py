@@ -7,6 +7,8 @@ from tfreg.geometry import ConeBeam, Geometry, frame_of, matrix_of
 from tfreg.registration import register_projection
 from tfreg.registration.projection.views import scene_of
 
+pytestmark = pytest.mark.plain  # but for one
+
 GRID = Geometry((22, 18, 20), (2.0, 2.5, 2.2), (-30.0, 12.0, 100.0), np.eye(3))
 CAMERA = ConeBeam(1000.0, (40, 44), 2.5)
 TURN = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
@@ -47,6 +49,7 @@ def error(pose, true=TRUE):
     return metrics.projected_tre(pose, true, metrics.corners_of(GRID), GRID.centre)
 
 
+@pytest.mark.compiled
 def test_one_camera_finds_the_pose(volume):
     xray = seen(TRUE)[0]
     answer = register_projection(volume, xray, CAMERA, TRUE + OFF, levels=(2, 1))

@@ -57,6 +57,7 @@ def test_a_field_of_equal_control_points_is_constant():
     np.testing.assert_allclose(fields[0, 0, 0, 0], [1, -1, 6], rtol=1e-6)
 
 
+@pytest.mark.plain
 def test_descent_finds_the_deformation(model, volume):
     scene, fields = model.scene(volume), model.subspace.fields
     true = np.array([[0.8, -0.6, 0.5]], "float32")
@@ -69,6 +70,7 @@ def test_descent_finds_the_deformation(model, volume):
     assert np.abs(one.volume.array - volume.array).max() > 0.01
 
 
+@pytest.mark.plain
 def test_pools_are_rendered_once(model, volume, tmp_path):
     scene = model.scene(volume)
     path = tmp_path / "pool.npz"

@@ -54,6 +54,7 @@ def test_powell_finds_a_pose_with_many_renderings():
     assert after < 0.5 * before and found.renderings > 100
 
 
+@pytest.mark.plain
 def test_what_is_not_there_is_noted(thing):
     table = pehl.run(
         options(

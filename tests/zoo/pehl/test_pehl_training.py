@@ -67,6 +67,7 @@ def test_the_camera_sees_the_whole_object():
     assert seen.min() > 0 and seen.max() < 191
 
 
+@pytest.mark.plain
 def test_the_points_of_a_zone(thing, monkeypatch):
     for name, value in (("_MOST", 150), ("_LEAST", 40), ("_POSES", 2), ("_OFFSETS", 2)):
         monkeypatch.setattr(choice, name, value)
@@ -99,6 +100,7 @@ def test_backgrounds_are_mixed_from_a_pool_of_their_own():
     assert np.abs(first - other).mean() > 0.05 and np.abs(first[0] - first[1]).mean() > 0.02
 
 
+@pytest.mark.plain
 def test_pairs_hold_what_is_to_be_found(thing, model, tmp_path):
     spans = np.array(OFFSETS[1])
     made = Pairs(model, 1, thing, spans, 100, tmp_path, 4, seed=3)
@@ -111,6 +113,7 @@ def test_pairs_hold_what_is_to_be_found(thing, model, tmp_path):
     assert np.abs(other - offsets).max() > 0.1
 
 
+@pytest.mark.plain
 def test_residuals_grow_with_the_offset(thing, model, tmp_path, monkeypatch):
     monkeypatch.setattr("zoo.pehl.pairs.Look", lambda: Look((1, 1), (0, 0), (0, 0), (0, 0)))
     sizes = []
@@ -142,6 +145,7 @@ def test_files_of_pairs_are_made_once(thing, model, tmp_path, monkeypatch):
     assert not (tmp_path / "pairs").exists()
 
 
+@pytest.mark.plain
 def test_starts_are_off_by_the_papers_perturbation(thing, model):
     found = starts(model, thing, 40, seed=1)
     off = (found["start"] - found["true"]).std(axis=0) / (1, 1, 10, 2, 10, 10)
@@ -151,6 +155,7 @@ def test_starts_are_off_by_the_papers_perturbation(thing, model):
     assert true.shape == (40, 6) and set(inputs) == set(found) - {"true"}
 
 
+@pytest.mark.plain
 def test_xrays_differ_in_background_and_noise(thing, rng):
     poses = np.repeat(objects.middle_of((0, 0))[None], 2, axis=0)
     one, other = synthetic(thing, poses, rng)
