@@ -1,7 +1,8 @@
 """The pose of a volume before a camera: six numbers, and what they mean.
 
 The frame of a camera is that of OpenCV, in mm: the source at 0, x along the columns of the image
-(to the right), y along its rows (down), z from the source to the detector::
+(to the right), y along its rows (down), z from the source to the detector. An image is as
+it looks from the source; one that hangs as seen from behind the detector is to be mirrored first::
 
                  source 0 ------- z ------->      t_z         detector, at z = D
                           |                     ( volume )    |  0,0 --- columns, x
