@@ -124,7 +124,8 @@ class PoseModel(Model):
             )
         start = np.asarray(initial)
         if start.shape != (6,) or start.dtype.kind not in "iuf" or not np.isfinite(start).all():
-            raise InputError(f"initial must be 6 finite numbers. Received: initial={start.tolist()}")
+            said = start.tolist()
+            raise InputError(f"initial must be 6 finite numbers. Received: initial={said}")
         seen = Image(self.clipped(voxels)[0, ..., 0], volume.geometry)
         if not self.built:
             self.build()
