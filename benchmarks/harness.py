@@ -241,6 +241,9 @@ def machine() -> dict[str, Any]:
         "torch",
         "picsl-greedy",
         "antspyx",
+        "diffdrr",
+        "nanodrr",
+        "plastimatch",
     )
     versions = {}
     for package in packages:

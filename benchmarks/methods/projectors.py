@@ -104,15 +104,13 @@ class Projector:
         self._rays: tuple[np.ndarray, np.ndarray] = (np.empty(0), np.empty(0))
 
     def prepare(self, case: Case, seed: int) -> list[str]:
-        """Compiles all that the method has for a case, and names the metrics."""
+        """Names the metrics that the method has for a case; the first run of each compiles."""
         made = self._make(case, seed)
         self._functions, self._rays = made if isinstance(made, tuple) else (made, case.rays())
-        for function in self._functions.values():
-            function()
         return list(self._functions)
 
     def run(self, metric: str) -> float:
-        """Seconds of one warm run."""
+        """Seconds of one run."""
         begin = time.perf_counter()
         self._functions[metric]()
         return time.perf_counter() - begin

@@ -127,7 +127,10 @@ def _measure(
                 "integrals along the rays."
             )
             continue
-        seconds |= {(name, metric): [] for metric in metrics}
+        seconds |= {
+            (name, metric): []
+            for metric in _warmed(table, name, method, metrics, (case, options.seed))
+        }
         table.rows.append(Row.of(name, case.name, "error", "1", [error]))
     for _ in range(options.repeats):
         for (name, metric), runs in seconds.items():
@@ -135,6 +138,22 @@ def _measure(
                 runs.append(methods[name].run(metric))
     for (name, metric), runs in seconds.items():
         table.rows.append(Row.of(name, case.name, metric, "s", runs))
+
+
+def _warmed(
+    table: Table, name: str, method: Projector | Elsewhere, metrics: list[str], inputs: tuple
+) -> list[str]:
+    """The metrics of which a first run succeeded; a process that dies of one is prepared again."""
+    warm = []
+    for metric in metrics:
+        try:
+            method.run(metric)
+        except WorkerError as reason:
+            table.notes.append(f"{name}: no {metric} on {inputs[0].name}: {reason}")
+            method.prepare(*inputs)
+        else:
+            warm.append(metric)
+    return warm
 
 
 def compared(case: Case, seed: int, view: View) -> tuple[float, float]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.methods import projectors
+from benchmarks.methods.worker import WorkerError
 from benchmarks.tables import projection
 from tfreg.errors import InputError
 
@@ -48,6 +49,23 @@ def test_an_image_of_something_else_has_no_row(monkeypatch):
     )
     table = projection.run(options("--small", "--repeats", "1", "--methods", "nanodrr"))
     assert not table.rows and "nanodrr: left out on noise 16^2" in table.notes[0]
+
+
+def test_what_a_library_cannot_do_is_noted():
+    class Weak:
+        prepared = 0
+
+        def prepare(self, case, seed):
+            self.prepared += 1
+
+        def run(self, metric):
+            if metric == "b":
+                raise WorkerError("the worker died with exit code -9")
+
+    weak, table = Weak(), projection.Table("projection", "", "", {})
+    assert projection._warmed(table, "x", weak, ["a", "b", "c"], (SMALL, 0)) == ["a", "c"]
+    assert weak.prepared == 1
+    assert table.notes == ["x: no b on noise 16^2: the worker died with exit code -9"]
 
 
 def test_the_rays_of_a_case_are_those_of_the_library(numpy):
