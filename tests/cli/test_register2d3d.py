@@ -1,9 +1,11 @@
+import argparse
 import json
 
 import numpy as np
 import pytest
 
 from tfreg import Image, io, ops, transforms
+from tfreg.cli import register2d3d
 from tfreg.geometry import ConeBeam, Geometry, frame_of, matrix_of
 
 GRID = Geometry((20, 18, 16), (2.0, 2.0, 2.5), (-30.0, 12.0, 100.0), np.eye(3))
@@ -82,6 +84,24 @@ def test_a_start_is_needed_where_no_file_says_how_far_the_detector_is(folder, tf
     files = folder / "ct.nii.gz", folder / "xray.mha", "--camera", camera
     answer = tfreg("register2d3d", *files, "-o", tmp_path / "out")
     assert answer.code == 2 and "--initial X Y Z THETA ALPHA BETA is needed" in answer.err
+
+
+def test_where_the_volume_is_to_begin_with(folder, tmp_path):
+    def initial(*cameras):
+        files = [tmp_path / f"{k}.json" for k in range(len(cameras))]
+        for path, values in zip(files, cameras, strict=True):
+            path.write_text(json.dumps(values))
+        options = argparse.Namespace(camera=files, xray=[])
+        return register2d3d._initial(options, [io.read_camera(path) for path in files])
+
+    assert initial(CAMERA.to_dict()) == [0, 0, 800, 0, 0, 0]
+    matrix = {"camera_matrix": [[400.0, 0, 21.5], [0, 400.0, 19.5], [0, 0, 1]]}
+    place = {"image_size": [44, 40], "rotation": np.eye(3).tolist(), "translation": [5, -6, 700]}
+    assert initial({**matrix, **place}) == [5, -6, 700, 0, 0, 0]
+    turn = [[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]
+    side = ConeBeam(1000.0, (44, 40), 2.5, None, turn, (800.0, 0.0, 800.0))
+    found = initial(ConeBeam(1000.0, (40, 44), 2.5).to_dict(), side.to_dict())
+    np.testing.assert_allclose(found, [0, 0, 800, 0, 0, 0], atol=1e-9)
 
 
 def test_a_camera_is_needed(folder, tfreg, tmp_path):

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("X", "Y", "Z", "THETA", "ALPHA", "BETA"),
         help="the pose to start from (default: a frontal view of the first camera, the volume's "
         "centre where the middle rays of the cameras meet; of one camera four fifths of the way "
-        "from source to detector)",
+        "from source to detector, or at the origin of its frame where its file holds a matrix)",
     )
     add("-m", "--model", metavar="PRESET", help="a network of the zoo finds the pose first")
     add("--mask", type=Path, nargs="+", help="images, not 0 where pixels of each X-ray count")
@@ -111,19 +111,26 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _initial(options: argparse.Namespace, cameras: list["ConeBeam"]) -> list[float]:
-    """Where the middle of all cameras' views is; of one, as its file says where the detector is."""
+    """Where the views of all cameras meet; of one, between its detector and the source.
+
+    A matrix alone does not say where that is: then it is the origin of the common frame, which is
+    where the camera was calibrated.
+    """
     from tfreg.geometry import meeting
     from tfreg.io.cameras import states_distance
 
     if len(cameras) > 1:
         return [*meeting(cameras).tolist(), 0.0, 0.0, 0.0]
     path = (options.camera or options.xray)[0]
-    if not states_distance(path):
+    if states_distance(path):
+        return [0.0, 0.0, 0.8 * cameras[0].source_detector, 0.0, 0.0, 0.0]
+    place = cameras[0].translation
+    if place[2] <= 0:
         raise InputError(
             "--initial X Y Z THETA ALPHA BETA is needed: a camera matrix does not say how far the "
-            f"detector is. Received: {path}"
+            f"detector is, nor is there a frame before it. Received: {path}"
         )
-    return [0.0, 0.0, 0.8 * cameras[0].source_detector, 0.0, 0.0, 0.0]
+    return [*place, 0.0, 0.0, 0.0]
 
 
 def _cameras(options: argparse.Namespace) -> list["ConeBeam"]:
