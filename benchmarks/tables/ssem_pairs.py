@@ -142,8 +142,8 @@ def run(options: argparse.Namespace) -> Table:
         if line.name not in names:
             continue
         known = isinstance(line, Painted)
-        found = _painted(line, pairs) if known else _measured(table, line, pairs)
-        _rows(table, line.name, found)
+        found = _painted(line, pairs) if known else measured(table, line, pairs)
+        add_rows(table, line.name, found)
         figures[line.name] = {
             (one.pair.group, one.pair.name): values["consistency"] for one, values in found
         }
@@ -169,8 +169,12 @@ def _painted(line: Painted, pairs: list[CutPair]) -> _Found:
     return [(one, cut_sections.judged(one, line.displacement(one), still)) for one in pairs]
 
 
-def _measured(table: Table, contender: Contender, pairs: list[CutPair]) -> _Found:
-    """Registers every pair as it was and as it was cut; a method that cannot run leaves a note."""
+def measured(table: Table, contender: Contender, pairs: list[CutPair]) -> _Found:
+    """Registers every pair as it was and as it was cut; a method that cannot run leaves a note.
+
+    Returns:
+        The pairs that it registered, each with its figures.
+    """
     from tqdm import tqdm
 
     reason = contender.unavailable()
@@ -197,7 +201,7 @@ def _measured(table: Table, contender: Contender, pairs: list[CutPair]) -> _Foun
     return done
 
 
-def _rows(table: Table, method: str, found: _Found) -> None:
+def add_rows(table: Table, method: str, found: _Found) -> None:
     """The rows of a method over all pairs, and of each group."""
     if not found:
         return
