@@ -1,4 +1,4 @@
-"""Grids and regularisation for sections, decided on validation pairs: ours, and those of elastix."""
+"""Grids and regularisation for sections, ours and those of elastix, on validation pairs."""
 
 import argparse
 

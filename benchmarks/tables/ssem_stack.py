@@ -78,9 +78,10 @@ def run(options: argparse.Namespace) -> Table:
             "their publishers put them, but for a shift of the whole stack; `relative_error`: that "
             "of neighbours to each other. Of an undeformed stack, `error` is how far the method "
             "moves what needs no moving; `seconds`: of the whole stack, compiled before. `ncc`: "
-            "control points 16 px apart, where not said otherwise; `chain`: neighbours alone; `relaxed`: two neighbours each, all pairs as one; `no drift`: what "
-            "changes slowly along the stack is left to the tissue; `tfreg align`: the command as "
-            f"it comes, which begins with phase correlation everywhere; `{_IN_TURN}`: the paper's "
+            "control points 16 px apart, where not said otherwise; `chain`: neighbours alone; "
+            "`relaxed`: two neighbours each, all pairs as one; `no drift`: what changes slowly "
+            "along the stack is left to the tissue; `tfreg align`: the command as it comes, which "
+            f"begins with phase correlation everywhere; `{_IN_TURN}`: the paper's "
             "way, each onto two that are aligned already. The encoder has seen the 20 sections, "
             "not their deformations. The paper's NCC, of another stack of other tissue: "
             + ", ".join(f"{name} {value:.4f}" for name, value in paper.STACK.items())
