@@ -32,7 +32,7 @@ from zoo.ssemnet.start import start
 from zoo.ssemnet.train_sections import SIZE, START_CROPS
 
 PAIRS = 20
-# Those with the least consistency in the table ssem-choices, without and with a penalty on bending.
+# Chosen in the table ssem-choices, without and with a penalty on bending.
 ELASTIX = Settings(500, 32, levels=4, samples=4096)
 ELASTIX_BENDING = replace(ELASTIX, spacing=16, bending=100)
 COLUMNS = {
