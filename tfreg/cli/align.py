@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--start",
         choices=("none", "translation", "rigid"),
         default="translation",
-        help="phase correlation of neighbours before that (default: translation)",
+        help="phase correlation of neighbours before that; none where they lie on each other "
+        "already (default: translation)",
     )
     parser.add_argument(
         "--degrees",
