@@ -1,7 +1,7 @@
 """Registering two sections without a network."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -72,7 +72,8 @@ def register_sections(
     """
     masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
     pyramid = pyramid_for(np.shape(fixed), finest)
-    return register(fixed, moving, "bspline", pyramid=pyramid, **masks)
+    answer = register(fixed, moving, "bspline", pyramid=pyramid, **masks)
+    return cast("Registration", answer)  # of arrays
 
 
 def sections_by(model: Any) -> Callable[..., Registration]:

@@ -238,6 +238,7 @@ def test_a_known_map_is_found_whatever_the_interpolation(pair, interpolation):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_steps_on_ncc_follow_where_the_scheme_has_them(pair):
     section, cut = pair
     without, model = (made(ncc_steps=steps) for steps in (0, 20))
@@ -298,6 +299,7 @@ def test_registering_follows_the_weights(pair):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+@pytest.mark.long
 def test_several_neighbours_agree_on_one_map(pair):
     section, cut = pair
     model = made(steps=40, learning_rate=1.0)
@@ -374,7 +376,7 @@ def test_other_bad_arguments_are_refused():
         SsEMnet().check_size((12, 40))
 
 
-@pytest.mark.parametrize("in_turn", [False, True])
+@pytest.mark.parametrize("in_turn", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_stack_is_aligned_with_it(pair, tmp_path, in_turn):
     section, cut = pair
     model = made(steps=40, learning_rate=1.0, similarity="centred")
