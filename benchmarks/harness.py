@@ -244,6 +244,7 @@ def machine() -> dict[str, Any]:
         "diffdrr",
         "nanodrr",
         "plastimatch",
+        "pystackreg",
     )
     versions = {}
     for package in packages:

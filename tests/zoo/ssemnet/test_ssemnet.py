@@ -238,16 +238,15 @@ def test_a_known_map_is_found_whatever_the_interpolation(pair, interpolation):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_steps_on_ncc_follow_where_the_scheme_has_them(pair):
     section, cut = pair
     without, model = (made(ncc_steps=steps) for steps in (0, 20))
     answer = model.register(cut.image, section)
     assert answer.similarity_after > without.register(cut.image, section).similarity_after + 0.01
-    # Onto one neighbour it is the same, and onto one that does not count as well.
+    # Onto one neighbour it is the same.
     onto = model.align_to(cut.image[None], section)
     np.testing.assert_allclose(onto, answer.displacement, atol=1e-4)
-    one_of_two = model.align_to(np.stack([section, cut.image]), section, weights=(0, 2))
-    np.testing.assert_allclose(one_of_two, answer.displacement, atol=0.05)
 
 
 def test_the_steps_on_ncc_have_the_masks_and_the_regularisers(rng, numpy):
@@ -287,6 +286,7 @@ def test_registering_looks_where_the_masks_say(pair):
     np.testing.assert_allclose(there, masked, atol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.on_jax
 def test_registering_follows_the_weights(pair):
     section, cut = pair
@@ -299,6 +299,7 @@ def test_registering_follows_the_weights(pair):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+@pytest.mark.long
 def test_several_neighbours_agree_on_one_map(pair):
     section, cut = pair
     model = made(steps=40, learning_rate=1.0)
@@ -375,18 +376,18 @@ def test_other_bad_arguments_are_refused():
         SsEMnet().check_size((12, 40))
 
 
-@pytest.mark.parametrize("in_turn", [False, True])
+@pytest.mark.parametrize("in_turn", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_stack_is_aligned_with_it(pair, tmp_path, in_turn):
     section, cut = pair
     model = made(steps=40, learning_rate=1.0, similarity="centred")
     stack = [cut.image, section, cut.image]
     if in_turn:
-        found = align_in_turn(model, stack, start="none")
+        found = align_in_turn(model, stack, 1, start="none")
         np.testing.assert_array_equal(found.displacement(0), 0)
     else:
         found = model.align(stack, start="none", neighbours=1, drift=None, folder=tmp_path)
         other = made(4, steps=40, learning_rate=1.0, similarity="centred")
-        with pytest.raises(InputError, match="another weights_sha256"):
+        with pytest.raises(InputError, match="another model, weights_sha256"):
             other.align(stack, start="none", neighbours=1, drift=None, folder=tmp_path)
     # Where the cut one shows x, the section shows x + d(x): the maps differ by it.
     inner = (slice(12, -12),) * 2
@@ -405,6 +406,6 @@ def test_a_stack_is_aligned_with_it(pair, tmp_path, in_turn):
     ],
 )
 def test_no_unit_of_a_preset_is_dead(numpy, name, source):
-    images = sections.stacks(source, "validation")[0].images[:2, :256, :256]
+    images = sections.stacks(source, "validation")[0].images[:3]
     code = numpy(zoo.load(name).encoded(images[..., None].astype("float32") / 255))
     assert code.shape[-1] == 64 and (code > 0).any(axis=(0, 1, 2)).all()
