@@ -65,7 +65,23 @@ def own_ncc(pairs, group):
 def test_a_pair_takes_seconds_with_the_encoder_and_a_fraction_without(pairs):
     for name in ("ssemnet", "ssemnet plus"):
         assert pairs(name, "all", "seconds", "median") < 10
-    assert pairs("ncc coarse to fine", "all", "seconds", "median") < 0.5
+    own = pairs("ncc coarse to fine", "all", "seconds", "median")
+    assert own < 0.5
+    for name in ("elastix", "elastix bending"):
+        assert own < 0.2 * pairs(name, "all", "seconds", "median")
+
+
+def test_what_is_nearer_than_nothing(pairs):
+    def nearer(group):
+        methods = {method for method, *_ in pairs.rows} - {"painted truth", "none"}
+        before = pairs("none", group, "consistency")
+        return {m for m in methods if pairs(m, group, "consistency") < before}
+
+    assert nearer("near") == {"ncc coarse to fine", "elastix bending"}
+    assert not nearer("near, short waves")
+    assert {"ssemnet plus", "ncc coarse to fine", "elastix", "bidirectional"} < nearer("far")
+    short = [pairs(m, "near, short waves", "consistency") for m in ("pixel ncc", "ssemnet plus")]
+    assert short == sorted(short)
 
 
 def test_membranes_agree_more_the_more_alike_sections_are(pairs):
