@@ -4,7 +4,6 @@ import re
 import keras
 import numpy as np
 import pytest
-from keras import ops as keras_ops
 
 import zoo
 from tfreg import losses, ops
@@ -40,98 +39,6 @@ def pair():
     """A section, and it once more, deformed by a known map."""
     section = tissue.block(1, (64, 80), seed=5).images[0]
     return section, damage.cut(section, rms=1.5, shift=2.0, seed=2)
-
-
-@pytest.mark.parametrize("interpolation", maps.INTERPOLATIONS)
-def test_a_map_of_one_vector_is_a_translation_and_a_slope_stays_one(numpy, interpolation):
-    shape = (40, 56)
-    grid = maps.grid_of(shape, 16)
-    assert grid == (3, 4)
-    one = np.ones((2, *grid, 2), "float32") * (2, -3)
-    np.testing.assert_allclose(numpy(maps.dense(one, shape, 16, interpolation))[0, 3, 5], (2, -3))
-    slope = np.zeros((1, *grid, 2), "float32")
-    slope[0, ..., 1] = 16 * np.arange(grid[1])
-    found = numpy(maps.dense(slope, shape, 16, interpolation))[0, ..., 1]
-    # Between the control points, at 7.5 and so on; at the ends the others repeat the last one.
-    inner = slice(24, 40)
-    expected = np.arange(56)[inner] - 7.5
-    np.testing.assert_allclose(found[20, inner], expected, atol=0.05)
-
-
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "thin-plate"])
-def test_these_maps_pass_through_their_vectors(rng, numpy, interpolation):
-    vectors = rng.normal(size=(1, 3, 4, 2)).astype("float32")
-    found = numpy(maps.dense(vectors, (15, 20), 5, interpolation))
-    np.testing.assert_allclose(found[:, 2::5, 2::5], vectors, atol=1e-4)
-
-
-def test_bicubic_is_keys():
-    """Half way between four points the weights are -1, 9, 9, -1 sixteenths."""
-    weights = maps._bicubic(np.array([1.5]), 4)
-    np.testing.assert_allclose(weights[0] * 16, (-1, 9, 9, -1))
-    np.testing.assert_allclose(maps._bicubic(np.array([-0.7, 5.2]), 6).sum(axis=1), 1)
-
-
-@pytest.mark.parametrize("interpolation", maps.INTERPOLATIONS)
-def test_a_finer_map_agrees_with_the_coarse_one_at_its_points(rng, numpy, interpolation):
-    vectors = keras_ops.convert_to_tensor(rng.normal(size=(2, 3, 2, 2)).astype("float32"))
-    shape = (45, 30)
-    coarse = numpy(maps.dense(vectors, shape, 15, interpolation))
-    fine = maps.finer(vectors, shape, 15, 5, interpolation)
-    assert tuple(fine.shape) == (2, 9, 6, 2)
-    again = numpy(maps.dense(fine, shape, 5, interpolation))
-    np.testing.assert_allclose(again[:, 2::5, 2::5], coarse[:, 2::5, 2::5], atol=2e-4)
-
-
-@pytest.mark.on_jax
-def test_the_largest_errors_are_dropped_as_a_sort_would(rng, numpy):
-    errors = rng.exponential(size=(3, 9, 10, 1)).astype("float32")
-    weights = np.ones_like(errors)
-    weights[1, :, :5] = 0
-    for drop in (0.0, 0.1, 0.5):
-        found = numpy(similarity.kept(errors, weights, np.float32(drop)))
-        for item in range(3):
-            counted = weights[item] > 0
-            order = np.sort(errors[item][counted])
-            left = len(order) - int(drop * len(order))
-            np.testing.assert_array_equal(
-                found[item][counted] > 0, errors[item][counted] <= order[left - 1]
-            )
-
-
-def test_squared_differences_are_relative_to_the_variance(rng, numpy):
-    reference, found = rng.normal(size=(2, 2, 5, 6, 3)).astype("float32")
-    mask = np.ones((2, 5, 6, 1), "float32")
-    got = numpy(similarity.distance(reference, found, mask, 0.0, "squared"))
-    centred = reference - reference.mean(axis=(1, 2), keepdims=True)
-    expected = ((reference - found) ** 2).mean(axis=(1, 2, 3)) / (centred**2).mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
-
-
-def test_centred_is_one_minus_the_cosine_whatever_gain_and_offset(rng, numpy):
-    reference, found = rng.normal(size=(2, 2, 5, 6, 3)).astype("float32")
-    mask = np.ones((2, 5, 6, 1), "float32")
-    mask[:, :2] = 0
-    one, other = (v[:, 2:] - v[:, 2:].mean(axis=(1, 2), keepdims=True) for v in (reference, found))
-    cosine = (one * other).sum(axis=(1, 2, 3)) / np.sqrt(
-        (one**2).sum(axis=(1, 2, 3)) * (other**2).sum(axis=(1, 2, 3))
-    )
-    got = numpy(similarity.distance(reference, found, mask, 0.0, "centred"))
-    np.testing.assert_allclose(got, 1 - cosine, atol=1e-5)
-    changed = 7 * found + np.array([1.0, -2.0, 3.0], "float32")
-    again = numpy(similarity.distance(reference, changed, mask, 0.0, "centred"))
-    np.testing.assert_allclose(again, got, atol=1e-5)
-
-
-def test_what_the_mask_or_the_drop_leaves_out_does_not_matter(rng, numpy):
-    reference = rng.normal(size=(1, 8, 8, 2)).astype("float32")
-    found = reference.copy()
-    found[0, 1, 2] += 100
-    mask = np.ones((1, 8, 8, 1), "float32")
-    assert numpy(similarity.distance(reference, found, mask, 0.0, "squared"))[0] > 1
-    assert numpy(similarity.distance(reference, found, mask, 0.05, "squared"))[0] == 0
-    mask[0, 1, 2] = 0
-    assert numpy(similarity.distance(reference, found, mask, 0.0, "squared"))[0] == 0
 
 
 def test_the_drop_is_halved_round_by_round():
@@ -170,13 +77,6 @@ def test_every_unit_begins_alive_and_the_reconstruction_as_the_mean_grey(rng, nu
     after = [layer.get_weights()[0] for layer in (*model.encoder, *model.decoder)]
     for one, other in zip(kernels[:-1], after[:-1], strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_averaged_takes_back_what_doubles(rng, numpy):
-    from zoo.ssemnet.model import _doubled
-
-    small = rng.normal(size=(2, 3, 5, 4)).astype("float32")
-    np.testing.assert_allclose(numpy(similarity.averaged(_doubled(small), 2)), small, atol=1e-6)
 
 
 def test_equation_3_is_the_reconstruction_and_all_squares(rng, numpy):
