@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
         name: partial(Path.write_bytes, data=content) for name, content in contents.items()
     }
     transform = _transform(volume, cameras, answer)
-    writers["transform.h5"] = lambda path: transforms.save(transform, path)
+    writers |= transforms.writers(transform, options.out / "transform.h5")[0]
     io.write_together(options.out, writers)
     values = ", ".join(f"{value:.2f}" for value in answer.pose)
     before, after = float(answer.similarity_before), float(answer.similarity_after)
