@@ -115,7 +115,7 @@ def test_spread_errors_and_failures(thing):
     assert cells["pehl 3", "implant x1", "mtre"].median < first < last
     assert 0.4 < cells["pehl 3", "phantom x1", "spread"].mean < 4
     rmse = {k: r for k, r in cells.items() if k[2] == "rmse"}
-    assert rmse["start", "phantom t_x", "rmse"].mean == pytest.approx(np.sqrt(2))
+    assert rmse["start", "phantom t_x", "rmse"].mean == pytest.approx(np.sqrt(2), abs=1e-5)
     expected = np.sqrt((0.5**2 + 0.5**2 + 2**2) / 3)  # the last case was lost
     assert rmse["pehl 3", "phantom t_x", "rmse"].mean == pytest.approx(expected)
     assert cells["pehl 3", "phantom t_z", "rmse_paper"].mean == 0.32
