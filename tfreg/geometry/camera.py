@@ -71,7 +71,7 @@ class ConeBeam:
                 raise InputError(f"{name} must be finite. Received: {name}={_said(value)}")
             object.__setattr__(self, name, _plain(found))
         object.__setattr__(self, "shape", tuple(int(n) for n in shape))
-        if self.source_detector <= 0 or min(self.pixel) <= 0:
+        if self.source_detector <= 0 or np.min(self.pixel) <= 0:
             raise InputError(
                 "source_detector and pixel must be positive, in mm. "
                 f"Received: source_detector={self.source_detector}, pixel={self.pixel}"
