@@ -36,7 +36,8 @@ METHODS = (
 _LEVELS = (16, 8, 4)
 _OFF = 10.0  # mm, and degrees
 _FOUND = 1.0  # mm, and degrees
-_TRIES, _KEPT = 400, 12  # poses from which the best one is looked for, and those gone on with
+_TRIES, _KEPT = 400, 24  # poses from which the best one is looked for, and those gone on with
+_FIRST = 6  # steps from each of them
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +59,9 @@ def run(options: argparse.Namespace) -> Table:
         data=f"{radiographs.WRIST}, three moments, two cameras; radius and ulna from CT",
         protocol=(
             "No pose is known. The best one of each bone and frame is that of the highest gradient "
-            f"correlation by both cameras, of descents from {_TRIES} poses all about it. Starts "
-            f"are {_OFF:g} mm and {_OFF:g} degrees off it, in random directions. `mtre`: mTREproj "
+            f"correlation by both cameras, of descents from {_TRIES} poses all about it, of "
+            f"which the best {_KEPT} go on after {_FIRST} steps. Starts are "
+            f"{_OFF:g} mm and {_OFF:g} degrees off it, in random directions. `mtre`: mTREproj "
             "to the best pose, in the plane of the first camera; `success`: share below "
             f"{_FOUND:g} mm. `reprojection`: gradient correlation of both images there. `between`: "
             "mTREproj between the answers of both similarities to one start. `apart`, "
@@ -127,7 +129,7 @@ class _Place:
         turns = rng.uniform((-180, -90, -180), (180, 90, 180), (_TRIES, 3))
         shifts = rng.normal(size=(_TRIES, 3)) * 12
         starts = np.concatenate([meeting(self.cameras) + shifts, turns], axis=1)
-        coarse = self.descent(starts, levels=_LEVELS[:1])
+        coarse = self.descent(starts, levels=_LEVELS[:1], steps=_FIRST)
         order = np.argsort(-coarse.similarity_after)[:_KEPT]
         fine = self.descent(coarse.pose[order])
         return fine.pose[fine.similarity_after.argmax()]
