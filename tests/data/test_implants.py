@@ -28,3 +28,11 @@ def test_no_view_is_its_own_mirror_image():
 
 def test_it_is_in_the_middle_of_its_frame():
     np.testing.assert_allclose(implants.knee().geometry.centre, 0, atol=1e-9)
+
+
+def test_in_finer_voxels_it_is_the_same():
+    coarse, fine = implants.knee(), implants.knee(0.6)
+    assert fine.geometry.spacing == (0.6,) * 3
+    np.testing.assert_allclose(fine.geometry.centre, 0, atol=1e-9)
+    volumes = [one.array.sum() * np.prod(one.geometry.spacing) for one in (coarse, fine)]
+    assert volumes[0] == pytest.approx(volumes[1], rel=0.03)

@@ -16,14 +16,17 @@ _MARGIN, _FINE = 3, 3  # voxels about it, and parts of a voxel along each axis
 
 
 @functools.cache
-def knee() -> Image:
+def knee(spacing: float = SPACING) -> Image:
     """The femoral component: a metal shell about the end of the thigh bone, with two pegs.
 
     Two condyles with a notch between them at the back, a flange in front; the inner condyle is
     larger than the outer one, so that no view is its own mirror image.
 
+    Args:
+        spacing: of the voxels, in mm.
+
     Returns:
-        Attenuation per mm, float32, in a box with 3 voxels of air on each side.
+        Attenuation per mm, float32, in a box with 3 voxels of air on each side, its middle at 0.
 
     Example:
 
@@ -31,14 +34,14 @@ def knee() -> Image:
     >>> implants.knee().geometry.size, implants.knee().geometry.spacing
     ((63, 61, 53), (1.2, 1.2, 1.2))
     """
-    size = [int(np.ceil(2 * half / SPACING)) + 2 * _MARGIN for half in _HALF]
-    fine = [(np.arange(n * _FINE) + 0.5) * SPACING / _FINE - n * SPACING / 2 for n in size]
+    size = [int(np.ceil(2 * half / spacing)) + 2 * _MARGIN for half in _HALF]
+    fine = [(np.arange(n * _FINE) + 0.5) * spacing / _FINE - n * spacing / 2 for n in size]
     z, y, x = np.meshgrid(*fine, indexing="ij", sparse=True)
     inside = _shell(z, y, x) | _pegs(z, y, x)
     parts = inside.reshape([k for n in size for k in (n, _FINE)])
     shares = parts.mean(axis=(1, 3, 5))
-    origin = tuple(-(n - 1) * SPACING / 2 for n in size[::-1])
-    grid = Geometry(tuple(size[::-1]), (SPACING,) * 3, origin, tuple(map(tuple, np.eye(3))))
+    origin = tuple(-(n - 1) * spacing / 2 for n in size[::-1])
+    grid = Geometry(tuple(size[::-1]), (spacing,) * 3, origin, tuple(map(tuple, np.eye(3))))
     return Image((METAL * shares).astype("float32"), grid)
 
 

@@ -170,9 +170,9 @@ class Craniofacial(PoseModel):
         **kwargs: Any,
     ) -> Any:
         """Mean square of the coefficients' errors."""
-        square = keras_ops.mean((keras_ops.cast(y, "float32") - y_pred) ** 2)
-        self.error_tracker.update_state(keras_ops.sqrt(square))
-        return square
+        square = keras_ops.mean((keras_ops.cast(y, "float32") - y_pred) ** 2, axis=-1)
+        self.error_tracker.update_state(keras_ops.mean(keras_ops.sqrt(square)))
+        return keras_ops.mean(square)
 
     def check_options(self, options: dict[str, Any]) -> None:
         iterations, refine = options.get("iterations", 3), options.get("refine")

@@ -60,7 +60,7 @@ class Cranium(Recipe):
         )
         model.build()
         scene, seed = model.scene(volume), settings["seed"]
-        kept = Path(folder) / f"pool-{settings['pool']}-{seed}.npz"
+        kept = Path(folder) / f"pool-{settings['data']}-{settings['pool']}-{seed}.npz"
         pool = Pool(model, scene, settings["pool"], seed, kept)
         fresh = Pool(model, scene, HELD_OUT, seed + 2**20)
         images, coefficients = fresh.pairs(np.arange(HELD_OUT), np.ones(HELD_OUT, bool))

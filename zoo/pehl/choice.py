@@ -63,7 +63,7 @@ def _residuals(
     points = points.astype("float32")
     found = []
     for pose in poses(zone, _POSES, rng):
-        xrays = rendered(thing.attenuation, camera, pose + offsets)[..., None]
+        xrays = rendered(thing.fine, camera, pose + offsets)[..., None]
         one = pose[None].astype("float32")
         places = patch_places(one, points, width, _PIXELS)
         drr = rendered_patches(voxels, frame, one, places)

@@ -24,6 +24,8 @@ class Thing:
     Attributes:
         name: of it.
         volume: as it is registered: attenuation of an implant, HU of a CT.
+        fine: what X-rays lose in it per mm, about the same centre, in the finer voxels that X-rays
+            are rendered from: the method must not see its own grid.
         intensity_range: of its values.
         attenuates: whether they are attenuation.
         camera: that sees the whole of it, wherever :func:`poses` put it.
@@ -33,6 +35,7 @@ class Thing:
 
     name: str
     volume: Image
+    fine: Image
     intensity_range: tuple[float, float]
     attenuates: bool
     camera: ConeBeam
@@ -51,11 +54,8 @@ class Thing:
 
     @cached_property
     def attenuation(self) -> Image:
-        """What X-rays lose in it, per mm."""
-        if self.attenuates:
-            return self.volume
-        values = keras.ops.convert_to_numpy(ops.attenuation(self.volume.array))
-        return Image(values, self.volume.geometry)
+        """What X-rays lose in :attr:`volume`, per mm."""
+        return self.volume if self.attenuates else _attenuation(self.volume)
 
 
 # Weights from the cranium bear its licence, which joins with no other that asks for something: it
@@ -78,11 +78,12 @@ def load(name: str) -> Thing:
     volume = implants.knee()
     camera = ConeBeam(1000.0, (192, 192), 1.1)
     corners = corners_of(volume.geometry, volume.array > 0.5 * implants.METAL)
-    return Thing(name, volume, (0.0, implants.METAL), True, camera, corners, SOURCES[name])
+    fine = implants.knee(implants.SPACING / 2)
+    return Thing(name, volume, fine, (0.0, implants.METAL), True, camera, corners, SOURCES[name])
 
 
 def _cranium() -> Thing:
-    """The skull in voxels of 2.5 mm, smoothed before by 1 mm."""
+    """The skull in voxels of 2.5 mm, smoothed before by 1 mm; before X-rays in half of that."""
     whole = radiographs.volume("cranium")
     corners = corners_of(whole.geometry, whole.array > _BONE)
     sigma = [1.0 / step for step in whole.geometry.spacing[::-1]]
@@ -90,7 +91,14 @@ def _cranium() -> Thing:
     smooth = Image(keras.ops.convert_to_numpy(smooth)[0, ..., 0], whole.geometry)
     small = smooth.resample(whole.geometry.resampled(spacing=2.5))
     camera = ConeBeam(1000.0, (192, 192), 2.2)
-    return Thing("cranium", small, (-1000.0, 3000.0), False, camera, corners, SOURCES["cranium"])
+    fine = _attenuation(whole.resample(whole.geometry.resampled(spacing=1.25), fill=-1000))
+    limits = (-1000.0, 3000.0)
+    return Thing("cranium", small, fine, limits, False, camera, corners, SOURCES["cranium"])
+
+
+def _attenuation(hounsfield: Image) -> Image:
+    values = keras.ops.convert_to_numpy(ops.attenuation(hounsfield.array))
+    return Image(values, hounsfield.geometry)
 
 
 def poses(zone: tuple[int, int] | None, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -22,7 +22,8 @@ from zoo.pehl.paper import PERTURBATION
 from zoo.pehl.xrays import Look, backgrounds, degraded, rendered
 
 CHUNK = 100  # pairs in a file
-_HELD_OUT = 1  # pool of backgrounds; 0 is that of training
+_TRAINING, _HELD_OUT = 0, 1  # pools of backgrounds
+_SHARED = 4  # pairs whose X-rays are of one pose, each with a background and noise of its own
 _TOGETHER = 4  # pairs whose patches are rendered together
 
 
@@ -69,18 +70,22 @@ class Pairs(Batches):
         offsets = np.stack([files[k // CHUNK][1][k % CHUNK] for k in picks])
         return {"residuals": residuals.astype("float32"), "offsets": offsets}
 
-    def chunk(self, number: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def chunk(
+        self, number: int, count: int, pool: int = _TRAINING
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Pairs of one file: residuals float16 and offsets float32.
 
         Args:
             number: of the file, on which alone they depend.
             count: of pairs.
+            pool: of backgrounds.
         """
         rng = np.random.default_rng([self.seed, self.group, number])
         thing, model = self.thing, self.model
-        start = poses(model.zone, count, rng)
+        where = poses(model.zone, -(-count // _SHARED), rng)
+        xrays = synthetic(thing, where, rng, pool=pool, each=_SHARED)[:count]
         offsets = rng.uniform(-1, 1, (count, 6)) * self.spans
-        xrays = synthetic(thing, start + offsets, rng, pool=0)
+        start = np.repeat(where, _SHARED, axis=0)[:count] - offsets
         residuals = model.function(("residuals",), lambda: ops.graph(model.residuals))
         volume, frame, seen, focal, principal = map(
             keras.ops.convert_to_tensor, model.scene(thing.volume, xrays, thing.camera)
@@ -93,6 +98,11 @@ class Pairs(Batches):
             parts.append(keras.ops.convert_to_numpy(found).astype("float16"))
         own = offsets[:, list(model.groups[self.group])] / model.ranges[self.group]
         return np.concatenate(parts), own.astype("float32")
+
+    def held_out(self, count: int) -> dict[str, np.ndarray]:
+        """As many pairs as a batch of others, before other backgrounds."""
+        residuals, offsets = self.chunk(2**20, count, _HELD_OUT)
+        return {"residuals": residuals.astype("float32"), "offsets": offsets}
 
     def prepare(self) -> None:
         """Makes those files that are not there yet, on all cores."""
@@ -125,6 +135,7 @@ def synthetic(
     rng: np.random.Generator,
     look: Look | None = None,
     pool: int = _HELD_OUT,
+    each: int = 1,
 ) -> np.ndarray:
     """Synthetic X-rays ``(n, rows, columns)`` of an object at poses.
 
@@ -134,8 +145,9 @@ def synthetic(
         rng: of everything random in them.
         look: how they look; None: as in training.
         pool: of backgrounds, by default another than that of training.
+        each: images of each pose, one after the other, which are alike but for what is random.
     """
-    images = rendered(thing.attenuation, thing.camera, where)
+    images = np.repeat(rendered(thing.fine, thing.camera, where), each, axis=0)
     behind = backgrounds(thing.camera, len(images), rng, thing.chest, pool)
     pairs = zip(images, behind, strict=True)
     return np.stack([degraded(*pair, look or Look(), rng) for pair in pairs])

@@ -16,7 +16,7 @@ def example(preset):
     thing = objects.load("phantom")
     if name == "cranium":
         hounsfield = -1000 + 3000 * thing.volume.array / implants.METAL
-        bone = Image(hounsfield, thing.volume.geometry)
+        bone = Image(hounsfield, thing.volume.geometry)  # before X-rays it stays the implant
         thing = replace(thing, volume=bone, attenuates=False)
     rng = np.random.default_rng(7)
     true = objects.poses(zone, 1, rng)

@@ -220,7 +220,7 @@ def test_several_zones_are_trained_one_after_the_other(tmp_path, monkeypatch):
     names = ["pehl-phantom-0-0", "pehl-phantom-0-m1"]
     zones = [[0, 0], [0, -1]]
     assert calls == [(z, tmp_path / n, n) for z, n in zip(zones, names, strict=True)]
-    assert preset.score["value"] == 1.5 and preset.name == names[1]
+    assert preset.score["value"] == 2.0 and preset.name == names[1]
     # Those that are done are left alone; a third is added.
     train.RECIPE.train({**settings, "zone": [0, 0, 0, -1, 1, 0]}, tmp_path)
     assert len(calls) == 3 and calls[2][0] == [1, 0]
