@@ -6,7 +6,7 @@ import pytest
 from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam
 from tfreg.io import read_camera
-from tfreg.io.cameras import states_distance
+from tfreg.io.cameras import object_distance
 
 TEXT = """image size
 44,40
@@ -73,6 +73,10 @@ def test_tags_of_an_xray(tmp_path):
     dataset.DistanceSourceToDetector = 1100
     dataset.save_as(path, implicit_vr=False, little_endian=True, enforce_file_format=True)
     assert read_camera(path) == ConeBeam(1100.0, (4, 6), (0.3, 0.2))
+    assert object_distance(path) == pytest.approx(880)
+    dataset.DistanceSourceToPatient = 650
+    dataset.save_as(path, implicit_vr=False, little_endian=True, enforce_file_format=True)
+    assert object_distance(path) == 650
 
 
 @pytest.mark.parametrize(
@@ -113,11 +117,12 @@ def test_json_that_is_no_camera(tmp_path, text, message):
         read_camera(written(tmp_path, text, "camera.json"))
 
 
-def test_whose_files_state_a_distance(tmp_path):
+def test_whose_files_say_how_far_an_object_is(tmp_path):
     values = {"camera_matrix": np.eye(3).tolist(), "image_size": [4, 4]}
-    assert not states_distance(written(tmp_path, json.dumps(values), "a.json"))
-    assert states_distance(written(tmp_path, json.dumps({"shape": [4, 4]}), "b.json"))
-    assert states_distance("xray.dcm") and not states_distance("camera.txt")
+    assert object_distance(written(tmp_path, json.dumps(values), "a.json")) is None
+    camera = ConeBeam(1000.0, (4, 4), 1.0).to_dict()
+    assert object_distance(written(tmp_path, json.dumps(camera), "b.json")) == 800
+    assert object_distance("camera.txt") is None
 
 
 def test_files_of_other_kinds(tmp_path):

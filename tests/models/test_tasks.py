@@ -133,7 +133,7 @@ def test_two_images_are_fused(rng):
 def test_a_pose_is_found_from_a_volume_and_a_picture(rng):
     geometry = Geometry((5, 4, 3), (0.5, 1.0, 2.0), (0.0,) * 3, np.eye(3).tolist())
     volume = Image(9 * rng.random((3, 4, 5)), geometry)
-    model = Above(intensity_range=(0.0, 1.0))
+    model = Above(attenuates=True, intensity_range=(0.0, 1.0))
     camera = ConeBeam(1000.0, (6, 8), 2.0)
     initial = [1, 2, 900, 4, 5, 6]
     answer = model.register(volume, np.full((6, 8), 4, "uint8"), camera, initial)
@@ -142,8 +142,16 @@ def test_a_pose_is_found_from_a_volume_and_a_picture(rng):
     np.testing.assert_allclose(answer.error(answer.pose), [4, 2, 0])
     np.testing.assert_allclose(answer.error([0, 2, 900, 4, 5, 6], [[1, 2, 3]]), [1, 3, 5])
     assert answer.image.shape == (6, 8) and answer.image.max() > 0.02
+    counts = model.register(volume, np.full((6, 8), 4, "uint8"), camera, initial, exposure=True)
+    np.testing.assert_allclose(counts.pose, initial)  # all that there was: no attenuation
+    with pytest.raises(InputError, match="finds poses alone. Received: 1 models beside it"):
+        model.beside(model)
     picture = np.ones((6, 8))
+    hounsfield = Image(volume.array - 1000, geometry)
+    with pytest.raises(InputError, match="takes HU, in which air is -1000. Received: 0.* to 8"):
+        Above().register(volume, picture, camera, initial)
     for change, message in (
+        ({"volume": hounsfield}, "takes attenuation, never below 0. Received: -999"),
         ({"volume": volume.array}, "volume must be a 3-D tfreg.Image"),
         ({"volume": Image(np.eye(3), Geometry.of_shape((3, 3)))}, "Received: 2-D"),
         ({"xray": picture[None]}, r"one image \(rows, columns\). Received: shape=\(1, 6, 8\)"),

@@ -1,11 +1,13 @@
+import keras
 import numpy as np
 import pytest
 
 from tfreg import Image, metrics, ops
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.geometry import ConeBeam, Geometry, frame_of, matrix_of
 from tfreg.registration import register_projection
-from tfreg.registration.projection.views import scene_of
+from tfreg.registration.projection.register import _descent
+from tfreg.registration.projection.views import scene_of, usual_levels
 
 pytestmark = pytest.mark.plain  # but for one
 
@@ -55,6 +57,7 @@ def test_one_camera_finds_the_pose(volume):
     answer = register_projection(volume, xray, CAMERA, TRUE + OFF, levels=(2, 1))
     assert error(TRUE + OFF) > 3 and error(answer.pose) < 0.5
     assert answer.pose.shape == (6,) and 4 < answer.renderings < 50
+    np.testing.assert_allclose(answer.matrix, matrix_of(answer.pose, GRID.centre))
     assert answer.similarity_before < 0.9 < 0.97 < answer.similarity_after
     off = [np.abs(image - answer.xrays[0]).mean() for image in (answer.before[0], answer.after[0])]
     assert off[1] < 0.2 * off[0]
@@ -74,6 +77,9 @@ def test_a_batch_is_what_each_is_alone(volume):
     together = register_projection(volume, xrays, CAMERA, start, levels=[1], similarity="ncc")
     assert together.pose.shape == (3, 6) and together.renderings.shape == (3,)
     assert all(error(*pair) < 0.6 for pair in zip(together.pose, poses, strict=True))
+    assert together.matrix.shape == (3, 4, 4)
+    one = register_projection(volume, xrays[2], CAMERA, start[2], levels=[1], similarity="ncc")
+    np.testing.assert_allclose(one.pose, together.pose[2], atol=0.05)
 
 
 def test_never_worse_than_the_start(volume):
@@ -102,6 +108,30 @@ def test_what_reached_the_detector_is_turned_into_integrals(volume):
         )
         assert counts.similarity_after == pytest.approx(integrals.similarity_after, abs=1e-3)
         np.testing.assert_allclose(counts.xrays[0], integrals.xrays[0], atol=1e-3)
+
+
+def test_an_xray_of_the_other_sign_is_noticed(volume):
+    xray = seen(TRUE)[0]
+    settings = {"levels": [1], "steps": 0}
+    with pytest.warns(InputWarning, match=r"similarity -0\.\d+\): if it holds .* state exposure"):
+        register_projection(volume, xray.max() - xray, CAMERA, TRUE + OFF, **settings)
+
+
+def test_a_volume_behind_the_source_is_never_an_answer(volume):
+    """Its image, upside down, would be as good as any."""
+    behind = TRUE * [-1, -1, -1, 1, 1, 1]
+    scene = scene_of(volume, [seen(TRUE)], [CAMERA], [None], TRUE[None], False)
+    run = _descent(1, "gc", keras.config.backend())
+    pose = np.array([behind, TRUE], "float32")
+    values = run(np.int32(0), np.float32(0), pose, *scene.tensors())[1]
+    assert np.isinf(values[0]) and values[1] < 0.1
+
+
+def test_the_finest_pixel_is_half_a_voxel():
+    camera = ConeBeam(1000.0, (900, 900), 0.25)  # 0.2 mm at 800 mm
+    fine = Image(np.zeros(GRID.shape), GRID)  # voxels of 2 mm and more
+    assert usual_levels(fine, camera, 800.0) == (20, 10, 5)
+    assert usual_levels(fine, CAMERA, 800.0) == (4, 2, 1)
 
 
 def test_neither_units_of_the_xray_nor_values_of_the_mask_count(volume):
@@ -133,6 +163,7 @@ def test_neither_units_of_the_xray_nor_values_of_the_mask_count(volume):
         ({"steps": 1.5}, "steps must be an integer"),
         ({"initial": np.zeros((0, 6))}, r"initial must be \(6,\)"),
         ({"attenuates": True}, "holds nothing below 0; one in HU is registered without"),
+        ({"volume": Image(np.ones(GRID.shape), GRID)}, r"\(--attenuation\). Received: 1 to 1"),
         ({"exposure": True, "xray": -np.eye(*CAMERA.shape)}, "is not negative"),
         ({"camera": [CAMERA], "xray": []}, "for each camera"),
         ({"xray": np.ones((2, *CAMERA.shape))}, "one X-ray for all initial poses"),

@@ -11,7 +11,11 @@ def case(views=1):
     rng = np.random.default_rng(0)
     images = tuple(rng.random((20, 30)) for _ in range(views))
     answer = ProjectionRegistration(
-        np.arange(6.0), np.array(0.5), np.array(0.9), np.array(22), 1.5, images, images, images
+        np.arange(6.0),
+        *(np.array(0.5), np.array(0.9), np.array(22)),
+        1.5,
+        *(images, images, images),
+        centre=np.zeros(3),
     )
     pose = dict(zip(PARAMETERS, map(float, range(6)), strict=True))
     found = {"pose": pose, "initial": {name: 0.0 for name in pose}, "renderings": 22}

@@ -2,17 +2,25 @@
 
 import argparse
 import json
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     from tfreg.geometry import ConeBeam
-    from tfreg.image import Image
+    from tfreg.models import PoseModel
 
-LEVELS = (4, 2, 1)
+# What stands in pose.json beside its numbers.
+_ABOUT = (
+    "pose: of the volume before the first camera, t_x, t_y, t_z in mm from the source to the "
+    "volume's centre, t_theta, t_alpha, t_beta in degrees, R = Rz(t_theta) Rx(t_alpha) Ry(t_beta) "
+    "after a turn to a frontal view; initial: where the descent began; given: where a network "
+    "began; matrix: 4x4, points of the volume (LPS, mm) to the frame of the first camera (x along "
+    "columns, y along rows, z from the source to the detector, mm)"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,10 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--camera",
         type=Path,
-        nargs="+",
+        action="append",
         metavar="FILE",
-        help="how each X-ray was taken: text with matrices, JSON, or DICOM with its distances; if "
-        "absent, the X-ray's own tags",
+        help="how an X-ray was taken, once for each: text with matrices, JSON, or DICOM with its "
+        "distances; if absent, the X-ray's own tags",
+    )
+    add(
+        "--frame",
+        type=int,
+        metavar="N",
+        help="which image of a run, such as DICOM of several, from 0",
     )
     add(
         "--initial",
@@ -39,26 +53,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=6,
         metavar=("X", "Y", "Z", "THETA", "ALPHA", "BETA"),
         help="the pose to start from (default: a frontal view of the first camera, the volume's "
-        "centre where the middle rays of the cameras meet; of one camera four fifths of the way "
-        "from source to detector, or at the origin of its frame where its file holds a matrix)",
+        "centre where the middle rays of the cameras meet; of one camera where its DICOM says the "
+        "patient is, four fifths of the way from source to detector, or at the origin of its frame "
+        "where its file holds a matrix)",
     )
-    add("-m", "--model", metavar="PRESET", help="a network of the zoo finds the pose first")
-    add("--mask", type=Path, nargs="+", help="images, not 0 where pixels of each X-ray count")
+    add(
+        "-m",
+        "--model",
+        action="append",
+        metavar="PRESET",
+        help="a network of the zoo finds the pose first; several, once for each, are of "
+        "different zones of one object",
+    )
+    add(
+        "--mask",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="image, not 0 where pixels of an X-ray count, once for each",
+    )
     add("--similarity", choices=("gc", "ncc"), default="gc", help="gc: of gradient images")
     add(
         "--levels",
-        type=int,
-        nargs="+",
-        default=list(LEVELS),
-        help="pixels that become one, level by level (default: 4 2 1)",
+        type=_integers,
+        metavar="N,N,...",
+        help="pixels that become one, level by level (default: 4, 2 and 1 times what is about half "
+        "a voxel wide)",
     )
-    add("--attenuation", action="store_true", help="the volume holds attenuation, not HU")
+    add(
+        "--attenuation",
+        action="store_true",
+        help="the volume holds attenuation, as a segmented bone or an implant, not HU",
+    )
     add(
         "--exposure",
         action="store_true",
         help="the X-ray is dark behind bone: what reached the detector; else bright",
     )
-    add("-o", "--out", type=Path, required=True, help="folder for what is found")
+    add(
+        "-o",
+        "--out",
+        type=Path,
+        required=True,
+        help="folder for pose.json (pose, and 4x4 from LPS to the first camera), transform.h5 "
+        "(from the cameras' common frame to the volume, LPS mm; 3D Slicer moves the CT with it), "
+        "overlay.png and report.html",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
@@ -72,14 +112,16 @@ def run(options: argparse.Namespace) -> None:
     if volume.geometry.ndim != 3:
         raise InputError(f"{options.volume} must be a volume. Received: {volume.geometry.ndim}-D")
     cameras = _cameras(options)
-    xrays = [_picture(path) for path in options.xray]
+    xrays = [_picture(path, options.frame) for path in options.xray]
     masks = [_picture(path) for path in options.mask] if options.mask else [None] * len(xrays)
     if len(masks) != len(xrays):
         raise InputError(f"--mask takes one image for each X-ray. Received: {len(masks)}")
     initial = options.initial or _initial(options, cameras)
-    start = initial
+    start, attenuates = initial, options.attenuation
     if options.model is not None:
-        start = _by_network(options, volume, xrays, cameras, initial)
+        model = _network(options.model, len(xrays))
+        start = model.register(volume, xrays[0], cameras[0], initial, options.exposure).pose
+        attenuates = model.attenuates
     answer = register_projection(
         volume,
         xrays,
@@ -88,17 +130,17 @@ def run(options: argparse.Namespace) -> None:
         options.similarity,
         masks,
         options.levels,
-        attenuates=options.attenuation,
+        attenuates=attenuates,
         exposure=options.exposure,
     )
-    found = _described(volume, cameras, answer, start)
+    found = _described(cameras, answer, start)
     if options.model is not None:
         found["given"] = dict(zip(found["pose"], map(float, initial), strict=True))
     contents = {"pose.json": (json.dumps(found, indent=2) + "\n").encode(), **files(answer, found)}
     writers: dict[str, Any] = {
         name: partial(Path.write_bytes, data=content) for name, content in contents.items()
     }
-    transform = _transform(volume, cameras, answer)
+    transform = _transform(cameras, answer)
     writers |= transforms.writers(transform, options.out / "transform.h5")[0]
     io.write_together(options.out, writers)
     values = ", ".join(f"{value:.2f}" for value in answer.pose)
@@ -110,6 +152,10 @@ def run(options: argparse.Namespace) -> None:
     )
 
 
+def _integers(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
+
+
 def _initial(options: argparse.Namespace, cameras: list["ConeBeam"]) -> list[float]:
     """Where the views of all cameras meet; of one, between its detector and the source.
 
@@ -117,13 +163,14 @@ def _initial(options: argparse.Namespace, cameras: list["ConeBeam"]) -> list[flo
     where the camera was calibrated.
     """
     from tfreg.geometry import meeting
-    from tfreg.io.cameras import states_distance
+    from tfreg.io.cameras import object_distance
 
     if len(cameras) > 1:
         return [*meeting(cameras).tolist(), 0.0, 0.0, 0.0]
     path = (options.camera or options.xray)[0]
-    if states_distance(path):
-        return [0.0, 0.0, 0.8 * cameras[0].source_detector, 0.0, 0.0, 0.0]
+    distance = object_distance(path)
+    if distance is not None:
+        return [0.0, 0.0, distance, 0.0, 0.0, 0.0]
     place = cameras[0].translation
     if place[2] <= 0:
         raise InputError(
@@ -152,45 +199,49 @@ def _cameras(options: argparse.Namespace) -> list["ConeBeam"]:
     return [io.read_camera(path) for path in paths]
 
 
-def _picture(path: Path) -> Any:
+def _picture(path: Path, frame: int | None = None) -> Any:
+    """An image, or one of a run."""
     from tfreg import io
 
-    image = io.read(path)
-    array = image.array[0] if image.array.shape[:1] == (1,) else image.array
-    if array.ndim != 2:
-        raise InputError(f"{path} must be one image. Received: shape={image.array.shape}")
-    return array
+    run = frame is not None or path.suffix.lower() == ".dcm"
+    with warnings.catch_warnings():
+        # Where pixels are is said by the camera, which knows of magnification.
+        warnings.filterwarnings("ignore", ".*ImagerPixelSpacing", InputWarning)
+        images = io.read_frames(path) if run else [io.read(path)]
+    if frame is None and len(images) > 1:
+        raise InputError(f"{path} is a run of {len(images)} images: --frame N names one, from 0.")
+    if not 0 <= (frame or 0) < len(images):
+        raise InputError(
+            f"--frame must be one of the {len(images)} images of {path}, from 0. Received: {frame}"
+        )
+    array = images[frame or 0].array
+    picture = array[0] if array.shape[:1] == (1,) else array
+    if picture.ndim != 2:
+        raise InputError(f"{path} must be one image. Received: shape={array.shape}")
+    return picture
 
 
-def _by_network(
-    options: argparse.Namespace,
-    volume: "Image",
-    xrays: list[Any],
-    cameras: list["ConeBeam"],
-    initial: list[float],
-) -> Any:
+def _network(names: list[str], count: int) -> "PoseModel":
     import zoo
 
-    if len(xrays) != 1:
-        raise InputError(f"A network takes one X-ray. Received: {len(xrays)}")
-    if options.exposure:
-        raise InputError("A network takes an X-ray that is bright behind bone, without --exposure.")
-    model = zoo.load(options.model, task="pose")
-    return model.register(volume, xrays[0], cameras[0], initial).pose
+    if count != 1:
+        raise InputError(f"A network takes one X-ray. Received: {count}")
+    models = [zoo.load(name, task="pose") for name in names]
+    for name, model in zip(names, models, strict=True):
+        if not model.rigid:
+            raise InputError(f"--model must find a pose, not a deformation. Received: {name}")
+    return models[0].beside(*models[1:]) if len(models) > 1 else models[0]
 
 
-def _described(
-    volume: "Image", cameras: list["ConeBeam"], answer: Any, start: Any
-) -> dict[str, Any]:
+def _described(cameras: list["ConeBeam"], answer: Any, start: Any) -> dict[str, Any]:
     """All that is found, as plain numbers; ``initial`` is where the descent began."""
-    from tfreg.geometry import matrix_of
     from tfreg.geometry.pose import PARAMETERS
 
-    matrix = matrix_of(answer.pose, volume.geometry.centre)
     return {
+        "about": _ABOUT,
         "pose": dict(zip(PARAMETERS, map(float, answer.pose), strict=True)),
         "initial": dict(zip(PARAMETERS, map(float, start), strict=True)),
-        "matrix": matrix.tolist(),
+        "matrix": answer.matrix.tolist(),
         "similarity_before": float(answer.similarity_before),
         "similarity_after": float(answer.similarity_after),
         "renderings": int(answer.renderings),
@@ -199,14 +250,11 @@ def _described(
     }
 
 
-def _transform(volume: "Image", cameras: list["ConeBeam"], answer: Any) -> Any:
+def _transform(cameras: list["ConeBeam"], answer: Any) -> Any:
     """Points of the common frame of the cameras to those of the volume, LPS mm; Slicer reads it."""
     import numpy as np
 
     from tfreg import transforms
-    from tfreg.geometry import matrix_of
 
-    to_common = np.linalg.inv(cameras[0].extrinsic)
-    matrix = to_common @ matrix_of(answer.pose, volume.geometry.centre)
-    back = np.linalg.inv(matrix)
+    back = np.linalg.inv(np.linalg.inv(cameras[0].extrinsic) @ answer.matrix)
     return transforms.Affine(back[:3, :3], back[:3, 3])

@@ -1,6 +1,8 @@
 """Cameras from files: text with matrices, as Autoscoper has it, JSON, and tags of DICOM."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from tfreg.geometry import ConeBeam
 
 _PARTS = {"image size": 2, "camera matrix": 9, "rotation": 9, "translation": 3}
 _KINDS = (".txt", ".json", ".dcm")
+_BEFORE = 0.8  # of the way to the detector
 
 
 def read_camera(path: Path | str) -> ConeBeam:
@@ -46,16 +49,28 @@ def read_camera(path: Path | str) -> ConeBeam:
         raise InputError(f"{path} is not a camera: {error}") from error
 
 
-def states_distance(path: Path | str) -> bool:
-    """Whether a camera's file says how far its detector is, in mm; a camera matrix does not.
+def object_distance(path: Path | str) -> float | None:
+    """How far from the source an object is to be looked for, in mm, by the file of its camera.
+
+    What DICOM states (``DistanceSourceToPatient``), else four fifths of the way to the detector.
 
     Args:
         path: of a file that :func:`read_camera` reads.
+
+    Returns:
+        ``None`` of a camera matrix, which knows of no detector.
     """
     path = Path(path)
-    if path.suffix.lower() == ".json":
-        return "camera_matrix" not in json.loads(path.read_text(encoding="utf-8"))
-    return path.suffix.lower() == ".dcm"
+    suffix = path.suffix.lower()
+    if suffix == ".txt":
+        return None
+    if suffix == ".json" and "camera_matrix" in json.loads(path.read_text(encoding="utf-8")):
+        return None
+    usual = _BEFORE * read_camera(path).source_detector
+    if suffix == ".json":
+        return usual
+    with _tags(path) as tags:
+        return tags.number("DistanceSourceToPatient") or usual
 
 
 def camera_of(text: str) -> ConeBeam:
@@ -115,10 +130,7 @@ def _from_json(text: str) -> ConeBeam:
 
 
 def _from_dicom(path: Path) -> ConeBeam:
-    from tfreg.io.dicom.parsing import Tags, parsed
-
-    with parsed(path) as dataset:
-        tags = Tags(path, dataset)
+    with _tags(path) as tags:
         distance = tags.number("DistanceSourceToDetector")
         pixel = tags.numbers("ImagerPixelSpacing", 2)
         rows, columns = tags.number("Rows"), tags.number("Columns")
@@ -128,3 +140,11 @@ def _from_dicom(path: Path) -> ConeBeam:
             "ImagerPixelSpacing; state a camera."
         )
     return ConeBeam(distance, (int(rows), int(columns)), (pixel[0], pixel[1]))
+
+
+@contextmanager
+def _tags(path: Path) -> Iterator[Any]:
+    from tfreg.io.dicom.parsing import Tags, parsed
+
+    with parsed(path) as dataset:
+        yield Tags(path, dataset)

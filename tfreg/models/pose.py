@@ -14,6 +14,9 @@ from tfreg.image import Image
 from tfreg.metrics import corners_of, projected_tre
 from tfreg.models.base import Model
 from tfreg.registration.images import as_image
+from tfreg.registration.projection.views import line_integrals
+
+REFINEMENTS = (None, "gauss-newton")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +60,35 @@ class PoseModel(Model):
     A subclass defines ``pose``, and ``answer`` where what it answers says more than a pose.
 
     Args:
+        attenuates: the volume holds attenuation, as that of an implant does, not HU.
         kwargs: of :class:`tfreg.models.base.Model`, ``intensity_range`` of the volume among them.
+
+    Of a network that goes in steps ``options`` name ``iterations`` (3) and ``refine``, which are
+    checked here: ``"gauss-newton"`` goes on with a descent through the projector, beside which
+    ``iterations`` may be 0.
+
+    Attributes:
+        rigid: whether the pose is what it finds, not a deformation.
     """
 
     task: ClassVar[str] = "pose"
     metric: ClassVar[str] = "mtre"
     answer: ClassVar[type[Pose]] = Pose
+    rigid: ClassVar[bool] = True
 
-    def __init__(self, ndim: int = 3, **kwargs: Any) -> None:
+    def __init__(self, ndim: int = 3, attenuates: bool = False, **kwargs: Any) -> None:
         super().__init__(ndim, **kwargs)
+        self.attenuates = attenuates
+
+    def check_options(self, options: dict[str, Any]) -> None:
+        iterations, refine = options.get("iterations", 3), options.get("refine")
+        if refine not in REFINEMENTS:
+            raise InputError(f"refine must be one of {REFINEMENTS}. Received: refine={refine!r}")
+        if not isinstance(iterations, int) or iterations < (refine is None):
+            raise InputError(
+                "iterations must be 1 or more, or 0 beside refine. "
+                f"Received: iterations={iterations}"
+            )
 
     def pose(
         self, volume: Image, xray: np.ndarray, camera: ConeBeam, initial: np.ndarray, **options: Any
@@ -84,12 +107,30 @@ class PoseModel(Model):
         """
         raise NotImplementedError
 
+    def beside(self, *others: "PoseModel") -> "PoseModel":
+        """This model and others of the same object, each for other poses, as one.
+
+        Raises:
+            InputError: of a network that knows no others.
+        """
+        raise InputError(
+            f"{type(self).__name__} finds poses alone. Received: {len(others)} models beside it"
+        )
+
     def attenuation(self, voxels: np.ndarray) -> np.ndarray:
-        """What X-rays lose per mm in voxels of the volume; those of a CT hold HU."""
+        """What X-rays lose per mm in voxels of the volume."""
+        if self.attenuates:
+            return voxels
         return keras.ops.convert_to_numpy(ops.attenuation(voxels))
 
     def register(
-        self, volume: Image, xray: Any, camera: ConeBeam, initial: Any, **options: Any
+        self,
+        volume: Image,
+        xray: Any,
+        camera: ConeBeam,
+        initial: Any,
+        exposure: bool = False,
+        **options: Any,
     ) -> Pose:
         """Finds the pose of a volume in an X-ray.
 
@@ -98,11 +139,13 @@ class PoseModel(Model):
             xray: ``(rows, columns)``, of any real dtype and intensity range.
             camera: how it was taken, of the shape of the X-ray.
             initial: the pose to start from: three translations in mm, three rotations in degrees.
+            exposure: the X-ray holds what reached the detector, dark behind bone; else it must be
+                bright behind bone.
             options: of this network, see its ``options``.
 
         Raises:
-            InputError: on a volume without a place in space, an X-ray of another shape, or values
-                that are not finite.
+            InputError: on a volume without a place in space or in other units, an X-ray of another
+                shape, or values that are not finite.
         """
         begin = time.perf_counter()
         self.check_arguments(options)
@@ -110,11 +153,15 @@ class PoseModel(Model):
             kind = f"{volume.geometry.ndim}-D" if isinstance(volume, Image) else type(volume)
             raise InputError(f"volume must be a 3-D tfreg.Image. Received: {kind}")
         voxels = as_image(volume.array, 3, "volume")
+        low, high = float(voxels.min()), float(voxels.max())
+        if (low < 0) == self.attenuates:
+            units = "attenuation, never below 0" if self.attenuates else "HU, in which air is -1000"
+            raise InputError(f"This network takes {units}. Received: {low:g} to {high:g}")
         if np.ndim(xray) != 2:
             raise InputError(
                 f"xray must be one image (rows, columns). Received: shape={np.shape(xray)}"
             )
-        picture = as_image(xray, 2, "xray")[0, ..., 0]
+        picture = line_integrals(xray, 1, exposure)[0]
         if not isinstance(camera, ConeBeam):
             raise InputError(f"camera must be a ConeBeam. Received: {type(camera).__name__}")
         if camera.shape != picture.shape:
@@ -146,3 +193,6 @@ class PoseModel(Model):
         voxels = self.attenuation(shown).astype("float32")[None, ..., None]
         image = ops.project(voxels, *ops.pose_rays(*parts))
         return keras.ops.convert_to_numpy(image)[0, ..., 0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "attenuates": self.attenuates}

@@ -28,8 +28,6 @@ from tfreg.models import Pose, PoseModel
 from zoo.craniofacial.deformation import Subspace
 from zoo.craniofacial.descent import descended
 
-REFINEMENTS = (None, "gauss-newton")
-
 
 @dataclass(frozen=True, eq=False)
 class Deformation(Pose):
@@ -55,7 +53,6 @@ class Craniofacial(PoseModel):
         camera: of the X-rays, a :class:`tfreg.geometry.ConeBeam`, or its ``to_dict()``.
         view: ``(6,)``, the pose at which they are taken: a cephalostat holds the head.
         kernels: of the four stages.
-        attenuates: the volume holds attenuation, not HU.
         kwargs: of ``tfreg.models.PoseModel``.
 
     Input shape:
@@ -65,7 +62,8 @@ class Craniofacial(PoseModel):
         ``(batch, k)``: what the coefficients lack.
 
     ``register`` takes two options: ``iterations`` (3), and ``refine``: ``"gauss-newton"`` goes on
-    with a descent on gradient images through the deformed volume's DRR.
+    with a descent on gradient images through the deformed volume's DRR, from zero where
+    ``iterations`` is 0.
 
     Raises:
         ValueError: on a sub-space that is none.
@@ -84,6 +82,7 @@ class Craniofacial(PoseModel):
     options: ClassVar[tuple[str, ...]] = ("iterations", "refine")
     metric: ClassVar[str] = "error"
     answer: ClassVar[type[Pose]] = Deformation
+    rigid: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -93,7 +92,6 @@ class Craniofacial(PoseModel):
         camera: ConeBeam | dict[str, Any],
         view: Sequence[float],
         kernels: Sequence[int] = (16, 32, 48, 64),
-        attenuates: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -115,7 +113,6 @@ class Craniofacial(PoseModel):
                 f"Received: {self.camera.shape} pixels, view={view}"
             )
         self.kernels = tuple(int(n) for n in kernels)
-        self.attenuates = attenuates
         layers = keras.layers
         self.entries = [
             layers.Conv2D(n, 3, 2, padding="same", activation="relu", name=f"entry_{k}")
@@ -174,13 +171,6 @@ class Craniofacial(PoseModel):
         self.error_tracker.update_state(keras_ops.mean(keras_ops.sqrt(square)))
         return keras_ops.mean(square)
 
-    def check_options(self, options: dict[str, Any]) -> None:
-        iterations, refine = options.get("iterations", 3), options.get("refine")
-        if not isinstance(iterations, int) or iterations < 1:
-            raise InputError(f"iterations must be 1 or more. Received: iterations={iterations}")
-        if refine not in REFINEMENTS:
-            raise InputError(f"refine must be one of {REFINEMENTS}. Received: refine={refine!r}")
-
     def pose(
         self, volume: Image, xray: np.ndarray, camera: ConeBeam, initial: np.ndarray, **options: Any
     ) -> tuple[np.ndarray, dict[str, Any]]:
@@ -201,9 +191,6 @@ class Craniofacial(PoseModel):
         deformed = Image(keras_ops.convert_to_numpy(moved)[0, ..., 0], volume.geometry)
         more = {"coefficients": found[0].astype("float64"), "displacement": displacement}
         return initial[None], {**more, "volume": deformed}
-
-    def attenuation(self, voxels: np.ndarray) -> np.ndarray:
-        return voxels if self.attenuates else super().attenuation(voxels)
 
     @functools.cached_property
     def fields(self) -> Any:
@@ -263,7 +250,6 @@ class Craniofacial(PoseModel):
             "camera": self.camera.to_dict(),
             "view": self.view,
             "kernels": self.kernels,
-            "attenuates": self.attenuates,
         }
 
 

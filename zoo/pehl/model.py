@@ -20,14 +20,12 @@ from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam, frame_of
 from tfreg.image import Image
 from tfreg.models import PoseModel
-from tfreg.registration import register_projection
 from zoo.pehl.network import Regressor
 from zoo.pehl.residuals import PATCH, patch_places, rendered, residual, taken
-from zoo.pehl.zones import iterated, left_over
+from zoo.pehl.zones import Zones, left_over, registered
 
 GROUPS = ((0, 1, 3), (4, 5), (2,))  # t_x, t_y, t_theta; t_alpha, t_beta; t_z
 TOGETHER = ((0, 1, 2, 3, 4, 5),)
-REFINEMENTS = (None, "gauss-newton")
 
 
 @keras.saving.register_keras_serializable(package="tfreg")
@@ -45,11 +43,11 @@ class PEHL(PoseModel):
             paper's network without hierarchical regression.
         local: whether residuals are local. Else one region covers the object: the paper's network
             without local residuals.
-        attenuates: the volume holds attenuation, as an implant's does, not HU.
         kwargs: of ``tfreg.models.PoseModel``.
 
     ``register`` takes two options: ``iterations`` (3, as in the paper), and ``refine``:
-    ``"gauss-newton"`` goes on with :func:`tfreg.registration.register_projection`.
+    ``"gauss-newton"`` goes on with :func:`tfreg.registration.register_projection`. Models of
+    several zones become one by ``front.beside(*others)``.
 
     Raises:
         ValueError: on what makes no model.
@@ -75,7 +73,6 @@ class PEHL(PoseModel):
         ranges: Sequence[Sequence[float]],
         groups: Sequence[Sequence[int]] = GROUPS,
         local: bool = True,
-        attenuates: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,7 +81,7 @@ class PEHL(PoseModel):
         self.width = float(width)
         self.groups = tuple(tuple(int(k) for k in group) for group in groups)
         self.ranges = tuple(tuple(float(value) for value in group) for group in ranges)
-        self.local, self.attenuates = local, attenuates
+        self.local = local
         if self.points.ndim != 2 or self.points.shape[1] != 3 or not self.width > 0:
             raise ValueError(
                 "points must be (n, 3), and width positive. "
@@ -116,13 +113,6 @@ class PEHL(PoseModel):
         for regressor in self.regressors:
             regressor.build()
         self.built = True
-
-    def check_options(self, options: dict[str, Any]) -> None:
-        iterations, refine = options.get("iterations", 3), options.get("refine")
-        if not isinstance(iterations, int) or iterations < 1:
-            raise InputError(f"iterations must be 1 or more. Received: iterations={iterations}")
-        if refine not in REFINEMENTS:
-            raise InputError(f"refine must be one of {REFINEMENTS}. Received: refine={refine!r}")
 
     def residuals(
         self, volume: Any, frame: Any, xray: Any, pose: Any, focal: Any, principal: Any
@@ -166,21 +156,40 @@ class PEHL(PoseModel):
                 takes them.
             pose: ``(batch, 6)`` float32.
         """
-        volume, frame, xray, focal, principal = map(keras.ops.convert_to_tensor, scene)
+        scene = [keras.ops.convert_to_tensor(part) for part in scene]
         for group in range(len(self.groups)):
-            step = self.step(group)
-            pose = step(volume, frame, xray, keras.ops.convert_to_tensor(pose), focal, principal)
-        return keras.ops.convert_to_numpy(pose)
+            pose = self.advance(scene, pose, group)
+        return pose
+
+    def advance(self, scene: Sequence[Any], pose: np.ndarray, group: int) -> np.ndarray:
+        """One group of :meth:`iterate`."""
+        volume, frame, xray, focal, principal = scene
+        at = keras.ops.convert_to_tensor(pose)
+        moved = self.step(group)(volume, frame, xray, at, focal, principal)
+        return keras.ops.convert_to_numpy(moved)
+
+    def beside(self, *others: "PoseModel") -> Zones:
+        """Models of several zones as one: whichever is nearest moves the pose."""
+        return Zones([self, *others])
 
     def pose(
         self, volume: Image, xray: np.ndarray, camera: ConeBeam, initial: np.ndarray, **options: Any
     ) -> np.ndarray:
         """The poses after each iteration, and after refinement where it is asked for."""
-        steps = iterated([self], volume, xray, camera, initial, options.get("iterations", 3))
-        if options.get("refine") is None:
-            return steps
-        better = register_projection(volume, xray, camera, steps[-1], attenuates=self.attenuates)
-        return np.concatenate([steps, better.pose[None]])
+        return registered([self], volume, xray, camera, initial, **options)
+
+    def check_volume(self, volume: Image) -> None:
+        """Raises ``InputError`` on another grid than that of the object it was trained for."""
+        known, spacing = self.preprocessing, volume.geometry.spacing[::-1]
+        if known is None:
+            return
+        apart = known.spacing is not None and not np.allclose(spacing, known.spacing, rtol=1e-3)
+        if volume.array.shape != known.size or apart:
+            steps = "" if known.spacing is None else f" of {known.spacing} mm"
+            raise InputError(
+                f"This network knows one object, in {known.size} voxels{steps}. "
+                f"Received: {volume.array.shape} of {spacing} mm"
+            )
 
     def scene(self, volume: Image, xrays: np.ndarray, camera: ConeBeam) -> tuple[np.ndarray, ...]:
         """What :meth:`iterate` takes, of X-rays ``(batch, rows, columns)``."""
@@ -193,9 +202,6 @@ class PEHL(PoseModel):
             camera.principal,
         )
         return tuple(np.asarray(part, "float32") for part in parts)
-
-    def attenuation(self, voxels: np.ndarray) -> np.ndarray:
-        return voxels if self.attenuates else super().attenuation(voxels)
 
     def score(self, inputs: Any, targets: Any = None, batch_size: int = 32) -> np.ndarray:
         """What is left of the offsets after 3 iterations, root mean square over the parameters.
@@ -214,5 +220,4 @@ class PEHL(PoseModel):
             "ranges": self.ranges,
             "groups": self.groups,
             "local": self.local,
-            "attenuates": self.attenuates,
         }

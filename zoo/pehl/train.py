@@ -75,8 +75,8 @@ class Zone(recipes.Recipe):
             "--paper-schedule",
             action="store_true",
             help="SGD with momentum and a learning rate that falls as in the paper, every group "
-            "from random weights, offsets of its Table I; its numbers are "
-            f"--learning-rate {paper.LEARNING_RATE} --iterations {paper.ITERATIONS} --pairs {paper.PAIRS}",
+            "from random weights, offsets of its Table I; its numbers are --learning-rate "
+            f"{paper.LEARNING_RATE} --iterations {paper.ITERATIONS} --pairs {paper.PAIRS}",
         )
 
     def check(self, settings: dict[str, Any]) -> None:
@@ -108,7 +108,8 @@ class Zone(recipes.Recipe):
         folder = Path(folder)
         _claim(folder, settings)
         thing = load(settings["data"])
-        model = PEHL(**_architecture(thing, settings, folder))
+        architecture, share = _architecture(thing, settings, folder)
+        model = PEHL(**architecture)
         model.build()
         held_out = starts(model, thing, STARTS, settings["seed"])
         where = "all rotations" if model.zone is None else "the zone {}, {}".format(*model.zone)
@@ -117,8 +118,13 @@ class Zone(recipes.Recipe):
             Starts(held_out, settings["batch"], settings["seed"]),
             held_out,
             f"PEHL for {where} of a {settings['data']}, trained on synthetic X-rays",
-            Preprocessing(thing.volume.array.shape, intensity_range=model.intensity_range),
-            f"{settings['pairs']} pairs of a pose and an offset for each group",
+            Preprocessing(
+                thing.volume.array.shape,
+                spacing=thing.volume.geometry.spacing[::-1],
+                intensity_range=model.intensity_range,
+            ),
+            f"{settings['pairs']} pairs of a pose and an offset for each group"
+            + ("" if share is None else f"; points of which {share:.0%} is of one depth"),
             sample="starts",
         )
 
@@ -283,8 +289,13 @@ def _kept(path: Path, make: Callable[[], Any]) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _architecture(thing: Thing, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The arguments of :class:`PEHL`; its points are kept in the folder."""
+def _architecture(
+    thing: Thing, settings: dict[str, Any], folder: Path
+) -> tuple[dict[str, Any], float | None]:
+    """The arguments of :class:`PEHL`, and the share of depth asked of its points.
+
+    The points are kept in the folder.
+    """
     groups = TOGETHER if settings["together"] else GROUPS
     ranges = [[row[k] for k in group] for row, group in zip(paper.OFFSETS, groups, strict=False)]
     common = {
@@ -295,14 +306,15 @@ def _architecture(thing: Thing, settings: dict[str, Any], folder: Path) -> dict[
         "intensity_range": thing.intensity_range,
     }
     if settings["global_residual"] or settings["whole_space"]:
-        return {**common, "points": [[0.0, 0.0, 0.0]], "width": 1.05 * thing.size, "local": False}
+        one = {"points": [[0.0, 0.0, 0.0]], "width": 1.05 * thing.size, "local": False}
+        return {**common, **one}, None
 
     def made() -> dict[str, Any]:
         points, width, share = points_of(thing, common["zone"], settings["seed"])
         return {"points": points.round(3).tolist(), "width": width, "share": share}
 
     known = _kept(folder / "points.json", made)
-    return {**common, "points": known["points"], "width": known["width"]}
+    return {**common, "points": known["points"], "width": known["width"]}, known["share"]
 
 
 RECIPE = Zone()

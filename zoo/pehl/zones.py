@@ -1,20 +1,100 @@
 """Parameter space partitioning: models of several zones, each for the poses in its own (II-B)."""
 
+import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import keras
 import numpy as np
 
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.geometry import ConeBeam, zone_of
 from tfreg.geometry.pose import ZONE
 from tfreg.image import Image
+from tfreg.models import PoseModel
+from tfreg.registration import register_projection
 from zoo.pehl.paper import PERTURBATION
 
 if TYPE_CHECKING:
     from zoo.pehl.model import PEHL
 
 ITERATIONS = 3
+
+
+class Zones(PoseModel):
+    """Models of several zones of one object, of which the nearest to a pose moves it.
+
+    Args:
+        zones: of :class:`zoo.pehl.model.PEHL`, each of another zone.
+
+    Raises:
+        InputError: on models of different objects or groups, or two of one zone.
+    """
+
+    options: ClassVar[tuple[str, ...]] = ("iterations", "refine")
+
+    def __init__(self, zones: Sequence["PEHL"]) -> None:
+        first = zones[0]
+        if not all(isinstance(one, type(first)) for one in zones):
+            names = [type(one).__name__ for one in zones]
+            raise InputError(f"Models beside each other must be of one method. Received: {names}")
+        kinds = {
+            (one.groups, one.attenuates, one.intensity_range, one.preprocessing) for one in zones
+        }
+        names = [one.zone for one in zones]
+        if len(kinds) > 1 or len(set(names)) < len(names) or None in names:
+            raise InputError(
+                "Models beside each other must be of one object and of different zones. "
+                f"Received: zones {names}, {len(kinds)} kinds of models"
+            )
+        super().__init__(attenuates=first.attenuates, intensity_range=first.intensity_range)
+        self.zones = list(zones)
+        self.preprocessing = first.preprocessing
+
+    def pose(
+        self, volume: Image, xray: np.ndarray, camera: ConeBeam, initial: np.ndarray, **options: Any
+    ) -> np.ndarray:
+        """As that of one zone."""
+        return registered(self.zones, volume, xray, camera, initial, **options)
+
+
+def registered(
+    models: Sequence["PEHL"],
+    volume: Image,
+    xray: np.ndarray,
+    camera: ConeBeam,
+    initial: np.ndarray,
+    iterations: int = ITERATIONS,
+    refine: str | None = None,
+) -> np.ndarray:
+    """What ``pose`` of models answers: the poses on the way.
+
+    Args:
+        models: of one object, each of a zone, or one of all poses.
+        volume, xray, camera, initial: as ``PoseModel.pose`` takes them.
+        iterations, refine: options of ``register``.
+
+    Raises:
+        InputError: on another volume than that of the training.
+
+    Warns:
+        InputWarning: where the start is far from every zone.
+    """
+    models[0].check_volume(volume)
+    own, zone = nearest(models, initial).zone, zone_of(initial)
+    if own is not None and apart(own, zone) > 1:
+        warnings.warn(
+            f"The nearest network is of the zone {own}, of rotations about "
+            f"{tuple(int(ZONE * index) for index in own)} degrees; the start is in {zone}.",
+            InputWarning,
+            stacklevel=4,
+        )
+    steps = iterated(models, volume, xray, camera, initial, iterations)
+    if refine is None:
+        return steps
+    start, attenuates = [initial, *steps][-1], models[0].attenuates
+    better = register_projection(volume, xray, camera, start, attenuates=attenuates)
+    return np.concatenate([steps, better.pose[None]])
 
 
 def nearest(models: Sequence["PEHL"], pose: np.ndarray) -> "PEHL":
@@ -25,18 +105,23 @@ def nearest(models: Sequence["PEHL"], pose: np.ndarray) -> "PEHL":
         pose: ``(6,)``.
     """
     zone = zone_of(pose)
+    return min(
+        models, key=lambda one: (0,) if one.zone is None else (apart(one.zone, zone), one.zone)
+    )
+
+
+def apart(one: tuple[int, int], other: tuple[int, int]) -> int:
+    """Zones on the way from one to another, along both rotations.
+
+    Example:
+
+    >>> from zoo.pehl.zones import apart
+    >>> apart((1, 8), (0, -9))
+    2
+    """
     count = round(360 / ZONE)
-
-    def distance(model: "PEHL") -> tuple:
-        if model.zone is None:
-            return (0,)
-        steps = [
-            abs((a - b + count // 2) % count - count // 2)
-            for a, b in zip(model.zone, zone, strict=True)
-        ]
-        return sum(steps), model.zone
-
-    return min(models, key=distance)
+    pairs = zip(one, other, strict=True)
+    return sum(abs((a - b + count // 2) % count - count // 2) for a, b in pairs)
 
 
 def iterated(
@@ -47,14 +132,11 @@ def iterated(
     initial: np.ndarray,
     iterations: int = ITERATIONS,
 ) -> np.ndarray:
-    """Algorithm 1 of the paper: in each iteration the model of the zone that the pose is in.
+    """Algorithm 1 of the paper: each group by the model of the zone that the pose is in then.
 
     Args:
-        models: of one object, each of a zone, or one of all poses.
-        volume: the object.
+        models, volume, camera, initial: as :func:`registered` takes them.
         xray: ``(rows, columns)`` float32.
-        camera: how it was taken.
-        initial: ``(6,)``.
         iterations: of all groups.
 
     Returns:
@@ -64,12 +146,14 @@ def iterated(
         InputError: if a pose leaves the space before the source.
     """
     scene = models[0].scene(volume, np.asarray(xray, "float32")[None], camera)
+    scene = tuple(keras.ops.convert_to_tensor(part) for part in scene)
     pose, steps = initial.astype("float32")[None], []
     for _ in range(iterations):
-        before(pose)
-        pose = nearest(models, pose[0]).iterate(scene, pose)
+        for group in range(len(models[0].groups)):
+            before(pose)
+            pose = nearest(models, pose[0]).advance(scene, pose, group)
         steps.append(pose[0])
-    return np.array(steps, "float64")
+    return np.array(steps, "float64").reshape(-1, 6)
 
 
 def before(poses: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfreg.errors import InputError
-from tfreg.geometry import ConeBeam
+from tfreg.errors import InputError, InputWarning
+from tfreg.geometry import ConeBeam, matrix_of
 from tfreg.image import Image
 from tfreg.ops.backend import compiled
 from tfreg.ops.pose import ray_components
 from tfreg.ops.projection import image_and_columns
 from tfreg.ops.rays import Voxels, joseph, with_margin
-from tfreg.registration.images import as_image
 from tfreg.registration.projection.correlation import (
     SIMILARITIES,
     features,
@@ -25,10 +25,15 @@ from tfreg.registration.projection.correlation import (
     standardised,
 )
 from tfreg.registration.projection.marquardt import marquardt
-from tfreg.registration.projection.views import Scene, scene_of
+from tfreg.registration.projection.views import (
+    Scene,
+    line_integrals,
+    scene_of,
+    usual_levels,
+)
 
-LEVELS = (4, 2, 1)
 _STEPS, _TOLERANCE = 30, 1e-5
+_DARK = -0.1  # similarity at the start below which an X-ray is likely a negative
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +47,7 @@ class ProjectionRegistration:
         seconds: time of the whole call; the first of a size includes compilation.
         xrays, before, after: of each camera the region that was looked at, and the volume's image
             at the first initial pose and at its answer, ``(rows, columns)``.
+        centre: of the volume, about which poses turn, in LPS mm.
     """
 
     pose: np.ndarray
@@ -52,6 +58,14 @@ class ProjectionRegistration:
     xrays: tuple[np.ndarray, ...]
     before: tuple[np.ndarray, ...]
     after: tuple[np.ndarray, ...]
+    centre: np.ndarray
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Points of the volume, LPS mm, to the frame of the first camera: ``(4, 4)`` per pose."""
+        if self.pose.ndim == 1:
+            return matrix_of(self.pose, self.centre)
+        return np.stack([matrix_of(pose, self.centre) for pose in self.pose])
 
 
 def register_projection(
@@ -61,7 +75,7 @@ def register_projection(
     initial: Any,
     similarity: str = "gc",
     mask: Any = None,
-    levels: Sequence[int] = LEVELS,
+    levels: Sequence[int] | None = None,
     steps: int = _STEPS,
     attenuates: bool = False,
     exposure: bool = False,
@@ -77,10 +91,12 @@ def register_projection(
             for several cameras.
         camera: how it was taken; a list for several, all from one common frame.
         initial: ``(6,)`` or ``(batch, 6)``: the pose to start from, in the frame of the first
-            camera, see ``tfreg.geometry.pose``.
+            camera, see ``tfreg.geometry.pose``. Poses of a batch look at one region, at one
+            resolution.
         similarity: ``"gc"``: correlation of gradient images. ``"ncc"``: of the images.
         mask: ``(rows, columns)``, not 0 where pixels count; a list for several cameras.
-        levels: pixels that become one along each axis, at each level, from coarse to fine.
+        levels: pixels that become one along each axis, at each level, from coarse to fine. None: of
+            :func:`tfreg.registration.projection.views.usual_levels`.
         steps: the most steps at each level.
         attenuates: the volume holds attenuation, such as a segmented bone or an implant, not HU.
         exposure: the X-ray holds what reached the detector, dark behind bone: its negative
@@ -88,7 +104,10 @@ def register_projection(
 
     Raises:
         InputError: on images that do not fit their cameras or are empty, a volume that is not
-            before the source or not seen, or unusable settings.
+            before the source, not seen or in other units, or unusable settings.
+
+    Warns:
+        InputWarning: where the X-ray looks like a negative.
 
     Example:
 
@@ -120,10 +139,20 @@ def register_projection(
     poses = np.atleast_2d(start).astype("float64")
     if not np.isfinite(poses).all():
         raise InputError(f"initial must be finite. Received: {poses.tolist()}")
-    pictures = [_picture(image, len(poses), exposure) for image in images]
+    pictures = [line_integrals(image, len(poses), exposure) for image in images]
     whole = scene_of(volume, pictures, cameras, masks, poses, attenuates)
-    answer = _descend(whole, volume, poses, similarity, levels, steps)
+    if levels is None:
+        levels = usual_levels(volume, cameras[0], float(poses[:, 2].mean()))
+    answer = _descend(whole, poses, similarity, levels, steps)
     found, before, after, renderings = answer
+    if not exposure and (before < _DARK).all():
+        warnings.warn(
+            "The X-ray is dark where the volume is at the start (similarity "
+            f"{float(before.min()):.2f}): if it holds what reached the detector, state exposure "
+            "(--exposure).",
+            InputWarning,
+            stacklevel=2,
+        )
     shown = [_shown(whole, pose) for pose in (poses[:1], found[:1])]
     one = start.ndim == 1
     return ProjectionRegistration(
@@ -133,27 +162,20 @@ def register_projection(
         xrays=tuple(view.xray[0] for view in whole.views),
         before=shown[0],
         after=shown[1],
+        centre=volume.geometry.centre,
     )
 
 
 def _descend(
-    whole: Scene,
-    volume: Image,
-    poses: np.ndarray,
-    similarity: str,
-    levels: Sequence[int],
-    steps: int,
+    whole: Scene, poses: np.ndarray, similarity: str, levels: Sequence[int], steps: int
 ) -> tuple[np.ndarray, ...]:
     """From level to level; where the finest one finds the start better, that is the answer."""
     descent = _descent(len(whole.views), similarity, keras.config.backend())
     found = poses.astype("float32")
     renderings = np.zeros(len(poses), int)
-    spacing = np.array(volume.geometry.spacing[::-1])
-    view = whole.views[0]
     scene, value = whole, np.zeros(len(poses))
     for factor in levels:
-        pixel = factor * poses[0, 2] / view.camera.focal.max()  # in mm at the volume
-        scene = whole.at(factor, [max(1, round(pixel / step)) for step in spacing])
+        scene = whole.at(factor, float(poses[:, 2].min()))  # as the nearest of a batch needs it
         data = scene.tensors()
         found, value, first, taken = (
             keras.ops.convert_to_numpy(part)
@@ -201,6 +223,8 @@ def _descent(views: int, similarity: str, backend: str) -> Callable:
                 total + part / views
                 for total, part in zip((value, matrix, gradient), found, strict=True)
             )
+        # Rays are whole lines: a volume behind the source has an image as well, mirrored.
+        value = keras.ops.where(pose[:, 2] > 0, value, float("inf"))
         return value, matrix, gradient
 
     return marquardt(normal, prepare)
@@ -225,32 +249,12 @@ def _image(backend: str) -> Callable:
     return compiled(image)
 
 
-def _picture(image: Any, batch: int, exposure: bool) -> np.ndarray:
-    """An X-ray as ``(1 or batch, rows, columns)`` float32, bright behind bone."""
-    picture = as_image(image, 2, "xray")[..., 0]
-    if len(picture) not in (1, batch):
-        raise InputError(
-            "There must be one X-ray for all initial poses, or one for each. "
-            f"Received: {len(picture)} images, {batch} poses"
-        )
-    if not exposure:
-        return picture
-    if picture.min() < 0:
-        raise InputError(f"What reached a detector is not negative. Received: {picture.min():g}")
-    most = picture.max()
-    if most == 0:
-        return picture  # which is refused as empty
-    # Nothing at all counts as the least that was measured, of at most 16 bits.
-    least = np.maximum(picture[picture > 0].min(), most / 65536)
-    return -np.log(np.maximum(picture, least) / most)
-
-
 def _check(
     cameras: list[Any],
     images: list[Any],
     masks: list[Any],
     similarity: str,
-    levels: Sequence[int],
+    levels: Sequence[int] | None,
     steps: int,
 ) -> None:
     if not cameras or not all(isinstance(camera, ConeBeam) for camera in cameras):
@@ -263,11 +267,11 @@ def _check(
         )
     if similarity not in SIMILARITIES:
         raise InputError(f"similarity must be one of {SIMILARITIES}. Received: {similarity!r}")
-    whole = [isinstance(n, (int, np.integer)) and n > 0 for n in levels]
-    if not whole or not all(whole) or sorted(levels, reverse=True) != list(levels):
+    given = [1] if levels is None else list(levels)
+    whole = [isinstance(n, (int, np.integer)) and n > 0 for n in given]
+    if not whole or not all(whole) or sorted(given, reverse=True) != given:
         raise InputError(
-            "levels must be positive integers, from coarse to fine. "
-            f"Received: levels={list(levels)}"
+            f"levels must be positive integers, from coarse to fine. Received: levels={given}"
         )
     if not isinstance(steps, (int, np.integer)) or steps < 0:
         raise InputError(f"steps must be an integer, 0 or more. Received: steps={steps}")

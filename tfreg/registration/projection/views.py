@@ -57,25 +57,30 @@ class Scene:
     Attributes:
         volume: attenuation, ``(1, z, y, x, 1)`` float32.
         frame: ``(3, 4)``, of :func:`tfreg.geometry.frame_of`.
+        spacing: of its voxels in mm, z, y, x.
         views: of each camera.
     """
 
     volume: np.ndarray
     frame: np.ndarray
+    spacing: tuple[float, ...]
     views: tuple[View, ...]
 
-    def at(self, factor: int, voxels: Sequence[int]) -> "Scene":
-        """The same at a lower resolution.
+    def at(self, factor: int, distance: float) -> "Scene":
+        """The same at a lower resolution, voxels about as wide as pixels.
 
         Args:
             factor: pixels that become one, along each axis.
-            voxels: the same of the volume.
+            distance: from the source of the first camera to the volume's centre, in mm.
         """
+        pixel = factor * distance / self.views[0].camera.focal.max()  # in mm at the volume
+        voxels = [max(1, round(pixel / step)) for step in self.spacing]
         scale = np.array(voxels, float)
         frame = self.frame / scale[:, None]
         frame[:, 3] = (self.frame[:, 3] + 0.5) / scale - 0.5
         small = np.asarray(keras_ops.convert_to_numpy(ops.downsample(self.volume, voxels)))
-        return Scene(small, frame, tuple(view.at(factor) for view in self.views))
+        spacing = tuple((scale * self.spacing).tolist())
+        return Scene(small, frame, spacing, tuple(view.at(factor) for view in self.views))
 
     def tensors(self) -> list[np.ndarray]:
         """All that the compiled descent takes, in its order."""
@@ -83,6 +88,35 @@ class Scene:
         for view in self.views:
             parts += [view.xray, view.mask, *view.rays]
         return parts
+
+
+def line_integrals(image: Any, batch: int, exposure: bool) -> np.ndarray:
+    """An X-ray as ``(1 or batch, rows, columns)`` float32, bright behind bone.
+
+    Args:
+        image: ``(rows, columns)``, or as many as ``batch``.
+        batch: number of poses.
+        exposure: it holds what reached the detector, of which this is the negative logarithm.
+
+    Raises:
+        InputError: on another number of images, or values that are no exposure.
+    """
+    picture = as_image(image, 2, "xray")[..., 0]
+    if len(picture) not in (1, batch):
+        raise InputError(
+            "There must be one X-ray for all initial poses, or one for each. "
+            f"Received: {len(picture)} images, {batch} poses"
+        )
+    if not exposure:
+        return picture
+    if picture.min() < 0:
+        raise InputError(f"What reached a detector is not negative. Received: {picture.min():g}")
+    most = picture.max()
+    if most == 0:
+        return picture  # which is refused as empty
+    # Nothing at all counts as the least that was measured, of at most 16 bits.
+    least = np.maximum(picture[picture > 0].min(), most / 65536)
+    return -np.log(np.maximum(picture, least) / most)
 
 
 def scene_of(
@@ -132,16 +166,47 @@ def scene_of(
         cut = camera.cropped(first, tuple(np.subtract(last, first)))
         views.append(View(cut, seen, counted, cameras[0]))
     voxels = as_image(volume.array, 3, "volume")
-    if attenuates and voxels.min() < 0:
+    low, high = float(voxels.min()), float(voxels.max())
+    if attenuates and low < 0:
         raise InputError(
             "A volume of attenuation holds nothing below 0; one in HU is registered without "
-            f"attenuates. Received: {voxels.min():g}"
+            f"attenuates. Received: {low:g}"
+        )
+    if not attenuates and low >= 0:
+        raise InputError(
+            "A CT in HU has values below 0, air -1000; of attenuation, such as a segmented bone "
+            f"or an implant, state attenuates (--attenuation). Received: {low:g} to {high:g}"
         )
     if not attenuates:
         voxels = np.asarray(keras_ops.convert_to_numpy(ops.attenuation(voxels)))
     if not voxels.any():
         raise InputError("The volume is empty: it attenuates nothing.")
-    return Scene(voxels, frame_of(volume.geometry), tuple(views))
+    grid = volume.geometry
+    return Scene(voxels, frame_of(grid), tuple(grid.spacing[::-1]), tuple(views))
+
+
+def usual_levels(volume: Image, camera: ConeBeam, distance: float) -> tuple[int, int, int]:
+    """The levels of a registration, of which the last is as fine as the volume.
+
+    Its pixels are about half a voxel wide at the volume, and never less than one of the image's;
+    those of the levels before are four and two times as wide.
+
+    Args:
+        volume: that is registered.
+        camera: that sees it.
+        distance: from the source to the volume's centre, in mm.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg import Image, geometry
+    >>> from tfreg.registration.projection.views import usual_levels
+    >>> volume = Image(np.zeros((9, 9, 9)), geometry.Geometry.of_shape((9, 9, 9), 2.0))
+    >>> usual_levels(volume, geometry.ConeBeam(1000.0, (900, 900), 0.5), 800.0)
+    (8, 4, 2)
+    """
+    finest = max(1, int(0.5 * min(volume.geometry.spacing) * camera.focal.min() / distance))
+    return 4 * finest, 2 * finest, finest
 
 
 def _region(
