@@ -12,9 +12,9 @@ from tfreg.geometry import ConeBeam
 from tfreg.image import Image
 from tfreg.ops.backend import compiled
 from tfreg.ops.pose import ray_components
-from tfreg.ops.rays import joseph, with_margin
+from tfreg.ops.rays import Voxels, joseph, with_margin
 from tfreg.registration.projection.correlation import features, inner, standardised
-from tfreg.registration.projection.views import scene_of
+from tfreg.registration.projection.views import Scene, scene_of, usual_levels
 
 UNITS = np.array([1.0, 1.0, 10.0, 2.0, 10.0, 10.0])  # of the search, in mm and degrees
 
@@ -24,7 +24,7 @@ class Found(NamedTuple):
 
     Attributes:
         pose: ``(6,)``.
-        renderings: images that it asked for.
+        renderings: images that it asked for, at any resolution.
     """
 
     pose: np.ndarray
@@ -39,11 +39,10 @@ def powell(
     similarity: str = "gc",
     attenuates: bool = True,
 ) -> Found:
-    """Line searches along one parameter after the other, at full resolution.
+    """Line searches along one parameter after the other, coarse to fine.
 
-    Projector, similarity and the region of the X-ray are those of
-    :func:`tfreg.registration.register_projection`, so that what differs is the search alone. SciPy
-    stops ten times earlier than by default: it asks for fewer images so.
+    Projector, similarity, region and levels are those of
+    :func:`tfreg.registration.register_projection`; SciPy's settings are its own.
 
     Args:
         volume: attenuation, or HU.
@@ -53,33 +52,47 @@ def powell(
         similarity: as :func:`tfreg.registration.register_projection` takes it.
         attenuates: whether the volume holds attenuation.
     """
-    value = _dissimilarity(similarity, keras.config.backend())
     picture = np.asarray(xray, "float32")[None]
-    scene = scene_of(volume, [picture], [camera], [None], initial[None], attenuates)
-    view = scene.views[0]
-    parts = (scene.volume, scene.frame, view.xray, *view.rays)
-    tensors = [keras.ops.convert_to_tensor(np.asarray(part, "float32")) for part in parts]
+    whole = scene_of(volume, [picture], [camera], [None], initial[None], attenuates)
+    distance = float(initial[2])
+    step, count = np.zeros(6), 0
+    for factor in usual_levels(volume, camera, distance):
+        value = _dissimilarity_of(whole.at(factor, distance), initial, similarity)
+        found: Any = minimize(value, step, method="Powell")
+        step, count = found.x, count + int(found.nfev)
+    return Found(initial + UNITS * step, count)
 
-    def at(step: np.ndarray) -> float:
-        pose = (initial + UNITS * step).astype("float32")[None]
-        return float(value(keras.ops.convert_to_tensor(pose), *tensors)[0])
 
-    options = {"xtol": 1e-3, "ftol": 1e-5}
-    found: Any = minimize(at, np.zeros(6), method="Powell", options=options)
-    return Found(initial + UNITS * found.x, int(found.nfev))
+def _dissimilarity_of(
+    scene: Scene, initial: np.ndarray, similarity: str
+) -> Callable[[np.ndarray], float]:
+    """What is minimised at one level, a function of the step in units of the search."""
+    (view,) = scene.views
+    weights = inner(keras.ops.convert_to_tensor(view.mask), similarity)
+    xray = keras.ops.convert_to_tensor(view.xray / np.abs(view.xray).max())
+    target = [standardised(part, weights)[0] for part in features(xray, similarity)]
+    voxels = with_margin(keras.ops.convert_to_tensor(scene.volume))
+    frame, *rays = (np.asarray(part, "float32") for part in (scene.frame, *view.rays))
+    parts = [keras.ops.convert_to_tensor(part) for part in (frame, *rays)]
+    compute = _dissimilarity(similarity, voxels.sizes, keras.config.backend())
+
+    def value(step: np.ndarray) -> float:
+        pose = keras.ops.convert_to_tensor((initial + UNITS * step).astype("float32")[None])
+        return float(compute(pose, voxels.values, *parts, weights, *target)[0])
+
+    return value
 
 
 @functools.cache
-def _dissimilarity(similarity: str, backend: str) -> Callable:
-    def value(pose: Any, volume: Any, frame: Any, xray: Any, source: Any, rays: Any) -> Any:
-        image = joseph(with_margin(volume), *ray_components(pose, frame, source, rays))
+def _dissimilarity(similarity: str, sizes: tuple[int, int, int], backend: str) -> Callable:
+    def value(
+        pose: Any, values: Any, frame: Any, source: Any, rays: Any, weights: Any, *target: Any
+    ) -> Any:
+        bundle = ray_components(pose, frame, source, rays)
+        image = joseph(Voxels(values, sizes, True), *bundle)
         image = keras.ops.reshape(image, (-1, *rays.shape[1:3]))
-        weights = inner(keras.ops.ones_like(xray), similarity)
-        parts = [
-            [standardised(part, weights)[0] for part in features(one, similarity)]
-            for one in (image, xray)
-        ]
-        agreement = [keras.ops.sum(a * b, axis=1) for a, b in zip(*parts, strict=True)]
+        own = [standardised(part, weights)[0] for part in features(image, similarity)]
+        agreement = [keras.ops.sum(a * b, axis=1) for a, b in zip(own, target, strict=True)]
         return 1 - sum(agreement) / len(agreement)
 
     return compiled(value)

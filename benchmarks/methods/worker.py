@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Any
 
 THREADS = os.cpu_count() or 1  # all methods may use all cores
@@ -86,3 +87,22 @@ class Worker:
             for name, value in before.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
         theirs.close()
+
+
+def serve(pipe: Connection, answer: Callable[[Any], Any]) -> None:
+    """Answers a :class:`Worker`'s questions until it hangs up.
+
+    Args:
+        pipe: what the process was given.
+        answer: of a question. Whatever it throws is the answer: the last line that says why.
+    """
+    while True:
+        try:
+            question = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send(answer(question))
+        except Exception as error:
+            last = (str(error).strip().splitlines() or ["no message"])[-1]
+            pipe.send(f"{type(error).__name__}: {last}")

@@ -3,6 +3,8 @@
 A method brings its examples in a folder of tests, ``tests/zoo/<method>`` or, outside the zoo,
 ``tests`` in its own: ``examples.py`` with ``example(preset)``, the arguments of the model's call
 for its task by name, and ``golden.json``, what each preset answered; ``pytest --record`` writes it.
+Where a configuration holds what differs between networks of one form, such as the points that each
+looks at, ``CONTENT`` names it.
 """
 
 import functools
@@ -41,6 +43,14 @@ class Case:
         """Arguments of the model's call for its task."""
         return self.examples.example(self.preset.name)
 
+    @property
+    def form(self) -> str:
+        """Its architecture, without what only fills it."""
+        architecture = self.preset.architecture
+        content = getattr(self.examples, "CONTENT", ())
+        config = {k: v for k, v in architecture["config"].items() if k not in content}
+        return json.dumps([architecture["class"], config])
+
     def load(self):
         """The model with these weights: one for all presets of an architecture, compiled once."""
         preset = self.preset
@@ -76,8 +86,18 @@ def architectures(task: str | None = None) -> list[Case]:
     """The first case of each architecture: what does not depend on weights is checked once."""
     found = {}
     for case in cases(task):
-        found.setdefault(json.dumps(case.preset.architecture), case)
+        found.setdefault(case.form, case)
     return list(found.values())
+
+
+def compiled_again(found: list[Case]) -> list[Case]:
+    """Cases of the form of another one that share nothing that is compiled with it."""
+    first: dict = {}
+    return [
+        case
+        for case in found
+        if first.setdefault(case.form, case).preset.architecture != case.preset.architecture
+    ]
 
 
 def kinds(task: str | None = None) -> list[Case]:

@@ -9,6 +9,12 @@ from conformance import common
 CASES, ARCHITECTURES = conformance.cases(), conformance.architectures()
 KINDS = conformance.kinds()
 cases = pytest.mark.parametrize("case", CASES, ids=conformance.names(CASES))
+AGAIN = conformance.compiled_again(CASES)
+answered = pytest.mark.parametrize(
+    "case",
+    [pytest.param(one, marks=[pytest.mark.long] if one in AGAIN else []) for one in CASES],
+    ids=conformance.names(CASES),
+)
 architectures = pytest.mark.parametrize("case", ARCHITECTURES, ids=conformance.names(ARCHITECTURES))
 kinds = pytest.mark.parametrize("case", KINDS, ids=conformance.names(KINDS))
 
@@ -28,7 +34,7 @@ def test_its_weights_are_those_of_its_file(case):
     common.check_weights(case)
 
 
-@cases
+@answered
 def test_golden_output(case, pytestconfig):
     task = of_task(case)
     found = task.answered(case)

@@ -1,16 +1,21 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 
 from tfreg.data import implants
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.geometry import ConeBeam, matrix_of
+from tfreg.image import Image
+from tfreg.metrics import corners_of
+from tfreg.registration import Preprocessing
 from zoo.pehl import METHOD
 from zoo.pehl.model import GROUPS, PEHL, TOGETHER
 from zoo.pehl.network import Regressor, weights_before_output
 from zoo.pehl.residuals import patch_places, rendered, residual, taken
 from zoo.pehl.xrays import rendered as siddon
-from zoo.pehl.zones import before, iterated, left_over, nearest
+from zoo.pehl.zones import apart, before, iterated, left_over, nearest
 
 RANGES = [(1.5, 1.5, 3.0), (15.0, 15.0), (15.0,)]
 POINTS = np.array([[10.0, -20.0, 5.0], [-15.0, 8.0, -12.0]])
@@ -117,8 +122,75 @@ def test_models_are_those_of_the_zone_or_of_the_nearest():
         assert nearest(models, np.array([0, 0, 800, 0, *angles])).zone == zone
     whole = PEHL(None, [[0, 0, 0]], 110.0, RANGES, local=False)
     assert nearest([whole], np.array([0, 0, 800, 0, 170, 60])) is whole and whole.zone is None
+    assert apart((0, 8), (-1, -9)) == 2
     with pytest.raises(InputError, match="t_z must be positive"):
         before(np.array([[0, 0, -1.0, 0, 0, 0]]))
+
+
+@pytest.mark.plain
+def test_a_pose_that_leaves_its_zone_is_handed_over(monkeypatch):
+    models = [small(), small((0, -1))]
+    moved = []
+    for model in models:
+
+        def advance(scene, pose, group, model=model):
+            moved.append((model.zone, group))
+            return pose - np.eye(6, dtype="float32")[5]  # a degree each
+
+        monkeypatch.setattr(model, "advance", advance)
+    both = models[0].beside(models[1])
+    arguments = implants.knee(), np.zeros(CAMERA.shape), CAMERA, POSE[0]  # t_beta is -8
+    answer = both.register(*arguments, iterations=2)
+    np.testing.assert_allclose(answer.steps[:, 5], [-8, -11, -14])
+    # Within the first iteration it crosses -10 degrees: the next group is of the next zone.
+    first, second = models[0].zone, models[1].zone
+    zones = [first, first, first, second, second, second]
+    assert moved == list(zip(zones, [0, 1, 2, 0, 1, 2], strict=True))
+    with pytest.raises(InputError, match=r"zones \[\(0, 0\), \(0, 0\)\]"):
+        models[0].beside(small())
+    with pytest.raises(InputError, match="of one object and of different zones"):
+        models[0].beside(small((0, 1), intensity_range=(0.0, 1.0)))
+    with pytest.raises(InputError, match=r"of one method. Received: \['PEHL', 'Regressor'\]"):
+        models[0].beside(models[0].regressors[0])
+
+
+@pytest.mark.plain
+def test_the_descent_goes_on_where_the_network_ended():
+    """One that finds nothing leaves all to the descent, which takes the same volume and X-ray."""
+    model, volume = small(), implants.knee()
+    for regressor in model.regressors:
+        regressor.output_layer.kernel.assign(np.zeros(regressor.output_layer.kernel.shape))
+    small_volume = volume.resample(volume.geometry.resampled(spacing=3.0))
+    xray = siddon(small_volume, CAMERA, POSE)[0]
+    start = POSE[0] + (1.0, -1.0, 5.0, 2.0, -4.0, 4.0)
+    settings = {"iterations": 2, "refine": "gauss-newton"}
+    answer = model.register(small_volume, xray, CAMERA, start, **settings)
+    assert len(answer.steps) == 4
+    np.testing.assert_allclose(answer.steps[:3], np.repeat(start[None], 3, axis=0), atol=1e-4)
+    error = answer.error(POSE[0], corners_of(small_volume.geometry, small_volume.array > 0.05))
+    assert error[3] < 0.2 * error[0]
+    alone = model.register(small_volume, xray, CAMERA, start, iterations=0, refine="gauss-newton")
+    np.testing.assert_allclose(alone.steps, answer.steps[[0, 3]], atol=1e-3)
+
+
+def test_other_volumes_and_far_starts_are_noticed(monkeypatch):
+    model, volume = small(), implants.knee()
+    monkeypatch.setattr(model, "advance", lambda scene, pose, group: pose)
+    arguments = {"xray": np.zeros(CAMERA.shape), "camera": CAMERA, "initial": POSE[0]}
+    shape, spacing = volume.array.shape, volume.geometry.spacing
+    model.preprocessing = Preprocessing(shape, spacing, (0.0, 0.1))
+    model.register(volume, **arguments)
+    finer = implants.knee(0.9)
+    other = Image(volume.array, replace(volume.geometry, spacing=(1.2, 1.2, 1.3)))
+    for wrong in (finer, other):
+        with pytest.raises(InputError, match=r"knows one object, in \(\d+, \d+, \d+\) voxels of"):
+            model.register(wrong, **arguments)
+    hounsfield = Image(volume.array - 1000, volume.geometry)
+    with pytest.raises(InputError, match="This network takes attenuation, never below 0"):
+        model.register(hounsfield, **arguments)
+    side = np.add(POSE[0], (0, 0, 0, 0, 0, 98))
+    with pytest.warns(InputWarning, match=r"of the zone \(0, 0\), .* start is in \(0, 5\)"):
+        model.register(volume, **{**arguments, "initial": side})
 
 
 def test_what_is_left_over_of_starts():
@@ -153,7 +225,8 @@ def test_what_makes_no_model(change, message):
 def test_options_are_checked():
     model, volume = small(), implants.knee()
     for options, message in (
-        ({"iterations": 0}, "iterations must be 1 or more"),
+        ({"iterations": 0}, "iterations must be 1 or more, or 0 beside refine"),
+        ({"iterations": -1, "refine": "gauss-newton"}, "iterations must be 1 or more"),
         ({"refine": "adam"}, "refine must be one of"),
         ({"steps": 3}, "its options are iterations, refine"),
     ):
