@@ -1,19 +1,24 @@
-"""Adam through nanodrr's renderer (torch) on gradient correlation, in a process of its own."""
+"""nanodrr's registration (torch), in a process of its own.
+
+Its module of rotations and shifts about the volume's middle, its renderer, and its correlation of
+gradients; the optimiser is the user's choice, and this one is Adam.
+"""
 
 import importlib.util
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.methods.worker import THREADS, Worker
-from tfreg.geometry import ConeBeam, matrix_of
+from benchmarks.methods.worker import THREADS, Worker, serve
+from tfreg.geometry import ConeBeam, matrix_of, pose_of
 from tfreg.image import Image
 
 if TYPE_CHECKING:
     from benchmarks.methods.powell import Found
 
-STEPS, RATE = 100, 0.1  # of Adam, in units of the search
+STEPS = 100
+RATES = (0.01, 1.0)  # of Adam, in radians and mm
 BINNED = 2  # pixels that become one: at full resolution a case takes a minute
 
 
@@ -36,23 +41,23 @@ class NanoDRR:
         Raises:
             WorkerError: if it fails.
         """
-        from benchmarks.methods.powell import UNITS, Found
+        from benchmarks.methods.powell import Found
         from tfreg.registration.projection.views import scene_of
 
         picture = np.asarray(xray, "float32")[None]
         scene = scene_of(volume, [picture], [camera], [None], initial[None], True)
         view = scene.views[0].at(BINNED)
         grid = volume.geometry
-        # Points of the volume's frame, LPS, to its voxels in mm: a turn and a shift.
-        turn = np.array(grid.direction).T
-        shift = -turn @ grid.origin
-        base = matrix_of(np.zeros(6), np.zeros(3))[:3, :3]
-        about = turn @ base.T, turn @ grid.centre + shift
+        # Points of the volume in LPS to those of its voxels in mm: a turn and a shift.
+        own = np.eye(4)
+        own[:3, :3] = np.array(grid.direction).T
+        own[:3, 3] = -own[:3, :3] @ grid.origin
+        start = own @ np.linalg.inv(matrix_of(initial, grid.centre))
         spacing = np.array(grid.spacing)
         found = self._worker.ask(
-            (scene.volume[0, ..., 0], spacing, view.xray[0], view.camera, about, initial, UNITS)
+            (scene.volume[0, ..., 0], spacing, view.xray[0], view.camera, start)
         )
-        return Found(found, STEPS)
+        return Found(pose_of(np.linalg.inv(found) @ own, grid.centre), STEPS)
 
     def close(self) -> None:
         """Ends the process."""
@@ -60,16 +65,7 @@ class NanoDRR:
 
 
 def _serve(pipe: Connection) -> None:
-    while True:
-        try:
-            question = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send(_descended(*question))
-        except Exception as error:  # whatever the library throws is its answer
-            last = (str(error).strip().splitlines() or ["no message"])[-1]
-            pipe.send(f"{type(error).__name__}: {last}")
+    serve(pipe, lambda question: _descended(*question))
 
 
 def _descended(
@@ -77,55 +73,30 @@ def _descended(
     spacing: np.ndarray,
     xray: np.ndarray,
     camera: ConeBeam,
-    about: tuple[np.ndarray, np.ndarray],
-    initial: np.ndarray,
-    units: np.ndarray,
+    start: np.ndarray,
 ) -> np.ndarray:
+    """The matrix from the camera's frame to the volume's that was best."""
     import torch
+    from nanodrr.metrics import GradientNormalizedCrossCorrelation2d
+    from nanodrr.registration import Registration
 
-    from benchmarks.methods.projectors_elsewhere import nanodrr_image
+    from benchmarks.methods.projectors_elsewhere import nanodrr_parts
 
-    image_at = nanodrr_image(voxels, spacing, camera)
-    turn, centre = (torch.tensor(part, dtype=torch.float32) for part in about)
-    start, scale = (torch.tensor(part, dtype=torch.float32) for part in (initial, units))
-    target = _features(torch.tensor(xray[None]))
-    step = torch.zeros(6, requires_grad=True)
-    optimiser = torch.optim.Adam([step], lr=RATE)
+    subject, inverse, distance = nanodrr_parts(voxels, spacing, camera)
+    at = torch.tensor(start[None], dtype=torch.float32)
+    found = Registration(subject, at, inverse, distance, *camera.shape)
+    similarity = GradientNormalizedCrossCorrelation2d()
+    target = torch.tensor(xray[None, None])
+    groups = zip(found.parameters(), RATES, strict=True)
+    optimiser = torch.optim.Adam([{"params": [part], "lr": rate} for part, rate in groups])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
-    best, pose = np.inf, initial
+    best, answer = np.inf, start
     for _ in range(STEPS):
-        now = start + scale * step
-        backward = turn @ _rotation(now).T
-        matrix = torch.eye(4)
-        rows = torch.cat([backward, (centre - backward @ now[:3])[:, None]], dim=1)
-        matrix = torch.cat([rows, matrix[3:]])[None]
-        loss = 1 - (_features(image_at(matrix)) * target).sum() / 2
+        loss = -similarity(found(), target).sum()
         if float(loss) < best:
-            best, pose = float(loss), now.detach().numpy().astype("float64")
+            best, answer = float(loss), found.pose[0].detach().numpy().astype("float64")
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
-    return pose
-
-
-def _rotation(pose: Any) -> Any:
-    """``R`` of ``tfreg.geometry.pose``."""
-    import torch
-
-    from tfreg.geometry.pose import rotation_entries
-
-    angles = torch.deg2rad(pose[3:])
-    rows = rotation_entries(torch.cos(angles), torch.sin(angles))
-    return torch.stack([torch.stack(row) for row in rows])
-
-
-def _features(image: Any) -> Any:
-    """Sobel's derivatives of ``(1, rows, columns)``, each of zero mean and unit norm."""
-    import torch
-
-    down = torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]])
-    kernels = torch.stack([down, down.T])[:, None]
-    found = torch.nn.functional.conv2d(image[None], kernels)[0].flatten(1)
-    found = found - found.mean(dim=1, keepdim=True)
-    return found / found.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    return answer

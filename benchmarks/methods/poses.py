@@ -1,6 +1,7 @@
 """What finds the pose of an object in one X-ray, as the table of PEHL measures it."""
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +11,9 @@ import numpy as np
 import zoo
 from benchmarks.methods.nanodrr_descent import NanoDRR
 from benchmarks.methods.powell import powell
+from tfreg.errors import InputWarning
 from tfreg.registration import register_projection
-from zoo.pehl.objects import Thing
-from zoo.pehl.zones import iterated
+from zoo.pehl.objects import Thing, middle_of
 
 SLOW = ("powell gc", "nanodrr gc")  # a few seconds each, and more
 _VARIANTS = ("paper schedule", "without lir", "without hpr", "without psp")
@@ -44,6 +45,7 @@ class Methods:
     Attributes:
         known: what each method does with a case, of those that are there.
         absent: why others are not.
+        trained: what each network was trained with, a line for each.
     """
 
     def __init__(self, thing: Thing, folder: Path | None = None) -> None:
@@ -61,6 +63,10 @@ class Methods:
         if self._nanodrr.missing():
             del known["nanodrr gc"]
             self.absent["nanodrr gc"] = "skipped, nanodrr is not installed."
+        self.trained = [
+            f"{name}: {zoo.describe(preset).training['command']}"
+            for name, preset in presets.items()
+        ]
         whole = _family(presets)
         front = [model for model in whole if model.zone == (0, 0)]
         for count in (1, 3, 6, 9):
@@ -80,22 +86,39 @@ class Methods:
 
     def networks(self, models: Sequence[Any], count: int) -> Any:
         """Networks of one or several zones, ``count`` times over; ``None`` where there are none."""
+        if not models:
+            return None
         thing = self.thing
+        one = models[0].beside(*models[1:]) if len(models) > 1 else models[0]
+        cold = list(models)
 
         def register(case: Case) -> Answer:
-            begin = time.perf_counter()
-            steps = iterated(models, thing.volume, case.xray, thing.camera, case.initial, count)
-            seconds = time.perf_counter() - begin
-            return Answer(steps[-1], count * len(models[0].groups), seconds)
+            while cold:  # each compiles functions of its own
+                model = cold.pop()
+                middle = middle_of(model.zone or (0, 0))
+                model.register(thing.volume, case.xray, thing.camera, middle, iterations=1)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", InputWarning)  # starts far from all zones are meant
+                found = one.register(
+                    thing.volume, case.xray, thing.camera, case.initial, iterations=count
+                )
+            return Answer(found.pose, count * len(models[0].groups), found.seconds)
 
-        return register if models else None
+        return register
 
     def descent(self, case: Case, initial: np.ndarray, similarity: str = "gc") -> Answer:
         """Gauss and Newton's, from a pose."""
         thing = self.thing
-        found = register_projection(
-            thing.volume, case.xray, thing.camera, initial, similarity, attenuates=thing.attenuates
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # no X-ray here is a negative
+            found = register_projection(
+                thing.volume,
+                case.xray,
+                thing.camera,
+                initial,
+                similarity,
+                attenuates=thing.attenuates,
+            )
         return Answer(found.pose, int(found.renderings), found.seconds)
 
     def _powell(self, case: Case) -> Answer:

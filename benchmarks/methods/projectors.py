@@ -7,7 +7,6 @@ of another library runs in a process of its own.
 
 import functools
 import importlib.util
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.methods import projectors_elsewhere
-from benchmarks.methods.worker import THREADS, Worker
+from benchmarks.methods.worker import THREADS, Worker, serve
 from tfreg.geometry import ConeBeam, Geometry, frame_of, matrix_of
 
 
@@ -84,10 +83,13 @@ class Case:
         if self.data is None:
             noise = np.random.default_rng(seed).random(self.shape)
             return (0.02 * noise).astype("float32")
+        import keras
+
+        from tfreg import ops
         from tfreg.data import radiographs
 
         hounsfield = radiographs.volume(self.data).array.astype("float32")
-        return np.maximum(0.02 * (1 + hounsfield / 1000), 0).astype("float32")
+        return keras.ops.convert_to_numpy(ops.attenuation(hounsfield))
 
 
 class Projector:
@@ -233,21 +235,12 @@ def missing(name: str) -> str | None:
     need = projectors_elsewhere.NEEDS.get(name)
     if need is None:
         return None
-    program = need == "plastimatch"
-    there = shutil.which(need) if program else importlib.util.find_spec(need)
+    is_program = need == "plastimatch"
+    there = projectors_elsewhere.program(need) if is_program else importlib.util.find_spec(need)
     return None if there else need
 
 
 def _serve(pipe: Connection, name: str) -> None:
     """Answers :class:`Elsewhere`'s questions."""
     own = Projector(projectors_elsewhere.MAKERS[name])
-    while True:
-        try:
-            question, *arguments = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send(getattr(own, question)(*arguments))
-        except Exception as error:  # whatever the library throws is its answer
-            last = (str(error).strip().splitlines() or ["no message"])[-1]
-            pipe.send(f"{type(error).__name__}: {last}")
+    serve(pipe, lambda question: getattr(own, question[0])(*question[1:]))

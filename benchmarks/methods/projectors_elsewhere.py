@@ -1,7 +1,10 @@
 """Projection by DiffDRR, nanodrr (torch) and plastimatch; makers as ``projectors`` has them."""
 
 import functools
+import os
+import shutil
 import subprocess
+import sysconfig
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,12 @@ from benchmarks.methods.worker import THREADS
 
 if TYPE_CHECKING:
     from benchmarks.methods.projectors import Case
+
+
+def program(name: str) -> str | None:
+    """Where a program is that a package has installed, beside this Python or on the PATH."""
+    places = [sysconfig.get_path("scripts"), os.environ.get("PATH", "")]
+    return shutil.which(name, path=os.pathsep.join(places))
 
 
 def _torch() -> Any:
@@ -79,20 +88,19 @@ def diffdrr(renderer: str, case: "Case", seed: int) -> dict[str, Callable[[], An
     return _metrics(image_at, case.to_volume)
 
 
-def nanodrr_image(
-    voxels: np.ndarray, spacing: np.ndarray, camera: Any, samples: int = 500
-) -> Callable:
-    """nanodrr's renderer: a function of the matrix ``(1, 4, 4)`` from camera to volume.
+def nanodrr_parts(voxels: np.ndarray, spacing: np.ndarray, camera: Any) -> tuple[Any, Any, Any]:
+    """A volume and a camera as nanodrr has them.
 
     Args:
         voxels: attenuation ``(z, y, x)``; the volume's frame is that of its voxels in mm.
         spacing: ``(3,)`` x, y, z in mm.
         camera: a :class:`tfreg.geometry.ConeBeam`.
-        samples: along a ray, by default nanodrr's own.
+
+    Returns:
+        Its subject, the inverse of the camera's matrix ``(1, 3, 3)``, and the distance ``(1,)``.
     """
     torch = _torch()
     from nanodrr.data import Subject
-    from nanodrr.drr import render
 
     def tensor(values: Any) -> Any:
         return torch.tensor(np.asarray(values), dtype=torch.float32)
@@ -103,28 +111,32 @@ def nanodrr_image(
     to_grid[:3, 3] = 1 / size - 1
     image = tensor(voxels[None, None])
     matrices = (tensor(m) for m in (to_world, np.linalg.inv(to_world), to_grid))
-    subject = Subject(image, torch.zeros_like(image), *matrices, torch.zeros(3), 0)
+    middle = tensor((size - 1) / 2 * spacing)
+    subject = Subject(image, torch.zeros_like(image), *matrices, middle, 0)
     subject.convert_to_mu = False  # it is attenuation
     (fy, fx), (row, column) = camera.focal, camera.principal
     # The middle of its first pixel is at a half.
     matrix = np.array([[fx, 0, column + 0.5], [0, fy, row + 0.5], [0, 0, 1]])
-    inverse, distance = tensor(np.linalg.inv(matrix)[None]), tensor([camera.source_detector])
-
-    def image_at(at: Any) -> Any:
-        found = render(subject, inverse, at, distance, *camera.shape, n_samples=samples)
-        return found[:, 0]
-
-    return image_at
+    return subject, tensor(np.linalg.inv(matrix)[None]), tensor([camera.source_detector])
 
 
 def nanodrr(case: "Case", seed: int) -> dict[str, Callable[[], Any]]:
     """nanodrr's renderer, as it is by default."""
-    image_at = nanodrr_image(case.volume(seed), np.array(case.grid.spacing), case.camera)
+    spacing = np.array(case.grid.spacing)
+    subject, inverse, distance = nanodrr_parts(case.volume(seed), spacing, case.camera)
+    from nanodrr.drr import render
+
+    def image_at(at: Any) -> Any:
+        return render(subject, inverse, at, distance, *case.camera.shape)[:, 0]
+
     return _metrics(image_at, case.to_volume)
 
 
 def plastimatch(case: "Case", seed: int) -> dict[str, Callable[[], Any]]:
-    """plastimatch's exact ray tracing; its time is that of the program, files included."""
+    """plastimatch's exact ray tracing; its time is that of the program, files included.
+
+    The package starts it from Python, whose start counts as well.
+    """
     import SimpleITK as sitk
 
     folder = tempfile.TemporaryDirectory(prefix="tfreg-plastimatch-")
@@ -138,7 +150,8 @@ def plastimatch(case: "Case", seed: int) -> dict[str, Callable[[], Any]]:
     def words(values: Any) -> str:
         return " ".join(f"{value:.9g}" for value in values)
 
-    command = ["plastimatch", "drr", "-A", "cpu", "-i", "exact", "-P", "none", "-t", "pfm"]
+    command = [program("plastimatch") or "plastimatch", "drr", "-A", "cpu", "-i", "exact"]
+    command += ["-P", "none", "-t", "pfm"]
     command += ["--nrm", words(-turn[:, 2]), "--vup", words(-turn[:, 1]), "-o", words(middle)]
     command += ["--sad", f"{case.pose[2]:g}", "--sid", f"{camera.source_detector:g}"]
     command += ["-r", words(camera.shape), "-z", words(np.multiply(camera.shape, camera.pixel))]

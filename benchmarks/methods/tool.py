@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from benchmarks.methods.contender import Answer
-from benchmarks.methods.worker import THREADS, Worker, WorkerError
+from benchmarks.methods.worker import THREADS, Worker, WorkerError, serve
 from benchmarks.pairs import Pair
 
 
@@ -65,13 +65,4 @@ class Tool:
 
 
 def _serve(pipe: Connection, run: Callable, affine: bool, threads: int) -> None:
-    while True:
-        try:
-            pair = pipe.recv()
-        except EOFError:
-            return
-        try:
-            pipe.send(run(pair, affine, threads))
-        except Exception as error:  # whatever the tool throws is its answer
-            last = (str(error).strip().splitlines() or ["no message"])[-1]
-            pipe.send(f"{type(error).__name__}: {last}")
+    serve(pipe, lambda pair: run(pair, affine, threads))

@@ -13,6 +13,7 @@ from tfreg.geometry import ConeBeam, matrix_of, meeting, pose_of
 from tfreg.image import Image
 from tfreg.io.cameras import camera_of
 from tfreg.metrics import corners_of, projected_tre
+from tfreg.registration.projection.views import usual_levels
 
 BONES = ("radius", "ulna")
 COLUMNS = {
@@ -33,7 +34,6 @@ METHODS = (
     "camera 1 alone",
     "camera 2 alone",
 )
-_LEVELS = (16, 8, 4)
 _OFF = 10.0  # mm, and degrees
 _FOUND = 1.0  # mm, and degrees
 _TRIES, _KEPT = 400, 24  # poses from which the best one is looked for, and those gone on with
@@ -66,7 +66,9 @@ def run(options: argparse.Namespace) -> Table:
             f"{_FOUND:g} mm. `reprojection`: gradient correlation of both images there. `between`: "
             "mTREproj between the answers of both similarities to one start. `apart`, "
             "`apart_degrees`: the answer of one camera alone to the best, in that camera's plane "
-            "and about its view. Images are made smaller by 16, 8 and 4."
+            "and about its view. Levels are those of the default. `seconds`: of a pose, of "
+            f"{options.starts} that are registered together, warm. There are no frames beside "
+            "these three: numbers of tries and steps were chosen on them."
         ),
         columns=COLUMNS,
         settings={"seed": options.seed, "starts": options.starts},
@@ -91,6 +93,8 @@ class _Place:
 
     def __init__(self, volume: Image, xrays: list[np.ndarray], cameras: list[ConeBeam]) -> None:
         self.volume, self.xrays, self.cameras = volume, xrays, cameras
+        self.middle = meeting(cameras)
+        self.levels = usual_levels(volume, cameras[0], float(self.middle[2]))
         self.targets = corners_of(volume.geometry, volume.array > 0)
         self.centre = volume.geometry.centre
 
@@ -104,7 +108,7 @@ class _Place:
         self,
         starts: np.ndarray,
         similarity: str = "gc",
-        levels: Sequence[int] = _LEVELS,
+        levels: Sequence[int] | None = None,
         number: int | None = None,
         steps: int = 30,
     ) -> Any:
@@ -128,8 +132,8 @@ class _Place:
         """The pose of the highest gradient correlation, of descents from turns all about."""
         turns = rng.uniform((-180, -90, -180), (180, 90, 180), (_TRIES, 3))
         shifts = rng.normal(size=(_TRIES, 3)) * 12
-        starts = np.concatenate([meeting(self.cameras) + shifts, turns], axis=1)
-        coarse = self.descent(starts, levels=_LEVELS[:1], steps=_FIRST)
+        starts = np.concatenate([self.middle + shifts, turns], axis=1)
+        coarse = self.descent(starts, levels=self.levels[:1], steps=_FIRST)
         order = np.argsort(-coarse.similarity_after)[:_KEPT]
         fine = self.descent(coarse.pose[order])
         return fine.pose[fine.similarity_after.argmax()]
@@ -138,6 +142,14 @@ class _Place:
         """Poses in the frame of the first camera as those in the frame of another."""
         change = self.cameras[number].extrinsic @ np.linalg.inv(self.cameras[0].extrinsic)
         return np.array([pose_of(change @ matrix_of(p, self.centre), self.centre) for p in poses])
+
+    def turned(self, found: np.ndarray, true: np.ndarray) -> list[float]:
+        """Degrees between poses and one, about the view."""
+        inverse = matrix_of(true, self.centre)[:3, :3].T
+        turns = [matrix_of(pose, self.centre)[:3, :3] @ inverse for pose in found]
+        return [
+            float(abs(np.rad2deg(np.arctan2(t[1, 0] - t[0, 1], t[0, 0] + t[1, 1])))) for t in turns
+        ]
 
 
 def _measure(
@@ -160,7 +172,7 @@ def _measure(
                 table.rows.append(row)
 
     def reprojection(poses: np.ndarray) -> np.ndarray:
-        return place.descent(poses, levels=_LEVELS[-1:], steps=0).similarity_after
+        return place.descent(poses, levels=place.levels[-1:], steps=0).similarity_after
 
     def right(errors: Sequence[float]) -> np.ndarray:
         return 100.0 * (np.array(errors) < _FOUND)
@@ -170,7 +182,10 @@ def _measure(
     first = place.errors(starts, best)
     add("start", units, mtre=first, success=right(first), reprojection=reprojection(starts))
     add("best", units, reprojection=reprojection(best))
-    answers = {kind: place.descent(starts, kind) for kind in ("gc", "ncc")}
+    answers = {}
+    for kind in ("gc", "ncc"):
+        place.descent(starts, kind, steps=1)  # what is compiled depends on their number
+        answers[kind] = place.descent(starts, kind)
     for kind, found in answers.items():
         errors = place.errors(found.pose, best)
         add(
@@ -187,6 +202,5 @@ def _measure(
     for number in range(len(place.cameras)):
         own, before = (place.seen_by(poses, number) for poses in (best, starts))
         found = place.descent(before, number=number)
-        turned = (found.pose[:, 3] - own[0, 3] + 180) % 360 - 180
-        errors = place.errors(found.pose, own)
-        add(f"camera {number + 1} alone", units, apart=errors, apart_degrees=np.abs(turned))
+        errors, turned = place.errors(found.pose, own), place.turned(found.pose, own[0])
+        add(f"camera {number + 1} alone", units, apart=errors, apart_degrees=turned)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from benchmarks.tables import wrist
+from tfreg import ops
 from tfreg.data import radiographs
 from tfreg.errors import InputError
-from tfreg.geometry import ConeBeam, Geometry, matrix_of
+from tfreg.geometry import ConeBeam, Geometry, frame_of, matrix_of
 from tfreg.image import Image
 
 TURN = np.array([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
@@ -46,6 +47,45 @@ def test_errors_are_over_the_box_about_the_bone(place):
     assert np.ptp(place.targets, axis=0).tolist() == [8, 8, 15]
     poses = np.array([[3.0, 4, 800, 0, 0, 0], [0, 0, 700, 0, 0, 0]])
     assert place.errors(poses, np.array([[0.0, 0, 800, 0, 0, 0]])) == pytest.approx([5, 0])
+
+
+def test_turns_are_about_the_view(place):
+    """With t_alpha near 90 degrees t_beta undoes t_theta: their difference alone means nothing."""
+    true = np.array([0.0, 0.0, 800.0, 20.0, 89.9, 0.0])
+    steps = np.array([[0.0, 0, 0, 30, 0, -30], [0, 0, 0, 30, 0, 0], [0, 0, 0, -354, 0, 0]])
+    assert place.turned(true + steps, true) == pytest.approx([0, 30, 6], abs=0.2)
+
+
+@pytest.mark.plain
+def test_a_bone_is_found_from_both_sides(monkeypatch):
+    """A box with a notch, small enough that few tries find it."""
+    monkeypatch.setattr(wrist, "_TRIES", 4)
+    monkeypatch.setattr(wrist, "_KEPT", 2)
+    monkeypatch.setattr(wrist, "_OFF", 3.0)
+    array = np.zeros((24, 20, 18), "uint16")
+    array[2:22, 3:17, 2:16] = 1000
+    array[12:, 3:9, 8:] = 0
+    grid = Geometry((18, 20, 24), (2.0, 2.0, 2.5), (-3.0, 12.0, 10.0), np.eye(3).tolist())
+    volume = Image(array, grid)
+    true = np.array([3.0, -2.0, 805.0, 8.0, -6.0, 9.0])
+    xrays = []
+    for camera in CAMERAS:
+        source, rays = camera.rays(CAMERAS[0])
+        parts = (true[None], frame_of(grid), source, rays[None])
+        bundle = ops.pose_rays(*(np.asarray(part, "float32") for part in parts))
+        image = ops.project(0.00005 * array[None, ..., None].astype("float32"), *bundle, "siddon")
+        xrays.append(np.exp(-np.asarray(image)[0, ..., 0]))
+    place = wrist._Place(volume, xrays, CAMERAS)
+    rng = np.random.default_rng(0)
+    assert place.best(rng).shape == (6,)
+    monkeypatch.setattr(place, "best", lambda rng: true)
+    table = wrist.Table("wrist", "", "", wrist.COLUMNS)
+    wrist._measure(table, "radius 1", place, wrist.METHODS, rng, 2)
+    cells = {(row.method, row.metric): row.median for row in table.rows}
+    assert {method for method, _ in cells} == set(wrist.METHODS)
+    assert cells["gauss-newton gc", "mtre"] < 0.5 < cells["start", "mtre"]
+    assert cells["best", "reprojection"] > 0.95
+    assert all(cells[f"camera {k} alone", "apart"] < 1.0 for k in (1, 2))
 
 
 def test_options_are_checked(monkeypatch, tmp_path):

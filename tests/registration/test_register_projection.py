@@ -127,11 +127,11 @@ def test_a_volume_behind_the_source_is_never_an_answer(volume):
     assert np.isinf(values[0]) and values[1] < 0.1
 
 
-def test_the_finest_pixel_is_half_a_voxel():
+def test_the_finest_pixel_is_as_wide_as_a_voxel():
     camera = ConeBeam(1000.0, (900, 900), 0.25)  # 0.2 mm at 800 mm
-    fine = Image(np.zeros(GRID.shape), GRID)  # voxels of 2 mm and more
-    assert usual_levels(fine, camera, 800.0) == (20, 10, 5)
-    assert usual_levels(fine, CAMERA, 800.0) == (4, 2, 1)
+    some = Image(np.zeros(GRID.shape), GRID)  # voxels of 11 mm^3
+    assert usual_levels(some, camera, 800.0) == (44, 22, 11)
+    assert usual_levels(some, CAMERA, 800.0) == (4, 2, 1)
 
 
 def test_neither_units_of_the_xray_nor_values_of_the_mask_count(volume):

@@ -77,8 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--levels",
         type=_integers,
         metavar="N,N,...",
-        help="pixels that become one, level by level (default: 4, 2 and 1 times what is about half "
-        "a voxel wide)",
+        help="pixels that become one, level by level (default: 4, 2 and 1 times what is about as "
+        "wide as a voxel)",
     )
     add(
         "--attenuation",

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from benchmarks.methods import poses
+from benchmarks.methods.nanodrr_descent import NanoDRR
 from benchmarks.methods.powell import powell
 from benchmarks.tables import pehl
 from tfreg.data import implants
 from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam
+from tfreg.image import Image
 from tfreg.metrics import corners_of, projected_tre
 from zoo.pehl import objects
 from zoo.pehl.xrays import rendered
@@ -54,6 +56,26 @@ def test_powell_finds_a_pose_with_many_renderings():
     assert after < 0.5 * before and found.renderings > 100
 
 
+def test_the_registration_of_nanodrr():
+    if NanoDRR.missing():
+        pytest.skip("nanodrr is not installed")
+    volume = implants.knee()
+    turned = replace(volume.geometry, direction=np.diag([-1.0, 1.0, -1.0]), origin=(3.0, 4.0, 5.0))
+    small = Image(volume.array, turned)
+    camera = ConeBeam(1000.0, (64, 64), 3.0)
+    true = np.array([1.0, 2.0, 800.0, 3.0, -4.0, 5.0])
+    xray = rendered(small, camera, true[None])[0]
+    initial = np.add(true, (1.0, -1.0, 5.0, 2.0, 4.0, -4.0))
+    other = NanoDRR()
+    try:
+        found = other.register(small, xray, camera, initial)
+    finally:
+        other.close()
+    corners, centre = corners_of(small.geometry), small.geometry.centre
+    before, after = (projected_tre(p, true, corners, centre) for p in (initial, found.pose))
+    assert after < 0.5 * before and found.renderings == 100
+
+
 @pytest.mark.plain
 def test_what_is_not_there_is_noted(thing):
     table = pehl.run(
@@ -66,6 +88,9 @@ def test_what_is_not_there_is_noted(thing):
     assert set(errors) == {"implant x1", "implant x2"} and errors["implant x1"] > 3
     success = [row for row in table.rows if row.metric == "success"]
     assert [row.mean for row in success] == [0, 0]
+    rmse = {row.group: row.mean for row in table.rows if row.metric == "rmse"}
+    assert set(rmse) == {f"phantom {name}" for name in pehl.PARAMETERS}  # of the start, as asked
+    assert not [row for row in table.rows if row.metric in ("spread", "capture")]
 
 
 def test_presets_of_ones_own(thing, tmp_path, monkeypatch):
@@ -104,9 +129,10 @@ def test_spread_errors_and_failures(thing):
     true = np.array([0.0, 0.0, 800.0, 0.0, 0.0, 0.0])
     steps = np.array([1.0, -1.0, 2.0])[:, None] * [1.0, 0, 0, 0, 0, 4.0]
     cases = [poses.Case(np.zeros((40, 40)), true, true + step) for step in steps]
-    pehl._measure(table, "pehl 3", "implant x1", methods, cases, 1)
-    pehl._measure_spread(table, methods, cases[:2], options())
-    pehl._measure_rmse(table, methods, cases)
+    before, after = pehl._measure(table, "pehl 3", "implant x1", methods, cases, 1)
+    assert (before[[0, 2]] / after[[0, 2]] == pytest.approx([2, 1], rel=0.2)) and len(after) == 3
+    pehl._measure_spread(table, methods, cases[:2], ["pehl 3"], 50)
+    pehl._measure_rmse(table, methods, cases, ["start", "pehl 3"])
     assert table.notes[0] == "pehl 3: 1 errors on implant x1. lost"
     cells = {(r.method, r.group, r.metric): r for r in table.rows}
     assert cells["pehl 3", "implant x1", "success_paper"].mean == 94.8
@@ -119,6 +145,61 @@ def test_spread_errors_and_failures(thing):
     expected = np.sqrt((0.5**2 + 0.5**2 + 2**2) / 3)  # the last case was lost
     assert rmse["pehl 3", "phantom t_x", "rmse"].mean == pytest.approx(expected, abs=1e-5)
     assert cells["pehl 3", "phantom t_z", "rmse_paper"].mean == 0.32
+
+
+def test_slow_methods_are_compared_on_the_cases_that_they_share(thing):
+    table = pehl.Table("pehl", "", "", pehl.COLUMNS)
+    errors = {
+        "powell gc": np.array([0.5, 2.5, 0.5]),
+        "gauss-newton gc": np.array([0.5, 0.5, 0.5, 9.0, 9.0]),
+        "start": np.full(5, 9.0),
+    }
+    pehl._compare(table, "implant x2", errors, 110.0, options("--cases", "5", "--slow", "3"))
+    found = {one.metric: one for one in table.differences}
+    assert set(found) == {"mtre, implant x2", "success, implant x2"}
+    one = found["mtre, implant x2"]
+    assert (one.method, one.reference, one.n) == ("powell gc", "gauss-newton gc", 3)
+    assert one.mean == pytest.approx(2 / 3, abs=1e-4)
+    assert found["success, implant x2"].mean == pytest.approx(-100 / 3, abs=1e-3)
+
+
+@pytest.mark.plain
+def test_the_table_asks_what_a_user_asks(thing, monkeypatch, tmp_path):
+    """Networks of two zones through their public call, each warm before the clock starts."""
+    calls = []
+
+    class Zone:
+        groups = ((0,), (1,))
+
+        def __init__(self, zone):
+            self.zone = zone
+
+        def beside(self, *others):
+            calls.append(("beside", [one.zone for one in (self, *others)]))
+            return Zone(None)
+
+        def register(self, volume, xray, camera, initial, iterations):
+            calls.append((self.zone, iterations))
+            return poses.Answer(initial, 0, 0.25)
+
+    methods = poses.Methods(thing)
+    case = poses.Case(np.ones((40, 40)), np.zeros(6), objects.middle_of((0, 0)))
+    register = methods.networks([Zone((0, 0)), Zone((1, 0))], 3)
+    for _ in range(2):
+        answer = register(case)
+    assert (answer.renderings, answer.seconds) == (6, 0.25)
+    assert calls == [("beside", [(0, 0), (1, 0)]), ((1, 0), 1), ((0, 0), 1), (None, 3), (None, 3)]
+    assert methods.networks([], 3) is None
+
+    def twice(case):
+        return poses.Answer(case.initial + 1, 6, 0.25)
+
+    refined = methods._refined(twice)
+    true = np.array([1.0, 2.0, 800.0, 3.0, -4.0, 5.0])
+    xray = rendered(thing.fine, thing.camera, true[None])[0]
+    answer = refined(poses.Case(xray, true, true - 0.5))
+    off = projected_tre(answer.pose, true, thing.corners, thing.volume.geometry.centre)
+    assert off < 1 and answer.renderings > 9 and answer.seconds > 0.25
 
 
 @pytest.mark.parametrize(

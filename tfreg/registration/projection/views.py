@@ -188,7 +188,7 @@ def scene_of(
 def usual_levels(volume: Image, camera: ConeBeam, distance: float) -> tuple[int, int, int]:
     """The levels of a registration, of which the last is as fine as the volume.
 
-    Its pixels are about half a voxel wide at the volume, and never less than one of the image's;
+    Its pixels are about as wide as a voxel at the volume, and never less than one of the image's;
     those of the levels before are four and two times as wide.
 
     Args:
@@ -203,9 +203,10 @@ def usual_levels(volume: Image, camera: ConeBeam, distance: float) -> tuple[int,
     >>> from tfreg.registration.projection.views import usual_levels
     >>> volume = Image(np.zeros((9, 9, 9)), geometry.Geometry.of_shape((9, 9, 9), 2.0))
     >>> usual_levels(volume, geometry.ConeBeam(1000.0, (900, 900), 0.5), 800.0)
-    (8, 4, 2)
+    (20, 10, 5)
     """
-    finest = max(1, int(0.5 * min(volume.geometry.spacing) * camera.focal.min() / distance))
+    voxel = np.prod(volume.geometry.spacing) ** (1 / 3)
+    finest = max(1, int(voxel * camera.focal.min() / distance + 1e-6))
     return 4 * finest, 2 * finest, finest
 
 
