@@ -81,7 +81,9 @@ class Case:
     def volume(self, seed: int) -> np.ndarray:
         """Attenuation ``(z, y, x)`` float32."""
         if self.data is None:
-            noise = np.random.default_rng(seed).random(self.shape)
+            # With air about it, as about a head: plastimatch leaves out half of the outer voxels.
+            inner = tuple(n - 2 for n in self.shape)
+            noise = np.pad(np.random.default_rng(seed).random(inner), 1)
             return (0.02 * noise).astype("float32")
         import keras
 

@@ -129,7 +129,7 @@ def test_other_libraries_see_the_same(name):
         other.close()
     assert alike > 0.9
     if name in ("diffdrr siddon", "plastimatch"):
-        assert error < (1e-4 if name == "diffdrr siddon" else 1e-3)
+        assert error < 1e-4
     else:
         assert linear < error
 
