@@ -1,12 +1,17 @@
+import argparse
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import zoo
+from benchmarks.tables import craniofacial as table
 from tfreg.data import implants
 from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam
+from tfreg.image import Image
+from zoo.craniofacial import train_cranium as train
 from zoo.craniofacial.deformation import Subspace, dense, subspace
 from zoo.craniofacial.images import Pairs, Pool, bone_error, images_of
 from zoo.craniofacial.model import Craniofacial
@@ -71,6 +76,56 @@ def test_descent_finds_the_deformation(model, volume):
 
 
 @pytest.mark.plain
+def test_the_table_takes_every_method_to_the_same_deformations(model, volume, monkeypatch):
+    hounsfield = Image(1e4 * volume.array, volume.geometry)  # bone is above 250
+    model = model.from_config({**model.get_config(), "intensity_range": None})
+    model.build()
+    kept = {"command": "tfreg train craniofacial-cranium"}
+    monkeypatch.setattr(zoo, "load", lambda name, task: model)
+    monkeypatch.setattr(zoo, "describe", lambda name: argparse.Namespace(training=kept))
+    monkeypatch.setattr(table, "thing", lambda data: (hounsfield, CAMERA, None, True))
+    options = argparse.Namespace(cases=2, seed=0, methods="start,regressor 3,gauss-newton gc")
+    found = table.run(options)
+    cells = {(row.method, row.metric): row.mean for row in found.rows}
+    assert cells["gauss-newton gc", "bone error"] < 0.7 * cells["start", "bone error"]
+    assert cells["regressor 3", "bone error"] > 0 and found.rows[0].n == 2
+    assert found.notes == ["craniofacial-cranium: tfreg train craniofacial-cranium"]
+    with pytest.raises(InputError, match="--cases must be positive"):
+        table.run(argparse.Namespace(cases=0))
+
+
+@pytest.mark.plain
+def test_the_score_is_what_training_watches(model, rng):
+    """The mean over images of the root, not the root of the mean."""
+    twin = model.from_config(model.get_config())
+    twin.build()
+    images = rng.normal(size=(8, 32, 32, 2)).astype("float32")
+    wanted = (rng.normal(size=(8, 3)) * np.arange(8)[:, None]).astype("float32")
+    twin.compile("adam", jit_compile=False, run_eagerly=True)
+    watched = twin.evaluate(images, wanted, batch_size=8, verbose=0, return_dict=True)["error"]
+    assert watched == pytest.approx(float(twin.score(images, wanted).mean()), rel=1e-4)
+
+
+@pytest.mark.long
+def test_a_training_leaves_a_preset_and_goes_on(tmp_path, monkeypatch, volume):
+    monkeypatch.setattr(train, "thing", lambda data: (volume, CAMERA, (0.0, implants.METAL), True))
+    monkeypatch.setattr(train, "HELD_OUT", 4)
+    monkeypatch.setattr(train, "COMPONENTS", 2)
+    settings = {
+        **{"data": "phantom", "pool": 6, "iterations": 100, "batch": 2, "learning_rate": 1e-3},
+        **{"schedule": "cosine", "seed": 0, "deterministic": False},
+    }
+    preset = RECIPE.train(settings, tmp_path, verbose=0)
+    made = zoo.load(preset.path, task="pose")
+    assert preset.name == "craniofacial-phantom" and len(made.subspace.control) == 2
+    assert preset.score["value"] == pytest.approx(preset.training["curve"]["error"][-1], abs=2e-3)
+    pool = next(tmp_path.glob("pool-phantom-6-*.npz")).stat().st_mtime_ns
+    again = RECIPE.train(settings, tmp_path, verbose=0)
+    assert again.score == preset.score
+    assert next(tmp_path.glob("pool-phantom-6-*.npz")).stat().st_mtime_ns == pool
+
+
+@pytest.mark.plain
 def test_pools_are_rendered_once(model, volume, tmp_path):
     scene = model.scene(volume)
     path = tmp_path / "pool.npz"
@@ -95,7 +150,8 @@ def test_other_volumes_are_refused(model, volume):
             model.register(volume, np.zeros(camera.shape), camera, LATERAL)
     with pytest.raises(InputError, match="was trained at one pose"):
         model.register(volume, xray, CAMERA, LATERAL + np.eye(6)[5])
-    with pytest.raises(InputError, match="iterations must be 1 or more"):
+    assert not model.rigid
+    with pytest.raises(InputError, match="iterations must be 1 or more, or 0 beside refine"):
         model.register(volume, xray, CAMERA, LATERAL, iterations=0)
 
 
