@@ -29,6 +29,9 @@ tfreg default LNCC,tfreg default LNCC confined"
 # then PRESETS="--presets runs/quicksilver-oasis2d". Without, the rows that need them are left out.
 PRESETS ?=
 
+# So are the variants of PEHL, as zoo/pehl/README.md says: RUNS="--presets runs".
+RUNS ?=
+
 # The committed results, on real images: some hours on an idle machine.
 tables: .venv/.dev
 	$(BIN)/python -m pip install --quiet --editable ".[torch,greedy,ants,drr]"
@@ -60,7 +63,7 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run ssem-pairs
 	$(BIN)/python -m benchmarks run ssem-stack
 	$(BIN)/python -m benchmarks run projection
-	$(BIN)/python -m benchmarks run pehl
+	$(BIN)/python -m benchmarks run pehl $(RUNS)
 	$(BIN)/python -m benchmarks run craniofacial
 	$(BIN)/python -m benchmarks run wrist
 	$(BIN)/python -m benchmarks run command-line

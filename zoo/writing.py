@@ -98,8 +98,8 @@ def _stated(training: "Training") -> dict[str, Any]:
 def _unstated(training: "Training") -> dict[str, Any]:
     """The model's configuration without what the preprocessing says, which it must agree with."""
     config = config_of(training.model)
-    for name in STATED:
-        own, stated = config.pop(name, None), getattr(training.preprocessing, name)
+    for name in [name for name in STATED if name in config]:
+        own, stated = config.pop(name), getattr(training.preprocessing, name)
         if own != stated:
             raise ValueError(
                 f"{name} of the model must be that of its preprocessing, {stated}. Received: {own}"

@@ -27,7 +27,7 @@ from zoo.pehl.pairs import CHUNK, Pairs, Starts, starts
 from zoo.presets import Preset, describe
 from zoo.writing import read_log
 
-PAIRS, HELD_OUT, STARTS = 5000, 256, 64
+PAIRS, HELD_OUT, STARTS = 6000, 256, 64
 _BEYOND = 0.95  # of the errors that a group leaves, the next groups are trained to stand
 FRONTAL = (0, 0)
 
@@ -38,7 +38,7 @@ class Zone(recipes.Recipe):
     name = "pehl"
     method = METHOD
     sources = SOURCES
-    iterations, batch, learning_rate = 1500, paper.BATCH, 1e-3
+    iterations, batch, learning_rate = 900, paper.BATCH, 1e-3
     whole_step = False  # convolutions with gradients are many times slower compiled
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -1,11 +1,14 @@
 import argparse
 import json
+import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import zoo
 from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam, zone_of
 from zoo.pehl import choice, objects, pairs, train
@@ -229,6 +232,14 @@ def test_several_zones_are_trained_one_after_the_other(tmp_path, monkeypatch):
     assert calls[3] == ([0, 0], tmp_path / "alone", "mine")
 
 
+def test_the_sheet_says_how_presets_were_trained():
+    sheet = Path(train.__file__).with_name("README.md").read_text(encoding="utf-8")
+    trained = [{"pairs": train.PAIRS, "iterations": train.Zone.iterations}]
+    names = [name for name in zoo.list_presets("pose") if name.startswith("pehl-")]
+    for settings in [*trained, *(zoo.describe(name).training for name in names)]:
+        assert f"{settings['pairs']:,}" in sheet and f"{settings['iterations']:,} iter" in sheet
+
+
 def test_a_folder_is_of_one_training(tmp_path):
     train._claim(tmp_path, SETTINGS)
     train._claim(tmp_path, dict(SETTINGS))
@@ -262,8 +273,6 @@ def test_half_of_the_bits_and_the_same_weights(model, rng, numpy):
 
 @pytest.mark.long
 def test_a_training_leaves_a_preset_and_goes_on(tmp_path, thing, monkeypatch):
-    import zoo
-
     for place, name, value in (
         (choice, "_POSES", 2),
         (choice, "_OFFSETS", 2),
@@ -279,6 +288,8 @@ def test_a_training_leaves_a_preset_and_goes_on(tmp_path, thing, monkeypatch):
     assert set(preset.training["curve"]) == {"group 1", "group 2", "group 3", "registration"}
     model = zoo.load(preset.path, task="pose")
     assert model.zone == (0, 1) and len(model.points) == 18
+    assert model.preprocessing.spacing == (1.2, 1.2, 1.2)
+    assert re.search(r"points of which [1-9]0% is of one depth", preset.provenance["data"])
     assert not (tmp_path / "group-1" / "pairs").exists()
     shutil.rmtree(tmp_path / "presets")  # else it would be done
     monkeypatch.setattr(Pairs, "prepare", None)
