@@ -7,10 +7,10 @@ import numpy as np
 
 import zoo
 from benchmarks.harness import Row, Table, choose
+from tfreg.data.xrays import degraded, texture
 from tfreg.errors import InputError
 from zoo.craniofacial.images import LOOK, bone_error, images_of
 from zoo.craniofacial.train_cranium import LATERAL, thing
-from zoo.pehl.xrays import degraded, texture
 
 METHODS = {
     "start": None,

@@ -3,6 +3,8 @@ import pytest
 
 from tfreg.data import radiographs
 from tfreg.errors import InputError
+from tfreg.geometry import Geometry
+from tfreg.image import Image
 from tfreg.io.cameras import camera_of
 
 
@@ -52,3 +54,18 @@ def test_wrist():
     cameras = [camera_of(text) for text in found.cameras]
     assert all(camera.shape == (1760, 1760) for camera in cameras)
     assert found.bones["radius"].geometry.spacing == (0.39625, 0.39625, 0.625)
+
+
+@pytest.mark.plain
+def test_larger_voxels_and_what_they_attenuate():
+    z, y, x = np.meshgrid(*(np.arange(n) for n in (20, 18, 16)), indexing="ij")
+    slope = Image(10.0 * x + 20.0 * y - 5.0 * z, Geometry.of_shape((20, 18, 16), (1.0, 1.0, 1.5)))
+    small = radiographs.coarse(slope, 2.5, 1.0)
+    assert small.geometry.spacing == (2.5, 2.5, 2.5)
+    np.testing.assert_allclose(small.geometry.centre, slope.geometry.centre)
+    inner = small.array[1:-1, 1:-1, 1:-1]  # smoothing and interpolation leave a slope as it is
+    np.testing.assert_allclose(np.diff(inner, axis=1), 50.0, rtol=0.02)
+    np.testing.assert_allclose(np.diff(inner, axis=2).mean(), 2.5 * 10 / 1.5, rtol=0.02)
+    two = Image(np.array([[[-2000.0, 500.0]]]), Geometry.of_shape((1, 1, 2)))
+    lost = radiographs.attenuating(two)
+    np.testing.assert_allclose(lost.array, [[[0.0, 0.03]]], rtol=1e-6)

@@ -144,11 +144,11 @@ def test_a_pose_is_found_from_a_volume_and_a_picture(rng):
     assert answer.image.shape == (6, 8) and answer.image.max() > 0.02
     counts = model.register(volume, np.full((6, 8), 4, "uint8"), camera, initial, exposure=True)
     np.testing.assert_allclose(counts.pose, initial)  # all that there was: no attenuation
-    with pytest.raises(InputError, match="finds poses alone. Received: 1 models beside it"):
+    with pytest.raises(InputError, match=r"finds poses alone. Received: 1 models beside it"):
         model.beside(model)
     picture = np.ones((6, 8))
     hounsfield = Image(volume.array - 1000, geometry)
-    with pytest.raises(InputError, match="takes HU, in which air is -1000. Received: 0.* to 8"):
+    with pytest.raises(InputError, match=r"takes HU, in which air is -1000. Received: 0.* to 8"):
         Above().register(volume, picture, camera, initial)
     for change, message in (
         ({"volume": hounsfield}, "takes attenuation, never below 0. Received: -999"),

@@ -6,9 +6,10 @@ Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives sl
 the true displacement. Digits: ``mnist``, and ``digits``, which gives those or phantoms. Electron
 microscopy: ``sections``, and ``damage``, which paints onto them what cutting does. Drawn by code:
 ``phantoms`` (digits), ``bodies`` (hearts and lungs), ``ventricles`` (hearts in 3-D), ``thorax``,
-``tissue`` (sections) and ``implants``. To look through with X-rays: ``radiographs``. What is to be
-said of a data set is its ``Source``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of
-parts of volumes; a sampler of one's own extends ``Batches``.
+``tissue`` (sections) and ``implants``. To look through with X-rays: ``radiographs``; X-rays made
+from volumes: ``xrays``. What is to be said of a data set is its ``Source``. Batches:
+``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes; a sampler of one's own
+extends ``Batches``.
 """
 
 from tfreg.data import (
@@ -34,6 +35,7 @@ from tfreg.data import (
     thorax,
     tissue,
     ventricles,
+    xrays,
 )
 from tfreg.data.batches import Array, Batches
 from tfreg.data.pairs import PairSampler
@@ -68,4 +70,5 @@ __all__ = [
     "thorax",
     "tissue",
     "ventricles",
+    "xrays",
 ]

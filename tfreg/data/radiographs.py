@@ -91,6 +91,34 @@ def volume(name: str) -> Image:
     return Image(array, grid)
 
 
+def coarse(hounsfield: Image, spacing: float, sigma: float) -> Image:
+    """A CT on a grid of larger voxels, smoothed before.
+
+    Args:
+        hounsfield: in HU.
+        spacing: of the new voxels, in mm.
+        sigma: standard deviation of what smooths, in mm.
+    """
+    import keras
+
+    from tfreg import ops
+
+    steps = [sigma / step for step in hounsfield.geometry.spacing[::-1]]
+    smooth = ops.smooth(np.asarray(hounsfield.array, "float32")[None, ..., None], steps)
+    smooth = Image(keras.ops.convert_to_numpy(smooth)[0, ..., 0], hounsfield.geometry)
+    return smooth.resample(smooth.geometry.resampled(spacing=spacing))
+
+
+def attenuating(hounsfield: Image) -> Image:
+    """What X-rays lose in a CT per mm, see :func:`tfreg.ops.attenuation`."""
+    import keras
+
+    from tfreg import ops
+
+    values = keras.ops.convert_to_numpy(ops.attenuation(hounsfield.array))
+    return Image(values, hounsfield.geometry)
+
+
 def wrist() -> Wrist:
     """The wrist, from the prepared file in the folder that ``TFREG_DATA`` names.
 

@@ -9,9 +9,9 @@ from keras import ops as keras_ops
 
 from tfreg import ops
 from tfreg.data import Array, Batches
+from tfreg.data.xrays import Look, degraded, texture
 from tfreg.image import Image
 from zoo.craniofacial.model import Craniofacial, deformed_volume, standardised
-from zoo.pehl.xrays import Look, degraded, texture
 
 LOOK = Look((0.7, 1.3), (0.2, 0.8), (0.005, 0.03), (0.0, 0.3))
 _NEAR = 0.35  # standard deviation of what a pass leaves, in coefficients

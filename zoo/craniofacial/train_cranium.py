@@ -16,7 +16,6 @@ from zoo.craniofacial.deformation import subspace
 from zoo.craniofacial.images import Pairs, Pool
 from zoo.craniofacial.model import Craniofacial
 from zoo.halves import halve, rounded
-from zoo.pehl.objects import load
 from zoo.presets import Preset
 from zoo.recipes import Recipe, Training, each
 
@@ -91,12 +90,16 @@ def thing(data: str) -> tuple[Image, ConeBeam, tuple[float, float], bool]:
     Raises:
         InputError: if the data are not there.
     """
-    found = load(data)
-    extent = float(np.linalg.norm(found.volume.geometry.extent))
+    if data == "cranium":
+        volume = radiographs.coarse(radiographs.volume(data), 2.5, 1.0)
+        limits, attenuates = (-1000.0, 3000.0), False
+    else:
+        volume, limits, attenuates = implants.knee(), (0.0, implants.METAL), True
+    extent = float(np.linalg.norm(volume.geometry.extent))
     distance = 1600.0
     pixel = 0.75 * extent * distance / LATERAL[2] / 128
     camera = ConeBeam(distance, (128, 128), round(pixel, 2))
-    return found.volume, camera, found.intensity_range, found.attenuates
+    return volume, camera, limits, attenuates
 
 
 RECIPE = Cranium()

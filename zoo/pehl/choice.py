@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from tfreg.data.xrays import rendered
 from tfreg.errors import InputError
 from tfreg.geometry import frame_of
 from zoo.pehl.objects import Thing, middle_of, poses
@@ -10,7 +11,6 @@ from zoo.pehl.paper import OFFSETS
 from zoo.pehl.points import candidates, filtered, ranked, spread_out, variances
 from zoo.pehl.residuals import patch_places, residual, taken
 from zoo.pehl.residuals import rendered as rendered_patches
-from zoo.pehl.xrays import rendered
 
 COUNT = 18  # local image residuals, to which the paper tuned the width of their regions
 _MOST, _LEAST, _RANKED = 500, 80, 150  # pixels looked at, points left by depth, points ranked

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import keras
 import numpy as np
 
-from tfreg import ops
 from tfreg.data import Source, implants, radiographs
 from tfreg.geometry import ConeBeam
 from tfreg.geometry.pose import ZONE
@@ -55,7 +53,7 @@ class Thing:
     @cached_property
     def attenuation(self) -> Image:
         """What X-rays lose in :attr:`volume`, per mm."""
-        return self.volume if self.attenuates else _attenuation(self.volume)
+        return self.volume if self.attenuates else radiographs.attenuating(self.volume)
 
 
 # Weights from the cranium bear its licence, which joins with no other that asks for something: it
@@ -86,19 +84,12 @@ def _cranium() -> Thing:
     """The skull in voxels of 2.5 mm, smoothed before by 1 mm; before X-rays in half of that."""
     whole = radiographs.volume("cranium")
     corners = corners_of(whole.geometry, whole.array > _BONE)
-    sigma = [1.0 / step for step in whole.geometry.spacing[::-1]]
-    smooth = ops.smooth(np.asarray(whole.array, "float32")[None, ..., None], sigma)
-    smooth = Image(keras.ops.convert_to_numpy(smooth)[0, ..., 0], whole.geometry)
-    small = smooth.resample(whole.geometry.resampled(spacing=2.5))
+    small = radiographs.coarse(whole, 2.5, 1.0)
     camera = ConeBeam(1000.0, (192, 192), 2.2)
-    fine = _attenuation(whole.resample(whole.geometry.resampled(spacing=1.25), fill=-1000))
+    finer = whole.resample(whole.geometry.resampled(spacing=1.25), fill=-1000)
+    fine = radiographs.attenuating(finer)
     limits = (-1000.0, 3000.0)
     return Thing("cranium", small, fine, limits, False, camera, corners, SOURCES["cranium"])
-
-
-def _attenuation(hounsfield: Image) -> Image:
-    values = keras.ops.convert_to_numpy(ops.attenuation(hounsfield.array))
-    return Image(values, hounsfield.geometry)
 
 
 def poses(zone: tuple[int, int] | None, count: int, rng: np.random.Generator) -> np.ndarray:

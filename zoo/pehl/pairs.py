@@ -16,10 +16,10 @@ import numpy as np
 
 from tfreg import ops
 from tfreg.data import Array, Batches
+from tfreg.data.xrays import Look, backgrounds, degraded, rendered
 from zoo.pehl.model import PEHL
 from zoo.pehl.objects import Thing, poses
 from zoo.pehl.paper import PERTURBATION
-from zoo.pehl.xrays import Look, backgrounds, degraded, rendered
 
 CHUNK = 100  # pairs in a file
 _TRAINING, _HELD_OUT = 0, 1  # pools of backgrounds

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tfreg.data import implants
+from tfreg.data.xrays import rendered as siddon
 from tfreg.errors import InputError, InputWarning
 from tfreg.geometry import ConeBeam, matrix_of
 from tfreg.image import Image
@@ -14,7 +15,6 @@ from zoo.pehl import METHOD
 from zoo.pehl.model import GROUPS, PEHL, TOGETHER
 from zoo.pehl.network import Regressor, weights_before_output
 from zoo.pehl.residuals import patch_places, rendered, residual, taken
-from zoo.pehl.xrays import rendered as siddon
 from zoo.pehl.zones import apart, before, iterated, left_over, nearest
 
 RANGES = [(1.5, 1.5, 3.0), (15.0, 15.0), (15.0,)]

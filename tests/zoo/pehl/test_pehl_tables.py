@@ -9,12 +9,12 @@ from benchmarks.methods.nanodrr_descent import NanoDRR
 from benchmarks.methods.powell import powell
 from benchmarks.tables import pehl
 from tfreg.data import implants
+from tfreg.data.xrays import rendered
 from tfreg.errors import InputError
 from tfreg.geometry import ConeBeam
 from tfreg.image import Image
 from tfreg.metrics import corners_of, projected_tre
 from zoo.pehl import objects
-from zoo.pehl.xrays import rendered
 
 
 def options(*words):

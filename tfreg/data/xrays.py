@@ -1,17 +1,19 @@
-"""Synthetic X-rays: ``I = I_Xray + gamma G_sigma * I_DRR + N(a, b)`` (section III-A of the paper).
+"""Synthetic X-rays of an object: ``I = I_Xray + gamma G_sigma * I_DRR + N(a, b)``.
 
-The object's image is rendered by Siddon's sum; the method's own DRRs are by Joseph's. Real X-rays
-as backgrounds are replaced by projections of a chest and by textures of noise.
+The object's image is rendered by Siddon's sum: methods that are tried on them render by Joseph's.
+Real X-rays as backgrounds are replaced by projections of a chest and by textures of noise.
+
+Reference:
+    S. Miao, Z. J. Wang and R. Liao, A CNN regression approach for real-time 2D/3D registration,
+    IEEE Transactions on Medical Imaging 35(5), 2016, section III-A.
 """
 
 import functools
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
-from tfreg import ops
 from tfreg.data import radiographs
 from tfreg.geometry import ConeBeam, frame_of
 from tfreg.image import Image
@@ -44,6 +46,10 @@ def rendered(volume: Image, camera: ConeBeam, poses: np.ndarray) -> np.ndarray:
         camera: of the X-rays.
         poses: ``(n, 6)``.
     """
+    import keras
+
+    from tfreg import ops
+
     source, rays = camera.rays()
     frame = frame_of(volume.geometry).astype("float32")
     voxels = np.asarray(volume.array, "float32")[None, ..., None]
@@ -124,7 +130,7 @@ def _chest(camera: ConeBeam, count: int, rng: np.random.Generator) -> list[np.nd
     """A chest from many sides, of which each image shows a part."""
     image = radiographs.volume("chest")
     small = image.resample(image.geometry.resampled(spacing=4.0), fill=-1000)
-    small = Image(keras.ops.convert_to_numpy(ops.attenuation(small.array)), small.geometry)
+    small = radiographs.attenuating(small)
     poses = rng.uniform((-80, -80, 700, -180, -30, -180), (80, 80, 900, 180, 30, 180), (count, 6))
     found: list[Any] = []
     for projected in rendered(small, camera, poses):
