@@ -28,7 +28,9 @@ def project_plane(volume: Any, source: Any, plane: Any, first: Any, second: Any)
     """Sums over the slices of axis 0 along the rays to a grid in a plane.
 
     The sum is the integral by Joseph of voxels one apart: for one in mm it is times the way in mm
-    from slice to slice, which differs from ray to ray.
+    from slice to slice, which differs from ray to ray. It is for a camera that stands fixed along an
+    axis of the volume; a view that is turned, or a patch of one, has no such grid:
+    :func:`tfreg.ops.project` is for those.
 
     Args:
         volume: tensor ``(batch, z, y, x, 1)`` of known shape, or ``(1, z, y, x, 1)`` for all
