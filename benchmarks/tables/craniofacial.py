@@ -7,10 +7,7 @@ import numpy as np
 
 import zoo
 from benchmarks.harness import Row, Table, choose
-from tfreg.data.xrays import degraded, texture
 from tfreg.errors import InputError
-from zoo.craniofacial.images import LOOK, bone_error, images_of
-from zoo.craniofacial.train_cranium import LATERAL, thing
 
 METHODS = {
     "start": None,
@@ -32,6 +29,11 @@ def run(options: argparse.Namespace) -> Table:
     """Finds the same random deformations by every method."""
     if options.cases < 1:
         raise InputError(f"--cases must be positive. Received: {options.cases}")
+    chosen = choose(options.methods, list(METHODS))
+    from tfreg.data.xrays import degraded, texture
+    from zoo.craniofacial.images import LOOK, bone_error, images_of
+    from zoo.craniofacial.train_cranium import LATERAL, thing
+
     model = zoo.load(PRESET, task="pose")
     volume, camera, *_ = thing("cranium")
     scene, fields = model.scene(volume), model.subspace.fields
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> Table:
         settings={"seed": options.seed, "cases": options.cases},
         notes=[f"{PRESET}: {zoo.describe(PRESET).training['command']}"],
     )
-    for method in choose(options.methods, list(METHODS)):
+    for method in chosen:
         settings = METHODS[method]
         errors, seconds = [], []
         if settings is not None:  # the first compiles

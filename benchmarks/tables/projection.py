@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 
 from benchmarks.harness import Row, Table, choose
 from benchmarks.methods.projectors import (
@@ -197,6 +196,8 @@ def compared(case: Case, seed: int, view: View) -> tuple[float, float, float]:
         The correlation with these, and the largest difference over the range of the image, to
         these and to integrals of a volume that is linear between voxels.
     """
+    from scipy.ndimage import map_coordinates
+
     volume = case.volume(seed).astype("float64")
     picks = np.random.default_rng(seed).integers(case.pixels, size=(_RAYS, 2))
     exact, linear = [], []

@@ -13,7 +13,6 @@ from tfreg.geometry import ConeBeam, matrix_of, meeting, pose_of
 from tfreg.image import Image
 from tfreg.io.cameras import camera_of
 from tfreg.metrics import corners_of, projected_tre
-from tfreg.registration.projection.views import usual_levels
 
 BONES = ("radius", "ulna")
 COLUMNS = {
@@ -92,6 +91,8 @@ class _Place:
     """
 
     def __init__(self, volume: Image, xrays: list[np.ndarray], cameras: list[ConeBeam]) -> None:
+        from tfreg.registration.projection.views import usual_levels
+
         self.volume, self.xrays, self.cameras = volume, xrays, cameras
         self.middle = meeting(cameras)
         self.levels = usual_levels(volume, cameras[0], float(self.middle[2]))

@@ -12,7 +12,6 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, zoom
 
 from tfreg.data import radiographs
 from tfreg.geometry import ConeBeam, frame_of
@@ -107,6 +106,8 @@ def _mirrored(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def texture(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Noise of all sizes, with the spectrum of natural images, in [0, 1]."""
+    from scipy.ndimage import zoom
+
     total = np.zeros(shape)
     for octave in range(1, 6):
         grid = rng.normal(size=tuple(2**octave + 1 for _ in shape))
@@ -120,6 +121,8 @@ def degraded(
     image: np.ndarray, background: np.ndarray, look: Look, rng: np.random.Generator
 ) -> np.ndarray:
     """One synthetic X-ray of the object's image, float32."""
+    from scipy.ndimage import gaussian_filter
+
     gamma, blur, noise, share = (rng.uniform(*pair) for pair in look)
     offset = rng.uniform(-noise, noise, image.shape)
     blurred = gaussian_filter(image, blur)

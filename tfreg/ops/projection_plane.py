@@ -28,8 +28,8 @@ def project_plane(volume: Any, source: Any, plane: Any, first: Any, second: Any)
     """Sums over the slices of axis 0 along the rays to a grid in a plane.
 
     The sum is the integral by Joseph of voxels one apart: for one in mm it is times the way in mm
-    from slice to slice, which differs from ray to ray. It is for a camera that stands fixed along an
-    axis of the volume; a view that is turned, or a patch of one, has no such grid:
+    from slice to slice, which differs from ray to ray. It is for a camera that stands fixed along
+    an axis of the volume; a view that is turned, or a patch of one, has no such grid:
     :func:`tfreg.ops.project` is for those.
 
     Args:

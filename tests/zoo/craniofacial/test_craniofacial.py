@@ -83,7 +83,7 @@ def test_the_table_takes_every_method_to_the_same_deformations(model, volume, mo
     kept = {"command": "tfreg train craniofacial-cranium"}
     monkeypatch.setattr(zoo, "load", lambda name, task: model)
     monkeypatch.setattr(zoo, "describe", lambda name: argparse.Namespace(training=kept))
-    monkeypatch.setattr(table, "thing", lambda data: (hounsfield, CAMERA, None, True))
+    monkeypatch.setattr(train, "thing", lambda data: (hounsfield, CAMERA, None, True))
     options = argparse.Namespace(cases=2, seed=0, methods="start,regressor 3,gauss-newton gc")
     found = table.run(options)
     cells = {(row.method, row.metric): row.mean for row in found.rows}
