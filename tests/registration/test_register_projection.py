@@ -79,7 +79,7 @@ def test_a_batch_is_what_each_is_alone(volume):
     assert all(error(*pair) < 0.6 for pair in zip(together.pose, poses, strict=True))
     assert together.matrix.shape == (3, 4, 4)
     one = register_projection(volume, xrays[2], CAMERA, start[2], levels=[1], similarity="ncc")
-    np.testing.assert_allclose(one.pose, together.pose[2], atol=0.05)
+    assert error(one.pose, together.pose[2]) < 0.05  # in the region of all three
 
 
 def test_never_worse_than_the_start(volume):
