@@ -25,6 +25,12 @@ from tfreg.ops.field import (
 )
 from tfreg.ops.grid import identity_grid
 from tfreg.ops.labels import resample_labels
+from tfreg.ops.laplacian import (
+    collapse_laplacian,
+    gaussian_pyramid,
+    highest_level,
+    laplacian_pyramid,
+)
 from tfreg.ops.linear import apply_linear, compose_linear, invert_linear, linear_displacement
 from tfreg.ops.linear_fit import fit_linear
 from tfreg.ops.linear_parameters import bounded_parameters, linear_matrix, parameter_sizes
@@ -36,6 +42,7 @@ from tfreg.ops.normalised import (
     stn_identity,
     stn_theta,
 )
+from tfreg.ops.pyramid_fusion import fuse_pyramids
 from tfreg.ops.resample import resample, sample
 from tfreg.ops.spatial import spatial_displacement, spatial_parameters
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
@@ -50,6 +57,7 @@ __all__ = [
     "bspline_derivative",
     "bspline_displacement",
     "cell_determinant",
+    "collapse_laplacian",
     "compiled",
     "compose",
     "compose_linear",
@@ -60,13 +68,17 @@ __all__ = [
     "downsample",
     "exponential",
     "fit_linear",
+    "fuse_pyramids",
+    "gaussian_pyramid",
     "gradient",
     "graph",
+    "highest_level",
     "identity_grid",
     "invert",
     "invert_linear",
     "jacobian_determinant",
     "jacobian_matrix",
+    "laplacian_pyramid",
     "linear_displacement",
     "linear_matrix",
     "matrix_from_normalised",
