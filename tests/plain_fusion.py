@@ -1,4 +1,6 @@
-"""Fusion written down once more in NumPy and SciPy, pixel by pixel: what the code is held against."""
+"""Fusion written down once more in NumPy and SciPy: what the code is held against."""
+
+import itertools
 
 import numpy as np
 from scipy import ndimage, signal
@@ -34,7 +36,7 @@ def gaussian(image, levels):
 def laplacian(image, levels):
     """A Laplacian pyramid."""
     blurred = gaussian(image, levels)
-    fine = [a - expanded(b, a.shape) for a, b in zip(blurred, blurred[1:], strict=False)]
+    fine = [a - expanded(b, a.shape) for a, b in itertools.pairwise(blurred)]
     return [*fine, blurred[-1]]
 
 

@@ -1,6 +1,7 @@
 """Gaussian and Laplacian pyramids, of which the latter gives its image back."""
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,8 +31,8 @@ def highest_level(shape: Sequence[int]) -> int:
 def gaussian_pyramid(image: Any, levels: int | None = None) -> list[Any]:
     """An image, and what is left of it as one voxel in two is kept per axis, again and again.
 
-    ``G_0 = image``, ``G_{l+1}[j] = sum_d w[d] G_l[2 j + d]`` per axis, with the taps ``w = (1, 4, 6,
-    4, 1) / 16`` and the image mirrored at its border, the outermost voxel repeated.
+    ``G_0 = image``, ``G_{l+1}[j] = sum_d w[d] G_l[2 j + d]`` per axis, with the taps
+    ``w = (1, 4, 6, 4, 1) / 16`` and the image mirrored at its border, the outermost voxel repeated.
 
     Args:
         image: tensor ``(batch, *spatial, channels)`` of known spatial shape, 2-D or 3-D.
@@ -89,9 +90,9 @@ def laplacian_pyramid(image: Any, levels: int | None = None) -> list[Any]:
         P. Burt and E. Adelson, The Laplacian pyramid as a compact image code, IEEE Transactions on
         Communications 31(4), 1983.
     """
-    levels_ = gaussian_pyramid(image, levels)
-    finer = [a - _expanded(b, a.shape[1:-1]) for a, b in zip(levels_, levels_[1:], strict=False)]
-    return [*finer, levels_[-1]]
+    blurred = gaussian_pyramid(image, levels)
+    finer = [a - _expanded(b, a.shape[1:-1]) for a, b in itertools.pairwise(blurred)]
+    return [*finer, blurred[-1]]
 
 
 def collapse_laplacian(pyramid: Sequence[Any]) -> Any:
