@@ -1,26 +1,30 @@
 """Data sets, phantoms with known displacements, and pipelines of batches.
 
 Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives slices of either,
-``stacks`` whole volumes. Brain: ``hippocampus``. Chest: ``dirlab``, ``copdgene`` and ``lung_pair``
-read pairs with landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``,
-and ``digits``, which gives those or phantoms. Drawn by code: ``phantoms`` (digits), ``bodies``
-(hearts and lungs), ``ventricles`` (hearts in 3-D) and ``thorax``. What is to be said of a data set
-is its ``Source``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes; a
+``stacks`` whole volumes. Brain: ``hippocampus``, and ``brain_pairs`` of two modalities. Chest:
+``dirlab``, ``copdgene`` and ``lung_pair`` read pairs with landmarks, ``breathing`` makes pairs with
+the true displacement. Digits: ``mnist``, and ``digits``, which gives those or phantoms. Natural
+images: ``photographs``. Drawn by code: ``phantoms`` (digits), ``bodies`` (hearts and lungs),
+``ventricles`` (hearts in 3-D), ``thorax`` and ``heads``. What is to be said of a data set is its
+``Source``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes; a
 sampler of one's own extends ``Batches``.
 """
 
 from tfreg.data import (
     acdc,
     bodies,
+    brain_pairs,
     breathing,
     cine,
     copdgene,
     digits,
     dirlab,
+    heads,
     hippocampus,
     lung_pair,
     mnist,
     phantoms,
+    photographs,
     stacks,
     sunnybrook,
     thorax,
@@ -39,15 +43,18 @@ __all__ = [
     "Source",
     "acdc",
     "bodies",
+    "brain_pairs",
     "breathing",
     "cine",
     "copdgene",
     "digits",
     "dirlab",
+    "heads",
     "hippocampus",
     "lung_pair",
     "mnist",
     "phantoms",
+    "photographs",
     "stacks",
     "sunnybrook",
     "thorax",
