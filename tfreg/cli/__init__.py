@@ -23,6 +23,7 @@ DONE, FAILED, UNUSABLE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 _COMMANDS = {
     "register": "register one image onto another, with a network of the zoo or with none",
     "batch": "register the pairs that a CSV file lists",
+    "fuse": "fuse two images of one patient into one, registered before where they are not aligned",
     "warp": "apply transforms to an image, a label map or points",
     "evaluate": "measure label maps, landmarks and transforms",
     "convert": "write transforms in the format of another tool",

@@ -22,11 +22,14 @@ class Fusion:
         fused: ``(*spatial,)`` or ``(batch, *spatial)`` float32, in [0, 1]; in colour with a last
             axis of red, green and blue.
         weight: without that axis, in [0, 1]: how much of the first image is in it.
+        first, second: the images as they were fused, float32 in [0, 1].
         seconds: time of preprocessing and network; the first call for a shape includes compilation.
     """
 
     fused: np.ndarray
     weight: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
     seconds: float
 
 
@@ -111,14 +114,15 @@ class FusionModel(Model):
         fused, weight = self.in_batches(function, one, other, batch_size=batch_size)
         if colours is not None:
             fused = yuv_to_rgb(np.concatenate([fused, colours[..., 1:]], axis=-1))
-        fused = np.clip(fused, 0, 1).astype("float32")
-        fused = fused[..., 0] if fused.shape[-1] == 1 else fused
-        weight = weight[..., 0].astype("float32")
-        if axis is not None:
-            fused, weight = (np.moveaxis(found, 0, axis) for found in (fused, weight))
-        elif len(shapes[0]) == self.ndim + coloured[0]:
-            fused, weight = fused[0], weight[0]
-        return Fusion(fused, weight, time.perf_counter() - begin)
+        found = []
+        for images in (np.clip(fused, 0, 1), weight, *seen):
+            shown = images[..., 0] if images.shape[-1] == 1 else images
+            if axis is not None:
+                shown = np.moveaxis(shown, 0, axis)
+            elif len(shapes[0]) == self.ndim + coloured[0]:
+                shown = shown[0]
+            found.append(shown.astype("float32"))
+        return Fusion(*found, seconds=time.perf_counter() - begin)
 
     def _slices(self, values: Any, axis: int, coloured: bool) -> np.ndarray:
         """A volume as a batch of its slices."""

@@ -1,0 +1,99 @@
+"""Two images that are to lie on one grid: read, and registered where they do not."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfreg.cli.registrar import is_slice, without_place
+from tfreg.errors import InputError
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image as its file has it.
+
+    Attributes:
+        image: in grey, a ``tfreg.Image``; without a place in space, of voxels of 1 mm.
+        colours: ``(rows, columns, 3)`` of a picture in colour, else ``None``.
+        placed: whether the file says where it is.
+    """
+
+    image: Any
+    colours: Any
+    placed: bool
+
+    @property
+    def values(self) -> Any:
+        """The array, in colour where there are colours."""
+        return self.image.array if self.colours is None else self.colours
+
+    @property
+    def dtype(self) -> str:
+        """That of the file."""
+        return self.values.dtype.name
+
+
+def read_source(path: Path, nifti_space: str | None) -> Source:
+    """Reads an image; a volume of a single slice is that slice.
+
+    Args:
+        path: of a file, or a folder of DICOM.
+        nifti_space: as for ``tfreg.io.read``.
+
+    Raises:
+        InputError: where it cannot be used.
+    """
+    from tfreg import Geometry, Image, io
+
+    image = io.read(path, nifti_space=nifti_space)
+    placed = not without_place(path)
+    if is_slice(image):
+        image = io.flattened(image)
+    if not placed:
+        image = Image(image.array, Geometry.of_shape(image.array.shape))
+    return Source(image, io.read_colours(path), placed)
+
+
+def aligned(first: Source, second: Source, options: argparse.Namespace) -> tuple[Any, Any]:
+    """The second image on the grid of the first one, and its registration, if there was one.
+
+    Args:
+        first, second: the images.
+        options: ``register``, ``similarity`` and ``init`` of the command.
+
+    Raises:
+        InputError: on two grids where nothing is to be registered.
+    """
+    grid = first.image.geometry
+    if options.register is None:
+        if not grid.matches(second.image.geometry):
+            raise InputError(
+                "The images lie on different grids: register them before, with --register affine. "
+                f"Received: {grid} and {second.image.geometry}"
+            )
+        return second.values, None
+    import numpy as np
+
+    from tfreg import Image
+    from tfreg.registration import register
+
+    kinds = [word.strip() for word in options.register.split(",")]
+    found = register(
+        first.image,
+        second.image,
+        kinds,
+        similarity=options.similarity or "mi",
+        initial=options.init or "geometry",
+    )
+    if second.colours is None:
+        return found.moved.array, found
+    channels = [
+        found.transform.apply(
+            Image(second.colours[..., number].astype("float32"), second.image.geometry),
+            grid,
+            fill=0.0,
+        ).array
+        for number in range(3)
+    ]
+    return np.stack(channels, axis=-1), found
