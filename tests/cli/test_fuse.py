@@ -3,43 +3,18 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import untrained
 
 import zoo
 from tfreg import Geometry, Image, io, transforms
 from tfreg.data import heads
-from zoo.fusion.model import FusionNetwork
-from zoo.presets import FORMAT, Preset, sha256_of
 
 SMALL = slice(64, 192, 2)
 
 
 @pytest.fixture(scope="module")
 def preset(tmp_path_factory):
-    """An untrained network as a preset."""
-    folder = tmp_path_factory.mktemp("presets")
-    model = FusionNetwork()
-    model.build()
-    (folder / "weights").mkdir()
-    (folder / "presets").mkdir()
-    weights = folder / "weights" / "fusion-untrained.weights.h5"
-    model.save_weights(weights)
-    config = {"ndim": 2, "threshold": 0.6}
-    one = Preset(
-        name="fusion-untrained",
-        format=FORMAT,
-        task="fusion",
-        summary="untrained",
-        architecture={"class": "FusionNetwork", "config": config},
-        preprocessing={"size": [16, 16], "intensity_range": None, "percentiles": [0.1, 99.9]},
-        provenance={"paper": "Liu et al.", "data": "none"},
-        licence="Apache-2.0",
-        training={"command": "tfreg train fusion", "curve": {"iteration": [], "accuracy": []}},
-        score={"metric": "accuracy", "value": 0.5, "data": "none"},
-        sha256=sha256_of(weights),
-        path=folder / "presets" / "fusion-untrained.json",
-    )
-    one.write()
-    return one.path
+    return untrained.fusion(tmp_path_factory.mktemp("untrained"))
 
 
 @pytest.fixture(scope="module")

@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         required=True,
         type=Path,
-        help="folder for the fused image, the weight of the first one, report.html and fusion.json; "
-        "after --register also for the moved second image and transform.h5",
+        help="folder for the fused image, the weight of the first one, report.html and "
+        "fusion.json; after --register also for the moved second image and transform.h5",
     )
     parser.add_argument(
         "-m", "--model", default="fusion-cnn", help="a preset that fuses (default: fusion-cnn)"

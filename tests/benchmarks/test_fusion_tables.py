@@ -1,0 +1,112 @@
+import json
+
+import numpy as np
+import pytest
+import untrained
+
+from benchmarks.__main__ import main
+from benchmarks.tables import _fusion, fusion_brain, fusion_misaligned
+from tfreg.data import brain_pairs
+from tfreg.metrics import fusion
+
+
+@pytest.fixture(scope="module")
+def preset(tmp_path_factory):
+    return untrained.fusion(tmp_path_factory.mktemp("untrained"))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Phantom heads at a quarter of their size."""
+    monkeypatch.delenv("TFREG_DATA", raising=False)
+    whole = brain_pairs.pairs
+
+    def quarter(images):
+        blocks = images[:2].reshape(2, 64, 4, 64, 4, -1).mean(axis=(2, 4))
+        return np.rint(blocks[..., 0] if images.ndim == 3 else blocks).astype("uint8")
+
+    def pairs(*words):
+        found = whole(*words)
+        return brain_pairs.Pairs(quarter(found.first), quarter(found.second), found.names[:2])
+
+    monkeypatch.setattr(brain_pairs, "pairs", pairs)
+    monkeypatch.setattr(brain_pairs, "GROUPS", ("ct-mri", "pet-mri"))
+
+
+def test_fusion_brain_from_the_command_line(small, preset, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(fusion_brain, "BATCH", 2)
+    monkeypatch.setattr(fusion_brain, "REPEATS", 1)
+    words = ["run", "fusion-brain", "--pairs", "2", "--model", str(preset)]
+    methods = ["--methods", "cnn,average,maximum", "--out", str(tmp_path)]
+    assert main([*words, *methods]) == 0
+    said = capsys.readouterr().out
+    assert "phantom heads" in said and "of 3 by mean rank" in said
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    found = {(row["method"], row["group"], row["metric"]): row for row in rows}
+    for group in brain_pairs.GROUPS:
+        ranks = [found[m, group, "rank"]["mean"] for m in ("cnn", "average", "maximum")]
+        assert sum(ranks) == pytest.approx(6) and found["cnn", group, "q_mi"]["n"] == 2
+        assert found["cnn", group, "seconds_batched"]["median"] > 0
+        assert 0 <= found["cnn", group, "changed_bfloat16"]["mean"] < 100
+    pair = brain_pairs.pairs("ct-mri", "test", "phantom")
+    values = []
+    for a, b in zip(pair.first[:2], pair.second[:2], strict=True):
+        values.append(fusion.q_g(a, b, np.rint((a.astype(float) + b) / 2)))
+    assert found["average", "ct-mri", "q_g"]["mean"] == pytest.approx(np.mean(values), rel=1e-2)
+    assert (tmp_path / "cases.png").stat().st_size > 10_000
+
+
+def test_places_are_means_over_four_measures():
+    one = dict.fromkeys(_fusion.RANKED, 0.5)
+    better = {**one, "q_mi": 0.6, "q_g": 0.6}
+    found = _fusion.ranks({"a": [one, one], "b": [better, one]})
+    np.testing.assert_allclose(found["a"], [1.75, 1.5])
+    np.testing.assert_allclose(found["b"], [1.25, 1.5])
+
+
+def test_colours_are_judged_by_their_light(rng):
+    first = rng.integers(0, 256, (40, 50), dtype="uint8")
+    colours = rng.integers(0, 256, (40, 50, 3), dtype="uint8")
+    keep = _fusion.by_light(lambda a, b: b)
+    np.testing.assert_allclose(keep(first, colours), colours / 255, atol=1e-12)
+    found = _fusion.judge(first, colours, keep(first, colours))
+    light = np.rint(colours @ np.array([0.299, 0.587, 0.114]))
+    assert found["q_y"] == pytest.approx(fusion.q_y(first, light, light))
+    assert found["entropy"] == pytest.approx(fusion.entropy(light), abs=1e-2)
+
+
+def test_a_misalignment_is_as_large_as_is_said():
+    rng = np.random.default_rng(0)
+    u = fusion_misaligned.misalignment((100, 120), rng)
+    jacobian = np.stack([np.gradient(u[..., axis], axis=(0, 1)) for axis in (0, 1)])
+    turn = np.rad2deg((jacobian[1][0] - jacobian[0][1]).mean() / 2)
+    assert abs(turn) == pytest.approx(np.rad2deg(np.sin(np.deg2rad(10))), abs=1)
+    assert np.linalg.norm(u[45:55, 55:65].mean(axis=(0, 1))) == pytest.approx(10, abs=4.5)
+    assert np.abs(u - fusion_misaligned.misalignment((100, 120), rng)).max() > 1
+
+
+def test_the_error_of_a_known_inverse_is_nothing():
+    u = np.zeros((60, 70, 2))
+    u[...] = 3.0, -2.0
+    head = np.zeros((60, 70), bool)
+    head[10:50, 10:60] = True
+    assert fusion_misaligned.distance(u, -u, head) == 0
+    assert fusion_misaligned.distance(u, 0 * u, head) == pytest.approx(np.hypot(3, 2))
+    image = np.random.default_rng(0).integers(0, 256, (60, 70), dtype="uint8")
+    moved = fusion_misaligned.displaced(image, u)
+    np.testing.assert_array_equal(moved[:50, 5:], image[3:53, 3:68])
+
+
+def test_fusion_misaligned_from_the_command_line(small, preset, tmp_path, monkeypatch):
+    for name in ("SHIFT", "WARP"):
+        monkeypatch.setattr(fusion_misaligned, name, getattr(fusion_misaligned, name) / 4)
+    words = ["run", "fusion-misaligned", "--pairs", "1", "--model", str(preset)]
+    assert main([*words, "--register", "rigid", "--out", str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / "table.json").read_text())["rows"]
+    found = {(row["method"], row["group"], row["metric"]): row["mean"] for row in rows}
+    for group in ("ct-mri", "pet-mri"):
+        assert found["aligned", group, "q_y"] > found["misaligned", group, "q_y"]
+        assert found["registered", group, "error"] < found["misaligned", group, "error"]
+        expected = found["registered", group, "q_g"] - found["misaligned", group, "q_g"]
+        expected /= found["aligned", group, "q_g"] - found["misaligned", group, "q_g"]
+        assert found["registered", group, "won_back"] == pytest.approx(100 * expected, rel=1e-3)
