@@ -13,6 +13,7 @@ from benchmarks import options as declared
 from benchmarks.harness import Row, Table, choose
 from benchmarks.methods.fusion_rules import RULES
 from benchmarks.tables import _fusion
+from benchmarks.tables._stn import timed
 from tfreg import ops
 from tfreg.data import brain_pairs
 
@@ -28,7 +29,7 @@ COLUMNS = {
     "seconds_bfloat16": "median",
     "changed_bfloat16": "mean",
 }
-BATCH, REPEATS = 8, 7
+BATCH = 8
 WHOLE = {"first_range": (0, 255), "second_range": (0, 255)}
 PROTOCOL = (
     "All methods fuse the same pairs, in colour their light with the MRI; fused images are rounded "
@@ -118,12 +119,12 @@ def _shown(fusers: dict, model: Any, first: np.ndarray, second: np.ndarray) -> l
 def _cost(model: Any, half: Any, group: str, pairs: Any) -> list[Row]:
     """Time in batches, of the convolutions alone and in bfloat16, and what the latter changes."""
     first, second = (np.resize(a, (BATCH, *a.shape[1:])) for a in (pairs.first, pairs.second))
-    batched = [s / BATCH for s in _timed(lambda: model.fuse(first, second, BATCH, **WHOLE))]
+    batched = [s / BATCH for s in timed(lambda: model.fuse(first, second, BATCH, **WHOLE))]
     found = {
         "seconds_batched": batched,
-        "seconds_convolutions": _timed(_convolutions(model, first.shape[1:])),
+        "seconds_convolutions": timed(_convolutions(model, first.shape[1:])),
     }
-    found["seconds_bfloat16"] = _timed(lambda: half.fuse(first[0], second[0], **WHOLE))
+    found["seconds_bfloat16"] = timed(lambda: half.fuse(first[0], second[0], **WHOLE))
     changed = []
     for one, other in zip(first, second, strict=True):
         both = (np.rint(255 * m.fuse(one, other, **WHOLE).fused) for m in (model, half))
@@ -151,13 +152,3 @@ def _in_bfloat16(model: Any) -> Any:
         keras.config.set_dtype_policy(before)
     half.set_weights(model.get_weights())
     return half
-
-
-def _timed(run: Callable[[], Any]) -> list[float]:
-    """Seconds of warm runs."""
-    seconds = []
-    for _ in range(1 + REPEATS):
-        begin = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - begin)
-    return seconds[1:]

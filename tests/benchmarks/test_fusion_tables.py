@@ -5,7 +5,7 @@ import pytest
 import untrained
 
 from benchmarks.__main__ import main
-from benchmarks.tables import _fusion, fusion_brain, fusion_misaligned
+from benchmarks.tables import _fusion, _stn, fusion_brain, fusion_misaligned
 from tfreg.data import brain_pairs
 from tfreg.metrics import fusion
 
@@ -33,9 +33,10 @@ def small(monkeypatch):
     monkeypatch.setattr(brain_pairs, "GROUPS", ("ct-mri", "pet-mri"))
 
 
+@pytest.mark.plain
 def test_fusion_brain_from_the_command_line(small, preset, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(fusion_brain, "BATCH", 2)
-    monkeypatch.setattr(fusion_brain, "REPEATS", 1)
+    monkeypatch.setattr(_stn, "_REPEATS", 1)
     words = ["run", "fusion-brain", "--pairs", "2", "--model", str(preset)]
     methods = ["--methods", "cnn,average,maximum", "--out", str(tmp_path)]
     assert main([*words, *methods]) == 0

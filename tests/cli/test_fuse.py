@@ -40,6 +40,7 @@ def colours_of(path):
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
+@pytest.mark.plain
 def test_two_pictures(fuse, tmp_path, head, preset):
     for name, image in zip("ab", head, strict=False):
         io.write_png(tmp_path / f"{name}.png", image, 0, 255)
@@ -59,6 +60,7 @@ def test_two_pictures(fuse, tmp_path, head, preset):
     assert "a.png and b.png" in page and "first-fused" in page and f"{record['q_y']:.4f}" in page
 
 
+@pytest.mark.plain
 def test_light_of_a_picture_in_colour(fuse, tmp_path, head):
     io.write_png(tmp_path / "a.png", head[1], 0, 255)
     io.write_png(tmp_path / "b.png", head[2], 0, 255)
@@ -101,6 +103,7 @@ def test_register_then_fuse_in_space(fuse, tmp_path, head):
     assert record["similarity_after"] > record["similarity_before"]
 
 
+@pytest.mark.plain
 def test_volumes_slice_by_slice(fuse, tmp_path, head):
     grid = Geometry((64, 64, 2), (1.5, 1.5, 4.0), (10.0, -20.0, 30.0), np.eye(3).tolist())
     for name, image in zip("ab", head, strict=False):

@@ -54,7 +54,7 @@ def test_phantoms_show_one_head_by_two_modalities(group):
 
 
 def test_what_is_missing_or_wrong_is_named(pack):
-    with pytest.raises(InputError, match="fusion_harvard[.]npz, or use phantom heads"):
+    with pytest.raises(InputError, match=r"fusion_harvard\.npz, or use phantom heads"):
         brain_pairs.pairs("ct-mri")
     pack(pet=np.zeros((3, 256, 256), "uint8"))
     with pytest.raises(InputError, match=r"Received: pet \(3, 256, 256\), its MRI"):

@@ -59,7 +59,7 @@ def test_phantoms_are_sharp_at_every_scale_and_never_the_same():
 
 
 def test_what_is_missing_is_named(pack, monkeypatch):
-    with pytest.raises(InputError, match="natural_grey[.]npz, or use phantom textures"):
+    with pytest.raises(InputError, match=r"natural_grey\.npz, or use phantom textures"):
         photographs.load("train")
     pack(kodim03=None)
     with pytest.raises(InputError, match="kodim03"):

@@ -129,6 +129,18 @@ def test_two_images_are_fused(rng):
         Brighter(2).fuse(first, np.full_like(second, np.nan))
 
 
+def test_images_in_space_are_fused_on_one_grid(rng):
+    geometry = Geometry((5, 7), (0.5, 1.0), (3.0, 4.0), np.eye(2).tolist())
+    first, second = (Image(rng.random((7, 5)), geometry) for _ in range(2))
+    answer = Brighter(2).fuse(first, second)
+    np.testing.assert_array_equal(answer.fused, Brighter(2).fuse(first.array, second.array).fused)
+    moved = Image(second.array, Geometry.of_shape((7, 5)))
+    with pytest.raises(InputError, match="different grids: register them first"):
+        Brighter(2).fuse(first, moved)
+    with pytest.raises(InputError, match=r"in space are needed\. Received: Image and nd"):
+        Brighter(2).fuse(first, second.array)
+
+
 def test_a_pose_is_found_from_a_volume_and_a_picture(rng):
     geometry = Geometry((5, 4, 3), (0.5, 1.0, 2.0), (0.0,) * 3, np.eye(3).tolist())
     volume = Image(9 * rng.random((3, 4, 5)), geometry)

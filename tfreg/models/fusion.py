@@ -10,6 +10,7 @@ import numpy as np
 from tfreg import ops
 from tfreg.colour import rgb_to_yuv, yuv_to_rgb
 from tfreg.errors import InputError
+from tfreg.image import Image
 from tfreg.models.base import Model, numbers
 from tfreg.registration.images import as_image
 
@@ -67,7 +68,8 @@ class FusionModel(Model):
 
         Args:
             first: ``(*spatial,)``, or ``(batch, *spatial)`` or ``(batch, *spatial, 1)``, of any
-                real dtype and intensity range.
+                real dtype and intensity range; or a ``tfreg.Image``, as then is the second one, on
+                the same grid. The answer is in arrays.
             second: of the same shape, aligned with the first one. Or in colour, such as PET and
                 SPECT, with a last axis of red, green and blue in one unit: then its light is fused
                 with the first image, and its colours stay.
@@ -83,13 +85,15 @@ class FusionModel(Model):
             options: of this network, see its ``options``.
 
         Raises:
-            InputError: on shapes that do not fit, two images in colour without ``channels_apart``,
-                values that are not finite, or an image of one value.
+            InputError: on shapes or grids that do not fit, two images in colour without
+                ``channels_apart``, values that are not finite, or an image of one value.
         """
         begin = time.perf_counter()
         self.check_arguments(options)
         if batch_size < 1:
             raise InputError(f"batch_size must be positive. Received: batch_size={batch_size}")
+        if isinstance(first, Image) or isinstance(second, Image):
+            first, second = _on_one_grid(first, second)
         shapes = np.shape(first), np.shape(second)
         whole = axis is not None
         coloured = _coloured(*shapes, self.ndim + whole, channels_apart)
@@ -169,6 +173,19 @@ class FusionModel(Model):
             )
         low, high = ends
         return ((np.clip(images, low, high) - low) / (high - low)).astype("float32")
+
+
+def _on_one_grid(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays of two images in physical space."""
+    if not (isinstance(first, Image) and isinstance(second, Image)):
+        kinds = " and ".join(type(image).__name__ for image in (first, second))
+        raise InputError(f"Two arrays or two images in space are needed. Received: {kinds}")
+    if not first.geometry.matches(second.geometry):
+        raise InputError(
+            "The images lie on different grids: register them first. "
+            f"Received: {first.geometry} and {second.geometry}"
+        )
+    return first.array, second.array
 
 
 def _coloured(

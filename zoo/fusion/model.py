@@ -77,12 +77,12 @@ class FusionNetwork(FusionModel):
         # Beyond an odd size a maximum sees zeros, which are no more than what ReLU leaves.
         pooling = layers.MaxPooling2D(STRIDE, padding="same")
         self.column = keras.Sequential([first, second, pooling, third], name="column")
-        self.classes = layers.Dense(2, dtype="float32", name="classes")
+        self.head = layers.Dense(2, dtype="float32", name="classes")
         self.accuracy_tracker = keras.metrics.Mean(name="accuracy")
 
     def build(self, input_shape: Any = None) -> None:
         self.column.build((None, None, None, 1))
-        self.classes.build((None, _SIDE * _SIDE * 2 * KERNELS[-1]))
+        self.head.build((None, _SIDE * _SIDE * 2 * KERNELS[-1]))
         self.built = True
 
     def check_size(self, size: Sequence[int]) -> None:
@@ -101,7 +101,7 @@ class FusionNetwork(FusionModel):
         sharp, blurred = self.features(inputs["sharp"], inputs["blurred"])
         pairs = [keras_ops.concatenate(pair, -1) for pair in ((sharp, blurred), (blurred, sharp))]
         size = _SIDE * _SIDE * 2 * KERNELS[-1]
-        logits = [self.classes(keras_ops.reshape(pair, (-1, size))) for pair in pairs]
+        logits = [self.head(keras_ops.reshape(pair, (-1, size))) for pair in pairs]
         return keras_ops.stack(logits, axis=1)
 
     def compute_loss(
@@ -129,7 +129,7 @@ class FusionNetwork(FusionModel):
         features = keras_ops.concatenate(self.features(*light), axis=-1)
         # The softmax of two logits depends on their difference alone. The authors' code leaves
         # their biases out.
-        kernel = keras_ops.convert_to_tensor(self.classes.kernel)
+        kernel = keras_ops.convert_to_tensor(self.head.kernel)
         kernel = keras_ops.reshape(kernel[:, 1] - kernel[:, 0], (_SIDE * _SIDE, -1))
         kernel = keras_ops.cast(keras_ops.transpose(kernel), features.dtype)
         parts = keras_ops.cast(keras_ops.matmul(features, kernel), "float32")

@@ -8,6 +8,8 @@ from tfreg.colour import rgb_to_yuv
 from tfreg.errors import InputError
 from zoo.fusion.model import FusionNetwork, weight_map
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -19,8 +21,8 @@ def model():
     for layer in made.column.layers:
         if layer.weights:
             layer.bias.assign(rng.normal(0, 0.02, layer.bias.shape))
-    made.classes.bias.assign([5.0, -5.0])  # which are not to be applied
-    made.classes.kernel.assign(8 * made.classes.kernel)
+    made.head.bias.assign([5.0, -5.0])  # which are not to be applied
+    made.head.kernel.assign(8 * made.head.kernel)
     return made
 
 
@@ -37,7 +39,7 @@ def plain(model, first, second):
     """The weight and the fused image, written down plainly."""
     layers = [layer for layer in model.column.layers if layer.weights]
     kernels, biases = ([np.asarray(layer.weights[k]) for layer in layers] for k in (0, 1))
-    head = np.asarray(model.classes.kernel).reshape(8, 8, 512, 2)
+    head = np.asarray(model.head.kernel).reshape(8, 8, 512, 2)
     weight = plain_fusion.weight_map(first / 255, second / 255, kernels, biases, head)
     return weight, plain_fusion.fused(first / 255, second / 255, weight)
 
@@ -47,6 +49,7 @@ def test_it_has_as_many_weights_as_the_papers(model):
     assert sum(layer.count_params() for layer in model.column.layers) == 369_664
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("shape", [(20, 28), (19, 25), (16, 17)])
 def test_the_pipeline_is_exact(model, rng, shape):
     first, second = pictures(rng, shape)
