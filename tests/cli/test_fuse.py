@@ -95,6 +95,9 @@ def test_register_then_fuse_in_space(fuse, tmp_path, head):
     assert {"fused.nii.gz", "weight.nii.gz", "moved.nii.gz", "transform.h5"} <= names
     fused, back = io.read(out / "fused.nii.gz"), io.read(out / "moved.nii.gz")
     assert fused.geometry.matches(grid) and back.geometry.matches(grid)
+    inside = back.array[8:-8, 8:-8], mri.array[8:-8, 8:-8]
+    assert np.corrcoef(*(image.ravel() for image in inside))[0, 1] > 0.95
+    assert back.array.max() > 150  # in its own intensities; the fused image is in [0, 1]
     found = transforms.load(out / "transform.h5").apply_points(np.array([grid.centre]))[0]
     expected = shift.inverse().apply_points(np.array([grid.centre]))[0]
     np.testing.assert_allclose(found, expected, atol=0.5)

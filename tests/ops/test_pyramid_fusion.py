@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import plain_fusion
 import pytest
@@ -66,3 +69,21 @@ def test_the_threshold_decides_who_is_mixed(rng, numpy):
 def test_bad_input_is_named(shapes, message):
     with pytest.raises(ValueError, match=message):
         ops.fuse_pyramids(*(np.zeros(shape, "float32") for shape in shapes))
+
+
+@pytest.mark.real_data
+def test_near_the_authors_image_whatever_the_weight(numpy):
+    """Most pixels do not depend on the weight: with a half everywhere half of them are exact."""
+    path = Path(os.environ["TFREG_DATA"]) / "fusion_reference.npz"
+    if not path.exists():
+        pytest.skip("needs fusion_reference.npz")
+    with np.load(path) as pack:
+        ct, mri, theirs = (
+            pack[f"medical_{name}"].astype("float32") for name in ("010_CT", "010_MR_T2", "fused")
+        )
+    first, second = (image[None, ..., None] / 255 for image in (ct, mri))
+    fused = numpy(ops.fuse_pyramids(first, second, np.full_like(first, 0.5)))[0, ..., 0]
+    difference = np.abs(plain_fusion.as_bytes(fused) - theirs)
+    assert (difference == 0).mean() > 0.55 and difference.mean() < 1
+    simple = np.abs(np.rint((ct + mri) / 2) - theirs)
+    assert difference.mean() < 0.1 * simple.mean()

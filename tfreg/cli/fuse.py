@@ -100,18 +100,21 @@ def run(options: argparse.Namespace) -> None:
     )
     _check(options, first, second)
     values, registration = aligned(first, second, options)
-    warnings = () if registration is None else registration.warnings
-    for line in warnings:
+    found = () if registration is None else registration.warnings
+    for line in found:
         print(f"tfreg fuse: warning: {line}", file=sys.stderr)
+    ranges = {
+        "first_range": _range(options.first_range, first),
+        "second_range": _range(options.second_range, second),
+    }
     answer = zoo.load(options.model, task="fusion").fuse(
         first.values,
         values,
         axis=_axis(options, first),
-        first_range=_range(options.first_range, first),
-        second_range=_range(options.second_range, second),
         channels_apart=options.channels_apart,
+        **ranges,
     )
-    _write(options, first, registration, answer, vars(preset))
+    _write(options, first, registration, answer, ranges, vars(preset))
 
 
 def _check(options: argparse.Namespace, first: Source, second: Source) -> None:
@@ -143,7 +146,12 @@ def _range(given: list[float] | None, source: Source) -> tuple[float, ...] | Non
 
 
 def _write(
-    options: argparse.Namespace, first: Source, registration: Any, answer: Any, preset: dict
+    options: argparse.Namespace,
+    first: Source,
+    registration: Any,
+    answer: Any,
+    ranges: dict[str, Any],
+    preset: dict[str, Any],
 ) -> None:
     from tfreg import Image, __version__, io, report, transforms
 
@@ -151,7 +159,7 @@ def _write(
     picture = answer.fused.ndim > geometry.ndim or not (first.placed or geometry.ndim == 3)
     suffix = suffix_of(options.first)
     shown = {"fused": answer.fused, "weight": answer.weight}
-    if registration is not None:
+    if registration is not None and picture:
         shown["moved"] = answer.second
     writers = {}
     for name, image in shown.items():
@@ -161,6 +169,8 @@ def _write(
             writers[f"{name}{suffix}"] = lambda path, image=image: io.write(
                 Image(image, geometry), path
             )
+    if registration is not None and not picture:
+        writers[f"moved{suffix}"] = lambda path: io.write(registration.stored(), path)
     hashes = Files(options.first, options.second).sha256().values()
     record: dict[str, Any] = {
         "tfreg": __version__,
@@ -169,8 +179,7 @@ def _write(
         "model": options.model,
         "weights_sha256": preset["sha256"],
         "sha256": dict(zip(("first", "second"), hashes, strict=True)),
-        "first_range": options.first_range,
-        "second_range": options.second_range,
+        **ranges,
         "seconds": round(answer.seconds, 4),
     }
     if geometry.ndim == 3:
@@ -188,7 +197,7 @@ def _write(
         answer.weight,
         figures=[(name.upper().replace("_", " "), f"{v:.4f}") for name, v in measures.items()],
         settings=_settings(options, registration),
-        warnings=() if registration is None else registration.warnings,
+        warnings=_problems(registration),
         preset=preset,
         title=f"{options.first.name} and {options.second.name}",
     )
@@ -197,6 +206,11 @@ def _write(
     io.write_together(options.out, writers)
     said = ", ".join(f"{name} {value:.4f}" for name, value in measures.items())
     print(f"fused{f', {said}' if said else ''}, written to {options.out}")
+
+
+def _problems(registration: Any) -> list[str]:
+    """What should be looked at."""
+    return [] if registration is None else [*registration.warnings, *registration.check().problems]
 
 
 def _settings(options: argparse.Namespace, registration: Any) -> list[tuple[str, str]]:

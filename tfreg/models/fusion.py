@@ -11,7 +11,7 @@ from tfreg import ops
 from tfreg.colour import rgb_to_yuv, yuv_to_rgb
 from tfreg.errors import InputError
 from tfreg.image import Image
-from tfreg.models.base import Model, numbers
+from tfreg.models.base import Model
 from tfreg.registration.images import as_image
 
 
@@ -102,7 +102,7 @@ class FusionModel(Model):
             ("first", first, coloured[0], first_range),
             ("second", second, coloured[1], second_range),
         ):
-            images = self._slices(values, axis, colour) if whole else values
+            images = values if axis is None else self._slices(values, axis, colour)
             seen.append(self._seen(images, name, colour, limits, whole))
         one, other = seen
         colours = None
@@ -166,13 +166,20 @@ class FusionModel(Model):
             stack = images[None] if whole else images
             unit = self.unit(self.clipped(stack))
             return unit[0] if whole else unit
-        ends = numbers(f"{name}_range", limits, 2) or ()
-        if not ends[0] < ends[1]:
-            raise InputError(
-                f"{name}_range must be two numbers, the lower one first. Received: {limits}"
-            )
-        low, high = ends
+        low, high = _limits(name, limits)
         return ((np.clip(images, low, high) - low) / (high - low)).astype("float32")
+
+
+def _limits(name: str, values: Any) -> tuple[float, float]:
+    """Two intensities, the lower one first."""
+    found = np.asarray(values)
+    numbers = found.shape == (2,) and found.dtype.kind in "iuf" and np.isfinite(found).all()
+    if not numbers or not found[0] < found[1]:
+        raise InputError(
+            f"{name}_range must be two numbers, the lower one first. "
+            f"Received: {name}_range={values}"
+        )
+    return float(found[0]), float(found[1])
 
 
 def _on_one_grid(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:

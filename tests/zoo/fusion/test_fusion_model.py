@@ -49,6 +49,7 @@ def test_it_has_as_many_weights_as_the_papers(model):
     assert sum(layer.count_params() for layer in model.column.layers) == 369_664
 
 
+@pytest.mark.on_jax
 @pytest.mark.compiled
 @pytest.mark.parametrize("shape", [(20, 28), (19, 25), (16, 17)])
 def test_the_pipeline_is_exact(model, rng, shape):
@@ -144,6 +145,7 @@ def test_volumes_are_fused_slice_by_slice_in_one_range(model, rng, axis):
         ({"first": np.full((20, 20), 3.0)}, "first must show something. Received: the value 3 "),
         ({"second": np.full((20, 20), np.nan)}, "second must hold finite values"),
         ({"first_range": (9, 2)}, r"first_range must be two numbers.*\(9, 2\)"),
+        ({"second_range": 7}, "second_range must be two numbers.*second_range=7"),
         ({"channels_apart": True}, "channels_apart is for two images"),
         ({"axis": 1}, r"axis is 0, 1 or 2 of one volume.*shape=\(20, 20\)"),
         ({"batch_size": 0}, "batch_size must be positive"),
