@@ -1,0 +1,46 @@
+"""What the committed tables of fusion must show."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.tables import fusion_brain, fusion_misaligned
+from tfreg.data import brain_pairs
+
+RESULTS = Path(__file__).parent.parent.parent / "benchmarks" / "results"
+PAIRS = {"ct-mri": 37, "pet-mri": 93, "spect-mri": 64}
+
+
+def rows_of(table):
+    rows = json.loads((RESULTS / table / "table.json").read_text(encoding="utf-8"))["rows"]
+    return {(row["method"], row["group"], row["metric"]): row for row in rows}
+
+
+@pytest.mark.parametrize("group", brain_pairs.GROUPS)
+def test_every_method_fused_every_test_pair(group):
+    found = rows_of("fusion-brain")
+    for method in fusion_brain.METHODS:
+        for metric in ("q_mi", "q_y", "q_cb", "entropy", "rank", "seconds"):
+            assert found[method, group, metric]["n"] == PAIRS[group]
+
+
+def test_the_network_is_first_or_second_on_ct_and_mri():
+    found = rows_of("fusion-brain")
+    ranks = sorted(found[method, "ct-mri", "rank"]["mean"] for method in fusion_brain.METHODS)
+    assert found["cnn", "ct-mri", "rank"]["mean"] in ranks[:2]
+
+
+def test_it_takes_little_longer_than_its_convolutions():
+    found = rows_of("fusion-brain")
+    alone = found["cnn", "ct-mri", "seconds_convolutions"]["median"]
+    assert found["cnn", "ct-mri", "seconds"]["median"] < 1.2 * alone + 0.015
+
+
+@pytest.mark.parametrize("group", brain_pairs.GROUPS)
+def test_registration_wins_back_what_misalignment_costs(group):
+    found = rows_of("fusion-misaligned")
+    for method in fusion_misaligned.METHODS:
+        assert found[method, group, "q_g"]["n"] > 0.9 * PAIRS[group]
+    assert found["misaligned", group, "q_g"]["mean"] < found["aligned", group, "q_g"]["mean"]
+    assert found["registered", group, "won_back"]["mean"] >= 80
