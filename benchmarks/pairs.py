@@ -1,10 +1,11 @@
 """Image pairs of the tables, real where ``TFREG_DATA`` holds them, phantoms where it does not."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfreg.data import PairSampler, bodies, lung_pair
+from tfreg.data import PairSampler, bodies, brain_slices, lung_pair
 from tfreg.data import cine as data_of_cine
 from tfreg.data import digits as data_of_digits
 from tfreg.data.volume_pair import VolumePair
@@ -103,6 +104,29 @@ def cine(
     if not pairs:
         raise InputError(f"No slice shows the label twice. Received: {data}, label {label}")
     return drawn(pairs, seed, limit)
+
+
+def brains(split: str, data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
+    """Pairs of slices of the brains of two people, in both directions.
+
+    Args:
+        split: ``"train"``, ``"validation"`` or ``"test"``; by person.
+        data: a source of :mod:`tfreg.data.brain_slices`.
+        seed: which pairs to take where there is a limit.
+        limit: how many at most.
+    """
+    found = brain_slices.slices(split, data)
+    couples = drawn(list(itertools.permutations(range(len(found.names)), 2)), seed, limit)
+    return [
+        Pair(
+            f"{found.names[f]} <- {found.names[m]}",
+            *(found.images[k] for k in (f, m)),
+            (1.0, 1.0),
+            patient=str(found.names[f]),
+            unit="px",
+        )
+        for f, m in couples
+    ]
 
 
 def digits(data: str, count: int, seed: int = 0) -> list[Pair]:

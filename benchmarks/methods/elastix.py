@@ -36,6 +36,7 @@ class Settings:
         samples: random samples per iteration, new ones every time; ``None``: every voxel.
         affine: whether an affine registration goes before.
         thick_slices: whether the levels smooth within slices only, not along the first axis.
+        bending: weight of a penalty on the bending energy of the B-splines beside NCC; 0: none.
         default: elastix' own default maps as they come (for B-splines Mattes MI and a penalty on
             bending, 256 iterations, 2048 samples, four levels); of the above they take ``affine``,
             threads and seed only.
@@ -50,6 +51,7 @@ class Settings:
     affine: bool = False
     default: bool = False
     thick_slices: bool = False
+    bending: float = 0.0
 
     def parameters(self, ndim: int) -> list[dict[str, list[str]]]:
         """The parameter maps, one per transform.
@@ -97,6 +99,13 @@ class Settings:
             "BSplineTransformSplineOrder": ["3"],
             "FinalGridSpacingInPhysicalUnits": [f"{self.spacing:g}"] * ndim,
         }
+        if self.bending:
+            spline |= {
+                "Registration": ["MultiMetricMultiResolutionRegistration"],
+                "Metric": [*common["Metric"], "TransformBendingEnergyPenalty"],
+                "Metric0Weight": ["1"],
+                "Metric1Weight": [f"{self.bending:g}"],
+            }
         affine = {**common, "Transform": ["AffineTransform"], "AutomaticScalesEstimation": ["true"]}
         return [affine, spline] if self.affine else [spline]
 

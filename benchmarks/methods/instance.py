@@ -41,6 +41,10 @@ class Instance:
         found = self._registered([pair])
         return Answer(found.displacement[0], found.seconds)
 
+    def answer(self, pair: Pair) -> Any:
+        """The whole answer of one pair, of a batch of one."""
+        return self._registered([pair])
+
     def batch(self, pairs: list[Pair]) -> float:
         """Registers the pairs as one batch."""
         return self._registered(pairs).seconds

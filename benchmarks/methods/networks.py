@@ -45,6 +45,7 @@ class Network:
         refine: as in ``RegistrationModel.register``.
         stages: how many of its stages run, of a network that has such; ``None``: all.
         similarity: of a named refinement; ``None``: the preset's.
+        options: of the network's ``register``.
 
     Raises:
         ValueError: on a similarity where there is no named refinement.
@@ -56,6 +57,7 @@ class Network:
         refine: int | str = 0,
         stages: int | None = None,
         similarity: str | None = None,
+        **options: Any,
     ) -> None:
         if similarity is not None and not isinstance(refine, str):
             raise ValueError(
@@ -64,7 +66,7 @@ class Network:
             )
         self.preset = preset
         self.named = isinstance(refine, str)
-        self.options: dict[str, Any] = {"refine": refine}
+        self.options: dict[str, Any] = {"refine": refine, **options}
         model = zoo.load(preset)
         if similarity is not None:
             changed = replace(model.refinement, pyramid=refine, similarity=similarity)

@@ -1,6 +1,7 @@
 """A preset of the zoo, with its network alone or refined, as a contender."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +17,8 @@ class Preset:
 
     Args:
         name: of the line.
-        preset: name of the preset.
-        refine, stages, similarity: of :class:`benchmarks.methods.networks.Network`.
+        preset: name of the preset, or path of its JSON file.
+        refine, stages, similarity, options: of :class:`benchmarks.methods.networks.Network`.
     """
 
     ours = True
@@ -29,19 +30,21 @@ class Preset:
         refine: int | str = 0,
         stages: int | None = None,
         similarity: str | None = None,
+        **options: Any,
     ) -> None:
         self.name = name
         self.preset = preset
         self.refine = refine
         self.stages = stages
         self.similarity = similarity
+        self.options = options
         self._network: Network | None = None
 
     def unavailable(self) -> str | None:
-        """Whether the zoo has the preset."""
+        """Whether the zoo has the preset, or it is a file that is there."""
         import zoo
 
-        there = self.preset in zoo.list_presets()
+        there = self.preset in zoo.list_presets() or Path(self.preset).is_file()
         return None if there else f"left out, there is no preset {self.preset}."
 
     def warm(self, pair: Pair) -> None:
@@ -54,6 +57,10 @@ class Preset:
     def register(self, pair: Pair) -> Answer:
         """Registers one pair, as a user does."""
         return Answer(*self._loaded().pair(pair))
+
+    def answer(self, pair: Pair) -> Any:
+        """The whole answer of one pair, registered as arrays."""
+        return self._loaded().register(pair.fixed, pair.moving)[0]
 
     def batch(self, pairs: list[Pair]) -> float:
         """Registers the images of pairs as one batch."""
@@ -75,5 +82,6 @@ class Preset:
         if self._network is None:
             from benchmarks.methods.networks import Network
 
-            self._network = Network(self.preset, self.refine, self.stages, self.similarity)
+            given = self.refine, self.stages, self.similarity
+            self._network = Network(self.preset, *given, **self.options)
         return self._network

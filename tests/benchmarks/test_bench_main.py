@@ -68,7 +68,7 @@ def test_a_table_is_a_file(monkeypatch, tmp_path, capsys):
 
 
 def test_committed_tables_can_be_made_again():
-    """Each of their lines is one that the table still has."""
+    """Each of their lines is one that the table still has, and of others a note says why not."""
     checked = 0
     for table in tables():
         module = importlib.import_module(f"benchmarks.tables.{table.replace('-', '_')}")
@@ -76,7 +76,10 @@ def test_committed_tables_can_be_made_again():
             known = module.CONTENDERS if hasattr(module, "CONTENDERS") else module.contenders()
             names = [contender.name for contender in known]
             path = Path(readme.ROOT, "benchmarks/results", table, "table.json")
-            rows = json.loads(path.read_text())["rows"]
-            assert sorted({row["method"] for row in rows}) == sorted(names)
+            content = json.loads(path.read_text())
+            there = {row["method"] for row in content["rows"]}
+            assert there <= set(names) and len(there) > len(names) / 2
+            for name in set(names) - there:
+                assert any(note.startswith(f"{name}: ") for note in content["notes"]), name
             checked += 1
     assert checked > 5

@@ -141,6 +141,7 @@ def test_methods_agree_on_axes_spacing_mask_and_start(blob):
     assert seconds > 0
 
 
+@pytest.mark.long
 def test_elastix_agrees_too(blob):
     pytest.importorskip("itk")
     settings = Settings(100, 8, samples=1000, affine=True)

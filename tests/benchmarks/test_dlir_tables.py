@@ -129,7 +129,7 @@ def centred():
     )
 
 
-@pytest.mark.parametrize("refine", [0, "fast"])
+@pytest.mark.parametrize("refine", [0, pytest.param("fast", marks=pytest.mark.long)])
 def test_a_network_starts_where_the_pair_says(presets, centred, refine):
     presets("dlir-chest-ct", 1, shift=(0.0, 1.0, 0.0))
     network = networks.Network("dlir-chest-ct", refine, 1)
@@ -143,7 +143,8 @@ def test_a_network_starts_where_the_pair_says(presets, centred, refine):
         np.testing.assert_allclose(displacement, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("plain", [pytest.param(False, marks=pytest.mark.long), True])
+@pytest.mark.long
+@pytest.mark.parametrize("plain", [False, True])
 def test_a_refinement_looks_at_the_similarity_that_it_is_given(presets, centred, plain):
     presets("dlir-chest-ct", 1, shift=(0.0, 1.0, 0.0))
     if plain:  # nothing but two images of one size

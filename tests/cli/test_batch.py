@@ -107,6 +107,7 @@ def test_the_answers_are_those_of_single_registrations(many, run):
     assert np.abs(difference).max() < 0.1
 
 
+@pytest.mark.long
 def test_a_network_in_stages(many, run):
     keep(many, "a", "b", "flat", "wide")
     assert run("-m", STAGED, "--stages", "2", "--memory-gib", "4")[0] == 0

@@ -222,6 +222,7 @@ def test_models(capsys):
     assert {p["licence"] for p in json.loads(capsys.readouterr().out)} == {
         "Apache-2.0",
         "CC BY 3.0",
+        "CC BY-NC-SA 3.0",
         "CC BY-NC-SA 4.0",
         "CC BY-SA 3.0",
         "CC BY-SA 4.0",

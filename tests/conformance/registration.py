@@ -17,7 +17,9 @@ def check_answer(case):
     assert answer.moved.shape == fixed.shape and np.isfinite(answer.displacement).all()
     batch = np.stack([moving, fixed])[..., None]
     both = model.register(batch, batch[::-1])
-    np.testing.assert_allclose(both.displacement[1], answer.displacement, atol=2e-3)
+    # Where an optimiser takes hard decisions, rounding may change one: an example says how far off.
+    atol = example.get("tolerance", 2e-3)
+    np.testing.assert_allclose(both.displacement[1], answer.displacement, atol=atol)
     assert both.similarity_after.shape == (2,)
 
 

@@ -1,10 +1,10 @@
 import pytest
 
-from tfreg.data import acdc, breathing, cine, digits, hippocampus, stacks, sunnybrook
+from tfreg.data import acdc, breathing, cine, digits, hippocampus, sections, stacks, sunnybrook
 from tfreg.data.slices import patients
 from tfreg.data.source import Source, licence_of, phantom
 
-CHOICES = (cine, digits, hippocampus, stacks, breathing)
+CHOICES = (cine, digits, hippocampus, stacks, breathing, sections)
 
 
 @pytest.mark.parametrize(

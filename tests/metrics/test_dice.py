@@ -55,3 +55,13 @@ def test_ids_of_uint64_stay_what_they_are():
     assert metrics.dice(fixed, moved) == expected
     assert metrics.dice(fixed, moved, ids[:1]) == {ids[0]: 1.0}
     assert metrics.dice(fixed, np.array([0, 3, 0, 0, 0])) == {3: 1.0} | dict.fromkeys(ids, 0.0)
+
+
+def test_target_overlap_is_a_share_of_the_fixed_label():
+    fixed = np.array([[1, 1, 1, 1], [2, 2, 0, 5]])
+    moved = np.array([[1, 1, 1, 0], [2, 1, 2, 7]])
+    found = metrics.target_overlap(fixed, moved, (1, 2, 5, 7))
+    assert np.isnan(found.pop(7))  # the target has none
+    assert found == {1: 0.75, 2: 0.5, 5: 0.0}
+    turned = metrics.target_overlap(moved, fixed, (1, 2))
+    assert turned == {1: 0.75, 2: 0.5} and metrics.target_overlap(moved, fixed)[7] == 0

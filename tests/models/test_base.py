@@ -23,14 +23,16 @@ BASES = {
 
 
 def models():
-    """Each class of models that the folders of the zoo name, with its first preset."""
+    """Each class of models that the folders of the zoo name, with its first preset; those that only
+    tables use have none."""
     named = {}
     for name in zoo.list_presets():
         named.setdefault(zoo.describe(name).architecture["class"], name)
     found = {}
     for method in methods.find().values():
         for kind, module in method.models.items():
-            found[kind] = (method, module, named[kind])
+            if kind in named:
+                found[kind] = (method, module, named[kind])
     return found
 
 

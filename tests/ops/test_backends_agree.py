@@ -48,6 +48,13 @@ def calculation():
         found[name + "compose"] = ops.compose(u, smooth)
         found[name + "exponential"] = ops.exponential(smooth)
         found[name + "inverse"], found[name + "residual"] = ops.invert(0.2 * smooth)
+        momentum = K.convert_to_tensor(0.002 * smooth)
+        found[name + "velocity"] = ops.fluid_velocity(momentum)
+        if ndim == 2:  # the same code for all, which takes long to compile
+            found["geodesic"], found["geodesic back"] = ops.geodesic(momentum, steps=2)
+            def ending(m):
+                return K.sum(image[..., :1] * ops.shoot(m, steps=2), axis=(1, 2, 3))
+            found["shooting gradient"] = ops.value_and_gradient(ending, momentum)[1]
         found[name + "determinant"] = ops.jacobian_determinant(u)
         found[name + "divergence"] = ops.divergence(u)
         found[name + "curl"] = ops.curl(u)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from keras import ops as keras_ops
 
-from tfreg.registration.instance.adam import minimiser
+from tfreg.registration.instance.adam import descent, minimiser
 
 pytestmark = pytest.mark.on_jax
 
@@ -96,3 +96,12 @@ def test_the_learning_rate_falls_along_a_cosine(numpy):
     turns = np.pi * np.arange(30) / 30
     expected = -0.5 * (0.2 + 0.8 * 0.5 * (1 + np.cos(turns))).sum()
     np.testing.assert_allclose(best, [[expected]], rtol=1e-4)
+
+
+def test_fixed_descent_follows_the_gradient_in_proportion(numpy):
+    run = minimiser(squares, update=descent)
+    settings = np.float32(0.5), np.float32(1), np.float32(0)
+    start, target = np.array([[3.0, 1.0]], "float32"), np.zeros((1, 2), "float32")
+    found = numpy(run(np.int32(3), *settings, start, target)[0])
+    # Twice the distance at the start is 6: each step takes 2 * 0.5 / 6 of what is left.
+    np.testing.assert_allclose(found, start * (1 - 1 / 6) ** 3, rtol=1e-5)

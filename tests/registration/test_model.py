@@ -178,6 +178,7 @@ def test_the_widest_range_of_float32_makes_no_nan(model, pairs):
     assert np.isfinite(model.register(image, image).displacement).all()
 
 
+@pytest.mark.long
 def test_refining_with_a_finer_grid_adds_to_the_networks_answer(model, pairs):
     level = Level(grid_spacing=2, steps=40, weight=0.02)
     alone, refined = (model.register(*pairs, refine=n) for n in (0, Pyramid((level,))))

@@ -15,7 +15,7 @@ def test_levels_go_from_coarse_to_fine_and_towards_isotropic_voxels():
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("transform", ["rigid", "bspline", "dense", "velocity"])
+@pytest.mark.parametrize("transform", ["rigid", "bspline", "dense", "velocity", "lddmm"])
 @pytest.mark.parametrize("shape", [(9, 12), (28, 28), (300, 200), (8, 9, 10), (96, 90, 100)])
 def test_no_level_is_too_small(setting, transform, shape):
     levels = pyramid(setting, transform, shape, (1.0,) * len(shape)).levels
@@ -61,6 +61,7 @@ def test_grid_spacing_is_in_the_unit_of_the_spacing():
         {"learning_rate": 0},
         {"learning_rate": float("nan")},
         {"weight": -0.1},
+        {"optimiser": "newton"},
     ],
 )
 def test_a_bad_level_is_named(options):

@@ -26,6 +26,7 @@ _COMMANDS = {
     "fuse": "fuse two images of one patient into one, registered before where they are not aligned",
     "warp": "apply transforms to an image, a label map or points",
     "evaluate": "measure label maps, landmarks and transforms",
+    "align": "align a stack of serial sections",
     "convert": "write transforms in the format of another tool",
     "models": "list the presets of the zoo",
     "train": "train a network of the zoo with its paper's recipe",

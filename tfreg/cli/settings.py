@@ -151,7 +151,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--transform",
         metavar="KIND[,KIND]",
         help="without a network: translation, rigid, similarity, affine, bspline, dense, velocity, "
-        "or several, one after the other (default: bspline)",
+        "lddmm, or several, one after the other (default: bspline)",
     )
     parser.add_argument(
         "--similarity",

@@ -1,22 +1,26 @@
 """Data sets, phantoms with known displacements, and pipelines of batches.
 
 Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives slices of either,
-``stacks`` whole volumes. Brain: ``hippocampus``, and ``brain_pairs`` of two modalities. Chest:
-``dirlab``, ``copdgene`` and ``lung_pair`` read pairs with landmarks, ``breathing`` makes pairs with
-the true displacement. Digits: ``mnist``, and ``digits``, which gives those or phantoms. Natural
-images: ``photographs``. Drawn by code: ``phantoms`` (digits), ``bodies`` (hearts and lungs),
-``ventricles`` (hearts in 3-D), ``thorax`` and ``heads``. What is to be said of a data set is its
-``Source``. Batches: ``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes; a
-sampler of one's own extends ``Batches``.
+``stacks`` whole volumes. Brain: ``hippocampus``, ``brain_slices`` and ``brain_volumes``, and
+``brain_pairs`` of two modalities. Chest: ``dirlab``, ``copdgene`` and ``lung_pair`` read pairs with
+landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``, and ``digits``,
+which gives those or phantoms. Electron microscopy: ``sections``, and ``damage``, which paints onto
+them what cutting does. Natural images: ``photographs``. Drawn by code: ``phantoms`` (digits),
+``bodies`` (hearts and lungs), ``ventricles`` (hearts in 3-D), ``thorax``, ``heads`` and ``tissue``
+(sections). What is to be said of a data set is its ``Source``. Batches: ``PairSampler`` of whole
+images, ``PatchSampler`` of parts of volumes; a sampler of one's own extends ``Batches``.
 """
 
 from tfreg.data import (
     acdc,
     bodies,
     brain_pairs,
+    brain_slices,
+    brain_volumes,
     breathing,
     cine,
     copdgene,
+    damage,
     digits,
     dirlab,
     heads,
@@ -25,9 +29,11 @@ from tfreg.data import (
     mnist,
     phantoms,
     photographs,
+    sections,
     stacks,
     sunnybrook,
     thorax,
+    tissue,
     ventricles,
 )
 from tfreg.data.batches import Array, Batches
@@ -44,9 +50,12 @@ __all__ = [
     "acdc",
     "bodies",
     "brain_pairs",
+    "brain_slices",
+    "brain_volumes",
     "breathing",
     "cine",
     "copdgene",
+    "damage",
     "digits",
     "dirlab",
     "heads",
@@ -55,8 +64,10 @@ __all__ = [
     "mnist",
     "phantoms",
     "photographs",
+    "sections",
     "stacks",
     "sunnybrook",
     "thorax",
+    "tissue",
     "ventricles",
 ]

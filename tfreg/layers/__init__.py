@@ -2,6 +2,7 @@
 
 import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.layers.bspline_transformer import BSplineTransformer
+from tfreg.layers.convolution import Convolution2D
 from tfreg.layers.linear_transformer import LinearTransformer
 from tfreg.layers.resampler import Resampler
 from tfreg.layers.spatial_transformer import SpatialTransformer
@@ -10,6 +11,7 @@ from tfreg.layers.velocity_transformer import VelocityTransformer
 
 __all__ = [
     "BSplineTransformer",
+    "Convolution2D",
     "LinearTransformer",
     "Resampler",
     "SpatialTransformer",

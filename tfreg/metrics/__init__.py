@@ -17,7 +17,7 @@ from tfreg.metrics.fields import (
     jacobian_determinant,
     sd_log_jacobian,
 )
-from tfreg.metrics.overlap import dice
+from tfreg.metrics.overlap import dice, target_overlap
 from tfreg.metrics.points import target_registration_error
 from tfreg.metrics.surface import (
     SurfaceDistances,
@@ -39,5 +39,6 @@ __all__ = [
     "mean_surface_distance",
     "sd_log_jacobian",
     "surface_distances",
+    "target_overlap",
     "target_registration_error",
 ]

@@ -49,11 +49,13 @@ class RegistrationModel(Model):
     Attributes:
         options: names of further arguments of ``register`` that it takes.
         sizes_may_differ: whether the fixed and the moving image may differ in size.
+        sees_masks: whether :meth:`answer` looks at the masks of a pair.
     """
 
     task: ClassVar[str] = "registration"
     metric: ClassVar[str] = "ncc"
     sizes_may_differ = False
+    sees_masks = False
 
     def __init__(
         self,
@@ -155,7 +157,8 @@ class RegistrationModel(Model):
                 :func:`tfreg.registration.register`; of those only.
             fixed_mask: where that transform's similarity looks in the fixed image; in physical
                 space also what the network's grid is about, where the size of its voxels is known.
-            moving_mask: the same in the moving image. The network itself sees no mask.
+            moving_mask: the same in the moving image. The network itself sees no mask, unless its
+                ``sees_masks`` is true.
             spacing: size of a voxel of arrays per axis, for that transform; default:
                 ``voxel_size``.
             options: of this network, see its ``options``.

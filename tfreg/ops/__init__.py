@@ -14,6 +14,7 @@ from tfreg.ops.algebra import (
 )
 from tfreg.ops.backend import compiled, graph, uncompiled, value_and_gradient
 from tfreg.ops.bspline import bspline_coefficients, bspline_derivative, bspline_displacement
+from tfreg.ops.convolution import convolution
 from tfreg.ops.downsample import downsample, smooth
 from tfreg.ops.field import (
     cell_determinant,
@@ -23,6 +24,7 @@ from tfreg.ops.field import (
     jacobian_determinant,
     jacobian_matrix,
 )
+from tfreg.ops.fluid import FluidOperator, fluid_velocity
 from tfreg.ops.grid import identity_grid
 from tfreg.ops.labels import resample_labels
 from tfreg.ops.laplacian import (
@@ -44,12 +46,14 @@ from tfreg.ops.normalised import (
 )
 from tfreg.ops.pyramid_fusion import fuse_pyramids
 from tfreg.ops.resample import resample, sample
+from tfreg.ops.shooting import forget_geodesics, geodesic, shoot
 from tfreg.ops.spatial import spatial_displacement, spatial_parameters
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
 from tfreg.ops.tps_layout import control_point_grid, tps_layout_displacement
 
 __all__ = [
     "AffineParts",
+    "FluidOperator",
     "affine_matrix",
     "apply_linear",
     "bounded_parameters",
@@ -62,14 +66,18 @@ __all__ = [
     "compose",
     "compose_linear",
     "control_point_grid",
+    "convolution",
     "curl",
     "decompose_affine",
     "divergence",
     "downsample",
     "exponential",
     "fit_linear",
+    "fluid_velocity",
+    "forget_geodesics",
     "fuse_pyramids",
     "gaussian_pyramid",
+    "geodesic",
     "gradient",
     "graph",
     "highest_level",
@@ -91,6 +99,7 @@ __all__ = [
     "resize_displacement",
     "rotation_matrix",
     "sample",
+    "shoot",
     "smooth",
     "spatial_displacement",
     "spatial_parameters",

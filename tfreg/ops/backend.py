@@ -203,3 +203,103 @@ def value_and_gradient(function: Callable, argument: Any) -> tuple[Any, Any]:
 
     (_, values), gradient = jax.value_and_grad(summed, has_aux=True)(argument)
     return values, gradient
+
+
+def held(function: Callable, like: Any, *args: Any) -> Any:
+    """``function(*args)``, which XLA computes once and keeps.
+
+    XLA fuses a tensor into all that read it and computes it anew in each of them, and removes
+    barriers before it does. It does not look into the branches of a condition.
+
+    Args:
+        function: of tensors, to one tensor.
+        like: a floating-point tensor of the shape and dtype of the answer.
+        args: of the function.
+    """
+    if keras.config.backend() != "tensorflow":
+        import jax
+
+        return jax.lax.optimization_barrier(function(*args))
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        return function(*args)
+    # True of every number, which the compiler cannot know; after an infinity nothing is worth much.
+    always = tf.logical_not(tf.reshape(like, (-1,))[0] > like.dtype.max)
+    lost = tf.constant(float("nan"), like.dtype)
+    return tf.cond(always, lambda: function(*args), lambda: tf.fill(tf.shape(like), lost))
+
+
+def spectrum(values: Any, ndim: int) -> tuple[Any, Any]:
+    """Discrete Fourier transform of real values over the last axes.
+
+    Args:
+        values: real tensor ``(..., *spatial)``.
+        ndim: number of spatial axes, 2 or 3.
+
+    Returns:
+        Real and imaginary part, ``(..., *spatial)``, of whose last axis the half that the other
+        follows from is left out, ``n // 2 + 1`` frequencies.
+    """
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        found = (tf.signal.rfft2d if ndim == 2 else tf.signal.rfft3d)(values)
+        return tf.math.real(found), tf.math.imag(found)
+    import jax.numpy as jnp
+
+    found = jnp.fft.rfftn(values, axes=tuple(range(-ndim, 0)))
+    return found.real, found.imag
+
+
+def from_spectrum(real: Any, imaginary: Any, shape: Sequence[int]) -> Any:
+    """The real values ``(..., *shape)`` of which :func:`spectrum` answers these parts."""
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        inverse = tf.signal.irfft2d if len(shape) == 2 else tf.signal.irfft3d
+        return inverse(tf.complex(real, imaginary), fft_length=list(shape))
+    import jax.numpy as jnp
+
+    axes = tuple(range(-len(shape), 0))
+    return jnp.fft.irfftn(real + 1j * imaginary, s=tuple(shape), axes=axes)
+
+
+def scan(
+    step: Callable, state: tuple, given: tuple, kept: int = 0, reverse: bool = False
+) -> tuple[tuple, tuple]:
+    """A loop over rows, which keeps what a loop back over them will need.
+
+    ``keras.ops.scan`` keeps as many tensors as its state has.
+
+    Args:
+        step: ``(state, row) -> (state, kept)``, each a tuple of tensors.
+        state: what the loop begins with.
+        given: tensors of one length along their first axis; a row has one part of each.
+        kept: how many tensors a step keeps, all of the shape and dtype of ``state[0]``.
+        reverse: whether the last row comes first.
+
+    Returns:
+        The last state, and what was kept, in the order of the rows.
+    """
+    if keras.config.backend() != "tensorflow":
+        import jax
+
+        return jax.lax.scan(step, state, given, reverse=reverse)
+    import tensorflow as tf
+
+    length = given[0].shape[0]
+    form = {"element_shape": state[0].shape, "dynamic_size": False}
+    stores = tuple(tf.TensorArray(state[0].dtype, length, **form) for _ in range(kept))
+
+    def body(count: Any, state: tuple, stores: tuple) -> tuple:
+        place = length - 1 - count if reverse else count
+        state, parts = step(state, tuple(gather(values, place) for values in given))
+        stores = tuple(s.write(place, part) for s, part in zip(stores, parts, strict=True))
+        return count + 1, state, stores
+
+    begin = (tf.constant(0), state, stores)
+    _, state, stores = tf.while_loop(
+        lambda count, *_: count < length, body, begin, maximum_iterations=length
+    )
+    return state, tuple(store.stack() for store in stores)

@@ -50,6 +50,36 @@ def kernel_sampler(
             :func:`tfreg.ops.interpolation.prepared` gives it.
         mode, fill_value, image_gradient: as in :func:`tfreg.ops.resample`.
     """
+    value, gradient_of_where, gradient_of_image = (
+        compiled(function) for function in sampler_parts(kind, interpolation, mode, fill_value)
+    )
+
+    @ops.custom_gradient
+    def sampler(image: Any, where: Any) -> Any:
+        def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any]:
+            upstream = args[0] if upstream is None else upstream
+            moves = gradient_of_where(image, where, upstream)
+            if not image_gradient:
+                return ops.zeros_like(image), moves
+            # Another island, so that a graph drops the one whose result nobody asks for.
+            return gradient_of_image(image, where, upstream), moves
+
+        # Without this an eager tape would ask the island for all that automatic gradients need.
+        return value(ops.stop_gradient(image), ops.stop_gradient(where)), gradient
+
+    return sampler
+
+
+def sampler_parts(
+    kind: str, interpolation: str, mode: str, fill_value: float
+) -> tuple[Callable, Callable, Callable]:
+    """What :func:`kernel_sampler` is made of, for functions that write their own gradient out.
+
+    Returns:
+        ``value(image, where)``, and of an upstream gradient of its shape
+        ``gradient_of_where(image, where, upstream)`` and ``gradient_of_image(image, where,
+        upstream)``; none of them is compiled, or differentiated well by itself.
+    """
     taps = TAPS[interpolation]
 
     def value(image: Any, where: Any) -> Any:
@@ -106,24 +136,7 @@ def kernel_sampler(
             total = ops.fori_loop(0, rows, spread, total)
         return ops.reshape(total, shape)
 
-    value, gradient_of_where, gradient_of_image = (
-        compiled(function) for function in (value, gradient_of_where, gradient_of_image)
-    )
-
-    @ops.custom_gradient
-    def sampler(image: Any, where: Any) -> Any:
-        def gradient(*args: Any, upstream: Any = None) -> tuple[Any, Any]:
-            upstream = args[0] if upstream is None else upstream
-            moves = gradient_of_where(image, where, upstream)
-            if not image_gradient:
-                return ops.zeros_like(image), moves
-            # Another island, so that a graph drops the one whose result nobody asks for.
-            return gradient_of_image(image, where, upstream), moves
-
-        # Without this an eager tape would ask the island for all that automatic gradients need.
-        return value(ops.stop_gradient(image), ops.stop_gradient(where)), gradient
-
-    return sampler
+    return value, gradient_of_where, gradient_of_image
 
 
 class _Place:

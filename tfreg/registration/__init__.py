@@ -7,6 +7,7 @@ from tfreg.registration.answer import Check, LevelReport, Registration
 from tfreg.registration.instance.level import forget
 from tfreg.registration.instance.optimisation import Refinement
 from tfreg.registration.instance.pyramid import SETTINGS, Level, Pyramid, pyramid
+from tfreg.registration.path import GeodesicPath
 from tfreg.registration.preprocessing import Preprocessing
 from tfreg.registration.register import register
 from tfreg.registration.space.confine import Confined, confine
@@ -19,6 +20,7 @@ __all__ = [
     "SETTINGS",
     "Check",
     "Confined",
+    "GeodesicPath",
     "Level",
     "LevelReport",
     "PhysicalRegistration",

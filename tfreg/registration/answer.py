@@ -10,6 +10,7 @@ from keras import ops as keras_ops
 from tfreg import ops
 from tfreg.errors import InputError
 from tfreg.registration.kinds import LINEAR
+from tfreg.registration.path import GeodesicPath
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ class Estimate:
         details: what is to be kept on the answer, by name, an array ``(batch, ...)`` each.
         judged: moved images ``(batch, *spatial, 1)``, NCC before and after, where the model has
             computed them on its way; ``None``: they are computed from the transform.
+        path: the geodesic whose end the displacement is, if it is one.
     """
 
     displacement: Any = None
@@ -141,6 +143,7 @@ class Estimate:
     parameters: Any = None
     details: dict[str, Any] = field(default_factory=dict)
     judged: tuple[Any, Any, Any] | None = None
+    path: GeodesicPath | None = None
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,7 @@ class Registration:
         stages: of an instance optimisation, what became of each transform.
         remarks: for each pair what its intensities say against the similarity; empty for nothing.
         details: what else a model knows of its answer, by name, an array per pair.
+        path: of an LDDMM, the geodesic whose end the displacement is, with its momentum.
     """
 
     fixed: np.ndarray
@@ -185,6 +189,7 @@ class Registration:
     stages: tuple[StageReport, ...] = ()
     remarks: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    path: GeodesicPath | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -227,6 +232,25 @@ class Registration:
         moved = where + keras_ops.convert_to_numpy(ops.sample(field, where))
         return moved if self._batched else moved[0]
 
+    def at(self, time: float) -> np.ndarray:
+        """The displacement on the way: of an LDDMM, that at a time of its geodesic.
+
+        Args:
+            time: 0 is the start, 1 the answer; beyond, the geodesic goes on.
+
+        Returns:
+            Array of the shape of ``displacement``.
+
+        Raises:
+            InputError: on no number, or where the answer is not the end of a path.
+        """
+        if self.path is None:
+            raise InputError(
+                "Only an answer whose last transform is lddmm is the end of a path. "
+                f"Received: {', '.join(s.transform for s in self.stages) or 'a network'}"
+            )
+        return self.path.at(time)
+
     def item(self, index: int) -> "Registration":
         """One pair of a batch; its time is its share of that of the batch.
 
@@ -246,6 +270,7 @@ class Registration:
             remarks=self.remarks[index : index + 1],
             seconds=self.seconds / len(self.displacement),
             details={name: values[index] for name, values in self.details.items()},
+            path=None if self.path is None else self.path.item(index),
         )
         if "jacobian_determinant" in self.__dict__:  # already computed, for all at once
             found.__dict__["jacobian_determinant"] = self.jacobian_determinant[index]

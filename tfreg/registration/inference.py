@@ -61,7 +61,7 @@ class Inference:
                 "spacing would have no effect: it is for a refinement by one of "
                 f"{SETTINGS}. Received: refine={self._given!r}, spacing={spacing}"
             )
-        used = set(masks) if self.refinement is not None else set()
+        used = set(masks) if self.refinement is not None or self.model.sees_masks else set()
         if initial is not None:
             if isinstance(initial, str) and initial == "mass" and len(masks) == 2:
                 used = set(masks)
@@ -138,6 +138,7 @@ class Inference:
             details={
                 name: keras_ops.convert_to_numpy(values) for name, values in found.details.items()
             },
+            path=found.path,
         )
 
 

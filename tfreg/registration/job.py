@@ -204,8 +204,9 @@ def _in_space(method: Method, fixed: Any, moving: Any, initial: Any, masks: dict
     model, refinement = method.model, method.refinement
     finer = refinement is not None and refinement.grid == "fixed"
     space = in_space(fixed, moving, initial, **masks, model=model, refined=finer)
-    # A network sees no mask: only what is optimised looks at them.
-    pair = _pair(space.inner, model, model is None or (refinement is not None and not finer))
+    # Most networks see no mask: only what is optimised looks at them.
+    sees = model is None or model.sees_masks or (refinement is not None and not finer)
+    pair = _pair(space.inner, model, sees)
     if isinstance(method, Inference):
         method.check_pair(pair.fixed, pair.moving)
     refined = None if space.refined is None else _pair(space.refined, model, True)

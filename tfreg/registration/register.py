@@ -34,9 +34,9 @@ def register(
 ) -> Registration | PhysicalRegistration:
     """Finds the map that makes a moving image most similar to a fixed one.
 
-    ``min_p -S(f(x), m(x + u_p(x))) + w R(p)`` by Adam, level by level from coarse to fine, each
-    level one compiled loop over the whole batch. Compiled functions are kept per shape: a second
-    pair of the same size pays nothing.
+    ``min_p -S(f(x), m(x + u_p(x))) + w R(p)`` by Adam, or of momenta by L-BFGS, level by level from
+    coarse to fine, each level one compiled loop over the whole batch. Compiled functions are kept
+    per shape: a second pair of the same size pays nothing.
 
     Args:
         fixed: one image ``(*spatial,)``; with ``ndim`` also a batch ``(batch, *spatial)``, of any
@@ -45,9 +45,11 @@ def register(
         moving: as ``fixed``; its spatial shape may differ, its voxels have the same size. In
             physical space any grid will do.
         transform: ``"translation"``, ``"rigid"``, ``"similarity"``, ``"affine"``, ``"bspline"``
-            (cubic), ``"dense"`` (a displacement per voxel) or ``"velocity"`` (stationary, cubic
-            spline); or several in sequence, such as ``["affine", "bspline"]``: each starts where
-            the one before ended, displacements add up, a velocity's map is applied first.
+            (cubic), ``"dense"`` (a displacement per voxel), ``"velocity"`` (stationary, cubic
+            spline) or ``"lddmm"`` (the geodesic of a momentum, a path of diffeomorphisms: see
+            :meth:`Registration.at` and :attr:`Registration.path`); or several in sequence, such as
+            ``["affine", "bspline"]``: each starts where the one before ended, displacements add
+            up, the map of a velocity or a momentum is applied first.
         spacing: size of a voxel per axis, in mm or any unit, array-axis order; default 1 each. Of
             arrays only, as ``start``, ``ndim`` and ``channels``.
         similarity: ``"ncc"``, ``"lncc"``, ``"mi"`` or ``"ngf"`` (different modalities; NGF as minus
@@ -58,9 +60,10 @@ def register(
             intensities, on the grid of the level, and weights ``(batch, *spatial, 1)`` or ``None``.
             What was compiled is kept for that very function: define it once.
         regulariser: ``"bending"``, ``"diffusion"`` or ``None``; of control points in units of their
-            cells. Or a function of one's own, ``(displacement) -> (batch,)``, of the whole
-            displacement ``(batch, *spatial, ndim)`` in voxels of the level, such as
-            ``tfreg.losses.folding_penalty``. Linear transforms have none.
+            cells; an LDDMM has the energy of its path in the place of either. Or a function of
+            one's own, ``(displacement) -> (batch,)``, of the whole displacement ``(batch,
+            *spatial, ndim)`` in voxels of the level, such as ``tfreg.losses.folding_penalty``.
+            Linear transforms have none.
         pyramid: ``"fast"``, ``"default"`` or ``"accurate"``, or a :class:`Pyramid`; for a sequence
             of transforms one for all or one per transform.
         fixed_mask: weights ``>= 0`` of the shape of ``fixed``: where the similarity looks.

@@ -103,6 +103,7 @@ def test_a_budget_gives_tiles_and_the_same_answer(rng, stages, shape, moving_sha
     assert (refined.similarity_after >= tiled.similarity_after - 0.05).all()
 
 
+@pytest.mark.long
 def test_tiles_of_a_second_pair_know_its_own_sizes(rng):
     """The fixed images are alike, the moving ones are not."""
     model = randomised(DLIR(2, [AFFINE, FLAT]), outputs=0.03)

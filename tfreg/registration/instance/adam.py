@@ -1,7 +1,10 @@
-"""Instance optimisation: a whole gradient descent as one compiled function."""
+"""Instance optimisation: a whole gradient descent as one compiled function.
+
+By Adam, or by steps along the gradient of a size that is fixed at the start.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras import ops
@@ -11,8 +14,30 @@ from tfreg.ops.backend import compiled, value_and_gradient
 PLATEAU = 20  # steps over which the improvement is measured
 
 
-def minimiser(losses: Callable, identity: str | None = None) -> Callable:
-    """Compiles Adam on a batch of independent problems, the loop included.
+def adam(gradient: Any, mean: Any, square: Any, t: Any) -> tuple[Any, Any, Any, Any]:
+    """Adam's update at step ``t`` from 1: its direction, the factor of its length, its moments."""
+    beta1, beta2, epsilon = 0.9, 0.999, 1e-8
+    mean = beta1 * mean + (1 - beta1) * gradient
+    square = beta2 * square + (1 - beta2) * gradient * gradient
+    factor = ops.sqrt(1 - beta2**t) / (1 - beta1**t)
+    return mean / (ops.sqrt(square) + epsilon), factor, mean, square
+
+
+def descent(gradient: Any, mean: Any, largest: Any, t: Any) -> tuple[Any, Any, Any, Any]:
+    """A step along the gradient: the first one changes the parameter that changes most by the
+    learning rate, and the others are in proportion to their gradients."""
+    own = ops.max(ops.abs(gradient), axis=tuple(range(1, len(gradient.shape))), keepdims=True)
+    largest = ops.where(t > 1, largest, ops.zeros_like(gradient) + own)
+    return gradient / ops.maximum(largest, 1e-20), 1.0, mean, largest
+
+
+def minimiser(
+    losses: Callable,
+    identity: str | None = None,
+    update: Callable = adam,
+    variables: Sequence[Any] = (),
+) -> Callable:
+    """Compiles a descent of a batch of independent problems, the loop included.
 
     Every step moves ``parameters`` against the gradient of the summed losses; since each problem
     has parameters of its own, the problems do not touch each other. What is returned is the best
@@ -21,6 +46,8 @@ def minimiser(losses: Callable, identity: str | None = None) -> Callable:
     Args:
         losses: function ``(parameters, *data) -> (batch,)``, written with ``keras.ops``.
         identity: of ``losses``, see :func:`tfreg.ops.backend.compiled`.
+        update: :func:`adam` or :func:`descent`.
+        variables: the Keras variables that the losses read, see :func:`tfreg.ops.backend.compiled`.
 
     Returns:
         A compiled function ``(steps, learning_rate, decay, tolerance, start, *data) -> (parameters,
@@ -45,7 +72,6 @@ def minimiser(losses: Callable, identity: str | None = None) -> Callable:
     Reference:
         Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015.
     """
-    beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
     def run(
         steps: Any, learning_rate: Any, decay: Any, tolerance: Any, start: Any, *data: Any
@@ -87,13 +113,11 @@ def minimiser(losses: Callable, identity: str | None = None) -> Callable:
             moved = ops.logical_or(mark - values >= tolerance, tolerance <= 0)
             active = ops.logical_and(active, ops.logical_or(moved, ops.logical_not(due)))
             mark = ops.where(ops.logical_or(due, count < 1), values, mark)
-            mean = beta1 * mean + (1 - beta1) * gradient
-            square = beta2 * square + (1 - beta2) * gradient * gradient
             t = ops.cast(count + 1, parameters.dtype)
             turn = math.pi * ops.cast(count, t.dtype) / ops.cast(steps, t.dtype)
             rate = learning_rate * (decay + (1 - decay) * 0.5 * (1 + ops.cos(turn)))
-            rate = rate * ops.sqrt(1 - beta2**t) / (1 - beta1**t)
-            moved_to = parameters - rate * mean / (ops.sqrt(square) + epsilon)
+            direction, factor, mean, square = update(gradient, mean, square, t)
+            moved_to = parameters - rate * factor * direction
             moves = ops.logical_and(active, count < steps)
             parameters = ops.where(ops.reshape(moves, per_problem), moved_to, parameters)
             taken = taken + ops.cast(moves, "int32")
@@ -108,4 +132,5 @@ def minimiser(losses: Callable, identity: str | None = None) -> Callable:
         _, _, _, _, best, values, first, _, taken, _ = state
         return best, values, first, taken
 
-    return compiled(run, identity=None if identity is None else f"minimiser {identity}")
+    words = None if identity is None else f"minimiser {identity}"
+    return compiled(run, variables, identity=words)

@@ -82,7 +82,11 @@ def check_content(images: dict[str, np.ndarray]) -> None:
 
 
 def pyramids_of(
-    given: Any, kinds: tuple[str, ...], shape: tuple[int, ...], spacing: tuple[float, ...]
+    given: Any,
+    kinds: tuple[str, ...],
+    shape: tuple[int, ...],
+    spacing: tuple[float, ...],
+    similarity: Similarity,
 ) -> tuple[Pyramid, ...]:
     """A pyramid per transform, each of which fits the images."""
     each = tuple(given) if isinstance(given, (list, tuple)) else (given,) * len(kinds)
@@ -90,7 +94,9 @@ def pyramids_of(
         raise InputError(f"pyramid must be one, or one per transform. Received: {len(each)}")
     found = []
     for kind, item in zip(kinds, each, strict=True):
-        stage = item if isinstance(item, Pyramid) else named_pyramid(item, kind, shape, spacing)
+        stage = item
+        if not isinstance(item, Pyramid):
+            stage = named_pyramid(item, kind, shape, spacing, similarity)
         previous = None
         for level in stage.levels:
             factors = level.shrink_of(len(shape))

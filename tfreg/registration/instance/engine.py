@@ -17,11 +17,13 @@ from tfreg.ops.backend import is_compiling
 from tfreg.registration.answer import LevelReport
 from tfreg.registration.instance import level as levels
 from tfreg.registration.instance.field_of_view import View
+from tfreg.registration.instance.folding import shortened
 from tfreg.registration.instance.level import Problem, Regulariser
-from tfreg.registration.instance.maps import Grid, transform_of
+from tfreg.registration.instance.maps import GeodesicTransform, Grid, transform_of
 from tfreg.registration.instance.pyramid import Level, Pyramid
 from tfreg.registration.instance.similarity import Similarity, scaled_for
 from tfreg.registration.kinds import LINEAR
+from tfreg.registration.path import GeodesicPath
 
 Sizes = dict[str, tuple[int, ...]]
 
@@ -92,6 +94,7 @@ def plan(
                 sampled=samples is not None,
                 clipped=replaced or (isinstance(similarity, str) and clips),
                 bounded=bounded[index],
+                optimiser=level.optimiser_of(kind),
             )
             steps.append((problem, level))
         stages.append(Stage(tuple(steps), pyramid.tolerance, full))
@@ -108,7 +111,7 @@ def descend(
     clock: "Clock",
     progress: Callable[[LevelReport], Any] | None,
     origin: np.ndarray | None = None,
-) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...]]:
+) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...], GeodesicPath | None]:
     """Runs all stages.
 
     Args:
@@ -124,7 +127,8 @@ def descend(
 
     Returns:
         Displacement, similarity before and after, whether each stage was accepted
-        ``(stages, batch)``, and the moved images; and the reports of the levels.
+        ``(stages, batch)``, and the moved images; the reports of the levels; and the path of the
+        last stage, where that is an LDDMM.
     """
     scaled, (low, scale) = scaled_for(stages[0].problem.similarity, images)
     units = {**images, **scaled}
@@ -141,6 +145,7 @@ def descend(
             if previous is not None:
                 refine = levels.finer_parameters(previous.transform, problem.transform)
                 parameters = refine(parameters)
+                parameters = _unfolded(problem.transform, problem.transform.grid, parameters, clock)
                 bounds = _seen(view, stage, displacement, problem, parameters, bounds)
             problem = replace(problem, bounded=bool(bounds))
             begin = clock.seconds
@@ -166,6 +171,7 @@ def descend(
             if progress is not None:
                 with clock.stopped():
                     progress(report)
+        parameters = _unfolded(previous.transform, stage.full, parameters, clock)
         bounds = _seen(view, stage, displacement, previous, parameters, bounds)
         data = dict(whole) if displacement is None else {**whole, "start": displacement}
         data |= bounds
@@ -175,6 +181,7 @@ def descend(
         if first is None and origin is not None:
             there = {**data, "start": origin}
             first = finish(problem.transform.start(len(low)), *there.values())[1]
+        started = data.get("start")
         displacement, before, after, better, moved = finish(parameters, *data.values())
         accepted.append(better)
         first, anywhere = before if first is None else first, anywhere or bool(bounds)
@@ -183,8 +190,42 @@ def descend(
         data["start"] = np.zeros(displacement.shape, "float32") if initial is None else initial
         still = problem.transform.start(len(low))
         first = finish(still, *data.values())[1]
+    path = None
+    if isinstance(problem.transform, GeodesicTransform):
+        path = _path(problem.transform, stage.full, parameters, displacement, started, clock)
     answer = (displacement, first, after, keras_ops.stack(accepted), moved)
-    return tuple(map(keras_ops.convert_to_numpy, answer)), tuple(reports)
+    return tuple(map(keras_ops.convert_to_numpy, answer)), tuple(reports), path
+
+
+def _unfolded(transform: Any, grid: Grid, parameters: Any, clock: "Clock") -> Any:
+    """Momenta that do not fold on a grid other than that where they were found."""
+    if not isinstance(transform, GeodesicTransform):
+        return parameters
+    run = levels.folded(transform, grid)
+    clock.prepare([(run, (parameters,))])
+    return shortened(run, parameters)[0]
+
+
+def _path(
+    transform: GeodesicTransform,
+    full: Grid,
+    parameters: Any,
+    displacement: Any,
+    start: Any,
+    clock: "Clock",
+) -> GeodesicPath:
+    still = np.zeros(displacement.shape, "float32") if start is None else start
+    run, arguments = levels.momentum(transform, full), (parameters, displacement, still)
+    clock.prepare([(run, arguments)])
+    if start is not None:
+        start = keras_ops.convert_to_numpy(start)
+    return GeodesicPath(
+        keras_ops.convert_to_numpy(run(*arguments)),
+        full.spacing,
+        start,
+        transform.operator,
+        transform.time_steps,
+    )
 
 
 def _settings(steps: int, learning_rate: float, decay: float, tolerance: float) -> tuple:
@@ -368,7 +409,9 @@ def _calls(
                 coarser = previous.transform
                 refine = levels.finer_parameters(coarser, problem.transform)
                 yield refine, (coarser.start(batch),)
+                yield from _folding(problem.transform, problem.transform.grid, batch)
             previous = problem
+        yield from _folding(stage.problem.transform, stage.full, batch)
         one = zeros(*(1,) * (ndim + 1))
         data = {**whole, "low": one, "scale": one}
         if stage.problem.clipped:
@@ -378,6 +421,11 @@ def _calls(
             data |= _no_bounds(batch, ndim)
         finish = levels.conclusion(stage.problem, stage.full, tuple(data))
         yield finish, (stage.problem.transform.start(batch), *data.values())
+
+
+def _folding(transform: Any, grid: Grid, batch: int) -> Iterator[tuple[Callable, tuple]]:
+    if isinstance(transform, GeodesicTransform):
+        yield levels.folded(transform, grid), (transform.start(batch),)
 
 
 def _no_bounds(batch: int, ndim: int) -> dict[str, np.ndarray]:

@@ -15,11 +15,22 @@ from keras import ops as keras_ops
 from tfreg import ops
 from tfreg.ops.backend import gather
 from tfreg.ops.grid import identity_grid
-from tfreg.registration.instance.adam import minimiser
+from tfreg.registration.instance import adam, lbfgs
 from tfreg.registration.instance.field_of_view import enough, shown
-from tfreg.registration.instance.maps import FreeFormTransform, Grid, LinearTransform
+from tfreg.registration.instance.maps import (
+    FreeFormTransform,
+    GeodesicTransform,
+    Grid,
+    LinearTransform,
+)
 from tfreg.registration.instance.similarity import Similarity, similarity_of
 from tfreg.registration.kinds import LINEAR
+
+_MINIMISERS = {
+    "adam": adam.minimiser,
+    "descent": functools.partial(adam.minimiser, update=adam.descent),
+    "lbfgs": lbfgs.minimiser,
+}
 
 Regulariser = str | Callable[[Any], Any] | None
 
@@ -33,13 +44,14 @@ class Problem:
         similarity: the similarity.
         regulariser: ``"bending"``, ``"diffusion"``, a function of the displacement, or ``None``.
         fixed_mask, moving_mask: whether there is one.
-        started: whether the map starts from a displacement, to which the transform is added (a
-            velocity's map is applied before it).
+        started: whether the map starts from a displacement, to which the transform is added (the
+            map of a velocity or a momentum is applied before it).
         sampled: whether the similarity is that of some voxels.
         clipped: whether what the similarity sees of the moving image is no multiple of what was
             given.
         bounded: whether only what both images show counts, see
             :mod:`tfreg.registration.instance.field_of_view`.
+        optimiser: one of ``OPTIMISERS``.
     """
 
     transform: LinearTransform | FreeFormTransform
@@ -51,6 +63,7 @@ class Problem:
     sampled: bool
     clipped: bool = False
     bounded: bool = False
+    optimiser: str = "adam"
 
     @property
     def identity(self) -> str | None:
@@ -62,10 +75,13 @@ class Problem:
 
     def total(self, parameters: Any, start: Any, grid: Grid | None = None) -> Any:
         """The displacement of the transform together with what it started from."""
-        field = self.transform.displacement(parameters, grid)
+        return self.added(self.transform.displacement(parameters, grid), start)
+
+    def added(self, field: Any, start: Any) -> Any:
+        """A displacement of the transform together with what it started from."""
         if not self.started:
             return field
-        if self.transform.kind == "velocity":
+        if self.transform.kind in ("velocity", "lddmm"):
             return ops.compose(start, field)
         return start + field
 
@@ -164,6 +180,9 @@ def shrink_displacement(factors: tuple[int, ...]) -> Callable:
 def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
     """Compiled: the whole loop of a level, see :func:`tfreg.registration.instance.adam.minimiser`.
 
+    A momentum whose map comes near to folding has the worst of values, so that none is accepted;
+    before it there is a wall that a descent sees from afar.
+
     Args:
         problem: the level.
         names: names of the data, in the order of the arguments after ``weight``.
@@ -171,8 +190,12 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
 
     def objective(parameters: Any, weight: Any, *values: Any) -> Any:
         data = dict(zip(names, values, strict=True))
-        displacement = problem.total(parameters, data.get("start"))
+        field = problem.transform.displacement(parameters)
+        displacement = problem.added(field, data.get("start"))
         value = -similarity(problem, displacement, data)
+        if isinstance(problem.transform, GeodesicTransform):
+            folded = problem.transform.folded(keras_ops.stop_gradient(field))
+            value = keras_ops.where(folded, -_WORST, value + problem.transform.wall(field))
         if problem.bounded and problem.transform.kind in LINEAR:
             # The border no longer holds an image in place, and a small part agrees more easily.
             excess = keras_ops.maximum(problem.transform.strain(parameters) - _STRAIN, 0.0)
@@ -183,7 +206,8 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
             return value + weight * problem.regulariser(displacement)
         return value + weight * problem.transform.roughness(problem.regulariser, parameters)
 
-    return minimiser(objective, identity=problem.identity and f"descent {problem.identity} {names}")
+    identity = problem.identity and f"descent {problem.identity} {names}"
+    return _MINIMISERS[problem.optimiser](objective, identity)
 
 
 @functools.lru_cache(maxsize=64)
@@ -204,6 +228,29 @@ def matrix(transform: LinearTransform, full: Grid) -> Callable:
         return transform.matrix(parameters, full)
 
     return ops.compiled(run, identity=f"matrix {transform} {full}")
+
+
+@functools.lru_cache(maxsize=64)
+def folded(transform: GeodesicTransform, grid: Grid) -> Callable:
+    """Compiled: whether the map of parameters comes near to folding on a grid, ``(batch,)``."""
+
+    def run(parameters: Any) -> Any:
+        return transform.folded(transform.displacement(parameters, grid))
+
+    return ops.compiled(run, identity=f"folded {transform} {grid}")
+
+
+@functools.lru_cache(maxsize=64)
+def momentum(transform: GeodesicTransform, full: Grid) -> Callable:
+    """Compiled: parameters to momenta on the full grid, zero where the map was left out."""
+
+    def run(parameters: Any, displacement: Any, start: Any) -> Any:
+        axes = tuple(range(1, len(displacement.shape)))
+        kept = keras_ops.any(displacement != start, axis=axes, keepdims=True)
+        found = transform.momentum(parameters, full)
+        return keras_ops.where(kept, found, keras_ops.zeros_like(found))
+
+    return ops.compiled(run, identity=f"momentum {transform} {full}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -267,6 +314,7 @@ def forget() -> None:
     They are kept for every shape and setting that was met; the next registration compiles its own
     again. For a process that registers images of ever new sizes.
     """
-    functions = (shrink, shrink_displacement, descent, finer_parameters, matrix, conclusion)
-    for function in functions:
+    functions = (shrink, shrink_displacement, descent, finer_parameters, matrix, momentum, folded)
+    for function in (*functions, conclusion):
         function.cache_clear()
+    ops.forget_geodesics()

@@ -12,8 +12,14 @@ import numpy as np
 from keras import ops as keras_ops
 
 from tfreg import losses, ops
+from tfreg.losses.means import mean
 from tfreg.ops.bspline import refine_bspline
 from tfreg.registration.kinds import LINEAR
+
+_LEAST_DETERMINANT = 0.1  # of a map that is accepted as a diffeomorphism
+# Where a wall begins that keeps a path from there, and its height beside a similarity: with the
+# refusal alone a descent soon stands before it and finds no way along. Chosen on validation pairs.
+_WALL, _HEIGHT = 0.7, 3.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,8 @@ class FreeFormTransform:
 
     Attributes:
         kind: ``"bspline"`` (cubic), ``"dense"`` (a control point per voxel of the level, linear
-            between them) or ``"velocity"`` (a cubic spline, exponentiated).
+            between them) or ``"velocity"`` (a cubic spline, exponentiated); and of its subclass
+            ``"lddmm"``.
         grid: the level.
         spacing: voxels of the level between control points, per axis.
     """
@@ -126,7 +133,7 @@ class FreeFormTransform:
 
     @property
     def order(self) -> int:
-        return 1 if self.kind == "dense" else 3
+        return 1 if self.kind in ("dense", "lddmm") else 3
 
     @property
     def control_points(self) -> tuple[int, ...]:
@@ -144,14 +151,19 @@ class FreeFormTransform:
         ratio = np.array(coarser.grid.shrink) / np.array(self.grid.shrink)
         return refined * keras_ops.convert_to_tensor(ratio, parameters.dtype)
 
-    def displacement(self, parameters: Any, grid: Grid | None = None) -> Any:
-        """In voxels of ``grid``, which is this level's or the full one."""
+    def field(self, parameters: Any, grid: Grid | None = None) -> Any:
+        """The spline in voxels of ``grid``, which is this level's or the full one."""
         grid = grid or self.grid
         ratio = [f // g for f, g in zip(self.grid.shrink, grid.shrink, strict=True)]
         spacing = [s * r for s, r in zip(self.spacing, ratio, strict=True)]
         field = ops.bspline_displacement(parameters, spacing, "edge", self.order, grid.shape)
         if max(ratio) > 1:
             field = field * keras_ops.convert_to_tensor(ratio, field.dtype)
+        return field
+
+    def displacement(self, parameters: Any, grid: Grid | None = None) -> Any:
+        """In voxels of ``grid``, which is this level's or the full one."""
+        field = self.field(parameters, grid)
         return ops.exponential(field) if self.kind == "velocity" else field
 
     def roughness(self, regulariser: str, parameters: Any) -> Any:
@@ -171,6 +183,53 @@ class FreeFormTransform:
         return losses.diffusion(keras_ops.pad(cells, twice, "symmetric"))
 
 
+@dataclass(frozen=True)
+class GeodesicTransform(FreeFormTransform):
+    """LDDMM: the map at the end of the geodesic of an initial momentum per voxel of the level.
+
+    Parameters are momenta in units of the operator's ``c``: the velocity, in voxels of the level,
+    that they would have if they were constant. So they go from level to level as displacements do.
+    """
+
+    operator: ops.FluidOperator = ops.FluidOperator()  # noqa: RUF009 - frozen
+    time_steps: int = 10
+
+    def momentum(self, parameters: Any, grid: Grid | None = None) -> Any:
+        """As :func:`tfreg.ops.shoot` takes it on ``grid``, this level's or the full one."""
+        square = np.square((grid or self.grid).voxels) * self.operator.c
+        field = self.field(parameters, grid)
+        return field * keras_ops.convert_to_tensor(square, field.dtype)
+
+    def displacement(self, parameters: Any, grid: Grid | None = None) -> Any:
+        """In voxels of ``grid``, which is this level's or the full one."""
+        voxels = (grid or self.grid).voxels
+        momentum = self.momentum(parameters, grid)
+        return ops.shoot(momentum, voxels, self.operator, self.time_steps)
+
+    def roughness(self, regulariser: str, parameters: Any) -> Any:
+        """The energy of the path, ``<m, K m> / 2`` per voxel, whatever the name."""
+        momentum = self.momentum(parameters)
+        velocity = ops.fluid_velocity(
+            keras_ops.stop_gradient(momentum), self.grid.voxels, self.operator
+        )
+        # K is its own adjoint: with the velocity held, the gradient is that of the energy.
+        pairing = mean(momentum * velocity)
+        held = keras_ops.stop_gradient(pairing)
+        return self.grid.ndim * (pairing - 0.5 * held)
+
+    def wall(self, displacement: Any) -> Any:
+        """``3 mean(max(0.7 - det, 0)^2)``, ``(batch,)``: what turns a path off before it folds."""
+        missing = keras_ops.relu(_WALL - ops.jacobian_determinant(displacement))
+        axes = tuple(range(1, len(missing.shape)))
+        return _HEIGHT * keras_ops.mean(missing * missing, axis=axes)
+
+    def folded(self, displacement: Any) -> Any:
+        """Whether the map of each problem comes near to folding, where no path may lead."""
+        determinant = ops.jacobian_determinant(displacement)
+        axes = tuple(range(1, len(determinant.shape)))
+        return keras_ops.min(determinant, axis=axes) < _LEAST_DETERMINANT
+
+
 def transform_of(kind: str, grid: Grid, grid_spacing: float | None) -> Any:
     """The transform of one level.
 
@@ -181,6 +240,8 @@ def transform_of(kind: str, grid: Grid, grid_spacing: float | None) -> Any:
     """
     if kind in LINEAR:
         return LinearTransform(kind, grid)
+    if kind == "lddmm":
+        return GeodesicTransform(kind, grid, (1,) * grid.ndim)
     if kind == "dense" or grid_spacing is None:
         count = 1 if kind == "dense" else 4
         return FreeFormTransform(kind, grid, (count,) * grid.ndim)

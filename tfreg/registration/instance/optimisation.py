@@ -73,7 +73,8 @@ class Optimisation:
 
     def pyramids(self, shape: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[Pyramid, ...]:
         """The levels of each transform, for images of a size."""
-        return pyramids_of(self.pyramid, kinds_of(self.transform), shape, spacing)
+        kinds = kinds_of(self.transform)
+        return pyramids_of(self.pyramid, kinds, shape, spacing, self.similarity)
 
     def __call__(self, pair: Pair, start: np.ndarray | None = None) -> Registration:
         """Registers a batch of pairs.
@@ -117,7 +118,7 @@ class Optimisation:
         )
         voxels = draw(stages, batch, images.get("fixed_mask"), self.samples, self.seed)
         clock.compile(stages, sizes, batch, voxels, pair.fixed.shape[-1])
-        answer, reports = descend(
+        answer, reports, path = descend(
             stages, images, pair.moving, view, start, voxels, clock, self.progress, origin
         )
         seconds = clock.seconds
@@ -143,6 +144,7 @@ class Optimisation:
             levels=reports,
             stages=tuple(map(StageReport, kinds, each)),
             remarks=said,
+            path=path,
         )
 
 

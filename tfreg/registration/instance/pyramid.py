@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tfreg.errors import InputError
-from tfreg.registration.kinds import LINEAR, TRANSFORMS
+from tfreg.registration.kinds import LINEAR, OPTIMISERS, TRANSFORMS
 
 SETTINGS = ("fast", "default", "accurate")
 _SMALLEST = 24  # no level is made whose finest shrunk axis would have fewer voxels
@@ -19,7 +19,7 @@ _GRID = 4  # voxels of a level between control points
 
 @dataclass(frozen=True)
 class _Setting:
-    """Steps of Adam on coarser levels and on the finest, and its learning rate.
+    """Steps on coarser levels and on the finest, and its learning rate.
 
     Chosen on validation patients (run optimise-cine --split validation) and phantoms.
     """
@@ -41,6 +41,12 @@ _REFINEMENT_WEIGHT = 0.3
 # Steps on the finest level of large volumes, where the time goes. On validation pairs of
 # `tfreg.data.breathing` three times as many take an eighth (local NCC) to a fifth off the error.
 _FINEST = {"default": 20, "accurate": 60}
+_LDDMM = {"fast": _Setting(10, 5), "default": _Setting(20, 10), "accurate": _Setting(50, 30)}
+# Weights of a path's energy: beside the mean square difference of images in [0, 1] that of
+# Quicksilver, |I - T|^2 / (2 sigma^2) with sigma = 0.2. By the overlap of labels of validation
+# pairs that of NCC was chosen among 0.08, 0.25 and 0.8 (slices of brains), that of LNCC among 1, 3
+# and 10 (hippocampi); those of MI and NGF follow LNCC's.
+_LDDMM_WEIGHTS = {"mse": 2 * 0.2**2, "ncc": 0.8, "lncc": 3.0, "mi": 3.0, "ngf": 3.0}
 _LINEAR = {"fast": _Setting(40, 10), "default": _Setting(80, 20), "accurate": _Setting(160, 80)}
 
 
@@ -57,14 +63,19 @@ class Level:
             aliasing first.
         smoothing: standard deviation of a further Gaussian, in voxels of this level.
         grid_spacing: distance of control points, in the unit of the images' spacing (mm, or
-            voxels); rounded to whole voxels of the level; ``None``: 4 voxels of it. Linear and
-            dense transforms have none.
-        steps: most steps of Adam.
+            voxels); rounded to whole voxels of the level; ``None``: 4 voxels of it. Of B-splines
+            and velocities only.
+        steps: most steps of the optimiser; of L-BFGS evaluations.
         learning_rate: Adam's step, in voxels of this level: by about so much a step moves a
-            control point, or the border of the image under a linear transform.
-        decay: what is left of the learning rate at the last step; it falls along a cosine.
+            control point, or the border of the image under a linear transform. Of the others the
+            first step: by so much it changes the parameter that changes most. Momenta count in
+            the voxels by which they would move points if they were constant.
+        decay: what is left of the learning rate at the last step; it falls along a cosine. L-BFGS
+            has none, since it looks for the length of each step.
         weight: weight of the regulariser, which is dimensionless, beside the similarity. Linear
             transforms have none.
+        optimiser: ``"adam"``, ``"lbfgs"``, or ``"descent"``, steps along the gradient whose
+            length stands in a fixed proportion to it; ``None``: L-BFGS for momenta, else Adam.
 
     Raises:
         InputError: on a value out of range.
@@ -83,6 +94,7 @@ class Level:
     learning_rate: float = 0.5
     decay: float = 0.1
     weight: float = 0.1
+    optimiser: str | None = None
 
     def __post_init__(self) -> None:
         shrink = self.shrink if isinstance(self.shrink, tuple) else (self.shrink,)
@@ -95,6 +107,10 @@ class Level:
             raise InputError(f"steps must be an integer, 0 or more. Received: steps={self.steps}")
         if not (_is_finite(self.decay) and 0 <= self.decay <= 1):
             raise InputError(f"decay must be 0 to 1. Received: decay={self.decay}")
+        if self.optimiser is not None and self.optimiser not in OPTIMISERS:
+            raise InputError(
+                f"optimiser must be one of {OPTIMISERS} or None. Received: {self.optimiser!r}"
+            )
         for name in ("smoothing", "weight"):
             value = getattr(self, name)
             if not (_is_finite(value) and value >= 0):
@@ -105,6 +121,10 @@ class Level:
                 continue
             if not (_is_finite(value) and value > 0):
                 raise InputError(f"{name} must be positive. Received: {name}={value}")
+
+    def optimiser_of(self, transform: str) -> str:
+        """That of the level, or else of the transform."""
+        return self.optimiser or ("lbfgs" if transform == "lddmm" else "adam")
 
     def shrink_of(self, ndim: int) -> tuple[int, ...]:
         """The factor per axis."""
@@ -138,7 +158,11 @@ class Pyramid:
 
 
 def pyramid(
-    setting: str, transform: str, shape: Sequence[int], spacing: Sequence[float]
+    setting: str,
+    transform: str,
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    similarity: Any = "mse",
 ) -> Pyramid:
     """The levels behind a named setting, for images of a size and spacing.
 
@@ -151,12 +175,15 @@ def pyramid(
         transform: the name of one transform, as in :func:`tfreg.registration.register`.
         shape: spatial shape of the fixed image.
         spacing: size of its voxels.
+        similarity: beside which the weight stands. Of ``"lddmm"`` alone it decides the weight;
+            one of your own counts as ``"ncc"``.
 
     Returns:
         A pyramid, to use as it is or to change with ``dataclasses.replace``.
 
     Raises:
-        InputError: on an unknown setting or transform, or a shape and spacing that do not fit.
+        InputError: on an unknown setting, transform or similarity, or a shape and spacing that do
+            not fit.
 
     Example:
 
@@ -169,15 +196,24 @@ def pyramid(
         raise InputError(f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {setting}")
     if transform not in TRANSFORMS:
         raise InputError(f"transform must be one of {TRANSFORMS}. Received: transform={transform}")
+    if isinstance(similarity, str) and similarity not in _LDDMM_WEIGHTS:
+        raise InputError(
+            f"similarity must be one of {tuple(_LDDMM_WEIGHTS)}, or a function. "
+            f"Received: similarity={similarity}"
+        )
     if len(shape) != len(spacing) or not all(_is_finite(s) and s > 0 for s in spacing):
         raise InputError(
             f"spacing must be {len(shape)} positive numbers. Received: spacing={spacing}"
         )
     linear = transform in LINEAR
-    chosen = (_LINEAR if linear else _FREE_FORM)[setting]
+    geodesic = transform == "lddmm"
+    chosen = (_LINEAR if linear else _LDDMM if geodesic else _FREE_FORM)[setting]
     octaves = _octaves(shape, spacing)
     if (linear or setting == "fast") and len(octaves) > 1 and math.prod(shape) > _MANY:
         octaves = octaves[1:]
+    weight = 0.0 if linear else 0.1
+    if geodesic:
+        weight = _LDDMM_WEIGHTS[similarity if isinstance(similarity, str) else "ncc"]
     levels = [
         Level(
             shrink=factors,
@@ -186,7 +222,7 @@ def pyramid(
             steps=chosen.coarse if index or len(octaves) == 1 else chosen.fine,
             learning_rate=chosen.learning_rate,
             decay=1.0 if index and not linear else 0.2,
-            weight=0.0 if linear else 0.1,
+            weight=weight,
         )
         for index, (factors, edge) in enumerate(octaves)
     ]

@@ -41,6 +41,7 @@ class PhysicalRegistration:
         inner: the voxel answer, on the grids on which the images were registered.
         seconds: time of resampling, registration and warping, without compiling.
         warnings: what the user should know of the input.
+        grids: where the voxels of ``inner`` are; ``None``: not known.
     """
 
     fixed: Image
@@ -53,6 +54,7 @@ class PhysicalRegistration:
     inner: Registration
     seconds: float
     warnings: tuple[str, ...] = ()
+    grids: Inner | None = None
 
     @property
     def similarity(self) -> str:
@@ -79,6 +81,40 @@ class PhysicalRegistration:
             Array of the same shape, LPS mm.
         """
         return self.transform.apply_points(points)
+
+    def at(self, time: float) -> transforms.Transform:
+        """The transform on the way: of an LDDMM, that at a time of its geodesic.
+
+        Args:
+            time: 0 is the initial alignment, 1 the answer; beyond, the geodesic goes on.
+
+        Raises:
+            InputError: as :meth:`tfreg.registration.Registration.at`.
+        """
+        return self._grids.transform(self.inner.at(time), self.fixed.geometry)
+
+    @property
+    def momentum(self) -> tuple[Image, ...]:
+        """Of an LDDMM, the initial momentum: an image per component, x, y[, z] of LPS.
+
+        Raises:
+            InputError: where the answer is not the end of a path.
+        """
+        if self.inner.path is None:
+            self.inner.at(0)  # says why not
+        grid = self._grids.grid
+        axes = np.concatenate([np.zeros((1, grid.ndim)), np.eye(grid.ndim)])
+        corners = grid.to_physical(axes)
+        # A covector: its product with a velocity is the same in voxels and in millimetres.
+        to_world = np.linalg.inv((corners[1:] - corners[0]).T)
+        parts = np.moveaxis(self.inner.path.momentum @ to_world, -1, 0).astype("float32")
+        return tuple(Image(part, grid) for part in parts)
+
+    @property
+    def _grids(self) -> Inner:
+        if self.grids is None:
+            raise InputError("This answer does not know the grid of its path. Received: grids=None")
+        return self.grids
 
     def check(self) -> Check:
         """Folding and Jacobian of the displacement, similarity, share of voxels outside.
@@ -184,7 +220,8 @@ class Prepared:
             answer,
             self.warnings + answer.warnings,
         )
-        return replace(found, seconds=answer.seconds + time.perf_counter() - begin)
+        seconds = answer.seconds + time.perf_counter() - begin
+        return replace(found, seconds=seconds, grids=inner)
 
 
 def in_physical_space(
