@@ -2,17 +2,12 @@ import json
 
 import numpy as np
 import pytest
-import untrained
+from shipped import FUSER
 
 from benchmarks.__main__ import main
 from benchmarks.tables import _fusion, _stn, fusion_brain, fusion_misaligned
 from tfreg.data import brain_pairs
 from tfreg.metrics import fusion
-
-
-@pytest.fixture(scope="module")
-def preset(tmp_path_factory):
-    return untrained.fusion(tmp_path_factory.mktemp("untrained"))
 
 
 @pytest.fixture
@@ -34,10 +29,10 @@ def small(monkeypatch):
 
 
 @pytest.mark.plain
-def test_fusion_brain_from_the_command_line(small, preset, tmp_path, capsys, monkeypatch):
+def test_fusion_brain_from_the_command_line(small, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(fusion_brain, "BATCH", 2)
     monkeypatch.setattr(_stn, "_REPEATS", 1)
-    words = ["run", "fusion-brain", "--pairs", "2", "--model", str(preset)]
+    words = ["run", "fusion-brain", "--pairs", "2", "--model", FUSER]
     methods = ["--methods", "cnn,average,maximum", "--out", str(tmp_path)]
     assert main([*words, *methods]) == 0
     said = capsys.readouterr().out
@@ -98,10 +93,10 @@ def test_the_error_of_a_known_inverse_is_nothing():
     np.testing.assert_array_equal(moved[:50, 5:], image[3:53, 3:68])
 
 
-def test_fusion_misaligned_from_the_command_line(small, preset, tmp_path, monkeypatch):
+def test_fusion_misaligned_from_the_command_line(small, tmp_path, monkeypatch):
     for name in ("SHIFT", "WARP"):
         monkeypatch.setattr(fusion_misaligned, name, getattr(fusion_misaligned, name) / 4)
-    words = ["run", "fusion-misaligned", "--pairs", "1", "--model", str(preset)]
+    words = ["run", "fusion-misaligned", "--pairs", "1", "--model", FUSER]
     assert main([*words, "--register", "rigid", "--out", str(tmp_path)]) == 0
     rows = json.loads((tmp_path / "table.json").read_text())["rows"]
     found = {(row["method"], row["group"], row["metric"]): row["mean"] for row in rows}

@@ -6,7 +6,7 @@ from test_page import Document, data_of, sheet_of
 from tfreg import report
 from tfreg.geometry import Geometry
 
-PRESET = {"name": "fusion-cnn", "summary": "fuses", "licence": "Apache-2.0", "sha256": "a1b2"}
+PRESET = {"name": "any-fuser", "summary": "fuses", "licence": "Apache-2.0", "sha256": "a1b2"}
 
 
 def page(rng, shape, colour):
@@ -37,7 +37,7 @@ def test_it_shows_both_images_the_fused_one_and_the_weight(rng, tmp_path):
     assert first.shape == (20, 33)
     assert np.corrcoef(first.ravel(), images["first"].ravel())[0, 1] > 0.99
     text = " ".join(Document(content).text.split())
-    for words in ("ct and mri", "0.7244", "affine", "fusion-cnn", "a1b2", "A fusion by tfreg"):
+    for words in ("ct and mri", "0.7244", "affine", "any-fuser", "a1b2", "A fusion by tfreg"):
         assert words in text
 
 
