@@ -122,7 +122,7 @@ def test_volumes_slice_by_slice(fuse, tmp_path, head):
         (["--similarity", "ngf"], "--similarity has no effect without --register"),
         (["--axis", 1], "--axis is for volumes"),
         (["--channels-apart"], "--channels-apart is for two images in colour"),
-        (["--first-range", 9, 2], "first_range must be two numbers, the lower one first"),
+        (["--first-range", 9, 2], "first_range must be two finite numbers, the lower one first"),
         (["-m", DIGITS], "what is needed here fuses: "),
     ],
 )

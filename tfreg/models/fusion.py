@@ -12,7 +12,7 @@ from tfreg.colour import rgb_to_yuv, yuv_to_rgb
 from tfreg.errors import InputError
 from tfreg.image import Image
 from tfreg.models.base import Model
-from tfreg.registration.images import as_image
+from tfreg.registration.images import as_image, check_contrast, range_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,8 @@ class Fusion:
         fused: ``(*spatial,)`` or ``(batch, *spatial)`` float32, in [0, 1]; in colour with a last
             axis of red, green and blue.
         weight: without that axis, in [0, 1]: how much of the first image is in it.
-        first, second: the images as they were fused, float32 in [0, 1].
+        first, second: the images as they were fused, float32 in [0, 1]; of ``fused`` the shape, but
+            for the axis of colours, which each has where its image is in colour.
         seconds: time of preprocessing and network; the first call for a shape includes compilation.
     """
 
@@ -84,18 +85,32 @@ class FusionModel(Model):
                 the weight of their light.
             options: of this network, see its ``options``.
 
+        Returns:
+            :class:`Fusion`, of arrays in [0, 1].
+
         Raises:
             InputError: on shapes or grids that do not fit, two images in colour without
-                ``channels_apart``, values that are not finite, or an image of one value.
+                ``channels_apart``, values that are not finite, an image of one value, or one whose
+                values are all beside the range to look at.
+
+        Example:
+
+        >>> import zoo
+        >>> from tfreg.data import brain_pairs
+        >>> ct, mri, _ = brain_pairs.pairs("ct-mri", "test", "phantom")
+        >>> some = slice(96, 160)
+        >>> answer = zoo.load("fusion-cnn").fuse(ct[0, some, some], mri[0, some, some])
+        >>> answer.fused.shape, answer.weight.shape
+        ((64, 64), (64, 64))
         """
         begin = time.perf_counter()
         self.check_arguments(options)
         if batch_size < 1:
             raise InputError(f"batch_size must be positive. Received: batch_size={batch_size}")
-        if isinstance(first, Image) or isinstance(second, Image):
-            first, second = _on_one_grid(first, second)
-        shapes = np.shape(first), np.shape(second)
         whole = axis is not None
+        if isinstance(first, Image) or isinstance(second, Image):
+            first, second = _on_one_grid(first, second, self.ndim + whole)
+        shapes = np.shape(first), np.shape(second)
         coloured = _coloured(*shapes, self.ndim + whole, channels_apart)
         seen = []
         for name, values, colour, limits in (
@@ -155,6 +170,7 @@ class FusionModel(Model):
             limits: the intensities that are 0 and 1.
             whole: whether all have one range.
         """
+        limits = range_of(f"{name}_range", limits) or self.intensity_range
         images = as_image(values, self.ndim, name, channels=coloured)
         self.check_size(images.shape[1:-1])
         for image in [images] if whole else images:
@@ -162,28 +178,20 @@ class FusionModel(Model):
                 raise InputError(
                     f"{name} must show something. Received: the value {image.min():g} everywhere"
                 )
-        if limits is None:
-            stack = images[None] if whole else images
-            unit = self.unit(self.clipped(stack))
-            return unit[0] if whole else unit
-        low, high = _limits(name, limits)
-        return ((np.clip(images, low, high) - low) / (high - low)).astype("float32")
+            check_contrast(name, image, limits)
+        if limits is not None:
+            low, high = limits
+            return ((np.clip(images, low, high) - low) / (high - low)).astype("float32")
+        return self.unit(images[None])[0] if whole else self.unit(images)
 
 
-def _limits(name: str, values: Any) -> tuple[float, float]:
-    """Two intensities, the lower one first."""
-    found = np.asarray(values)
-    numbers = found.shape == (2,) and found.dtype.kind in "iuf" and np.isfinite(found).all()
-    if not numbers or not found[0] < found[1]:
-        raise InputError(
-            f"{name}_range must be two numbers, the lower one first. "
-            f"Received: {name}_range={values}"
-        )
-    return float(found[0]), float(found[1])
+def _on_one_grid(first: Any, second: Any, axes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The arrays of two images in physical space, which are never a batch.
 
-
-def _on_one_grid(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The arrays of two images in physical space."""
+    Args:
+        first, second: the images.
+        axes: that each may have.
+    """
     if not (isinstance(first, Image) and isinstance(second, Image)):
         kinds = " and ".join(type(image).__name__ for image in (first, second))
         raise InputError(f"Two arrays or two images in space are needed. Received: {kinds}")
@@ -191,6 +199,11 @@ def _on_one_grid(first: Any, second: Any) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(
             "The images lie on different grids: register them first. "
             f"Received: {first.geometry} and {second.geometry}"
+        )
+    if first.geometry.ndim > axes:
+        raise InputError(
+            "A volume needs axis=0, 1 or 2, across its slices, for a network of 2-D images. "
+            f"Received: {first.geometry}, axis=None"
         )
     return first.array, second.array
 
