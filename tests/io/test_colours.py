@@ -14,13 +14,16 @@ def test_colours_as_they_are_stored(tmp_path, rng):
     np.testing.assert_allclose(io.read_image(tmp_path / "a.png"), light, atol=1e-9)
 
 
-def test_grey_has_no_colours(tmp_path, rng):
+def test_grey_of_one_channel_has_no_colours(tmp_path, rng):
     grey = rng.integers(0, 256, (5, 7), dtype="uint8")
     io.write_png(tmp_path / "a.png", grey, 0, 255)
     io.write_png(tmp_path / "b.png", np.stack([grey] * 3, axis=-1), 0, 255)
     io.write(Image(grey, Geometry.of_shape(grey.shape)), tmp_path / "c.nii.gz")
-    for name in ("a.png", "b.png", "c.nii.gz"):
+    for name in ("a.png", "c.nii.gz"):
         assert io.read_colours(tmp_path / name) is None
+    np.testing.assert_array_equal(
+        io.read_colours(tmp_path / "b.png"), np.stack([grey] * 3, axis=-1)
+    )
 
 
 def test_colours_of_a_tiff(tmp_path, rng):

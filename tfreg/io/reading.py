@@ -90,11 +90,22 @@ def read_colours(path: str | os.PathLike) -> np.ndarray | None:
         path: PNG, TIFF, JPEG or BMP; of other formats there are no colours.
 
     Returns:
-        ``(rows, columns, 3)``: red, green and blue in the dtype of the file; ``None`` of a file in
-        grey, or where all three are the same everywhere.
+        ``(rows, columns, 3)``: red, green and blue in the dtype of the file, which may be the same
+        everywhere; ``None`` of a file of one channel.
 
     Raises:
         InputError: if the file is missing, empty or unreadable, or holds several pages in colour.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from tfreg import io
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "orange.png")
+    ...     io.write_png(path, np.full((8, 8, 3), [255, 128, 0]), 0, 255)
+    ...     io.read_colours(path)[0, 0].tolist()
+    [255, 128, 0]
     """
     import SimpleITK as sitk
 
@@ -106,8 +117,7 @@ def read_colours(path: str | os.PathLike) -> np.ndarray | None:
         return None
     if array.ndim != 3:
         raise InputError(f"{path} must hold one picture. Received: shape={array.shape}")
-    array = array[..., :3]
-    return None if (array == array[..., :1]).all() else array
+    return array[..., :3]
 
 
 def _check_axes(path: Path, shape: tuple[int, ...]) -> None:
