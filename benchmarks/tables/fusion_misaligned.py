@@ -157,7 +157,10 @@ def _registered(first: np.ndarray, second: np.ndarray, how: Any) -> tuple[np.nda
     grid = Geometry.of_shape(first.shape)
     colours = None if second.ndim == 2 else second
     grey = np.rint(255 * _fusion.light(second)).astype("uint8")
-    sources = Source(Image(first, grid), None, False), Source(Image(grey, grid), colours, False)
+    sources = (
+        Source(Image(first, grid), None, grid, False),
+        Source(Image(grey, grid), colours, grid, False),
+    )
     moved, answer = aligned(*sources, how)
     # In mm, x before y: of voxels of 1 mm on one grid those of pixels, rows last.
     return moved, answer.displacement.field[..., ::-1]

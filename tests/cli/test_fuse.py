@@ -36,6 +36,16 @@ def colours_of(path):
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
+def write_dicom(path, array, height):
+    """A slice of a CT that lies so many mm along z."""
+    slab = sitk.GetImageFromArray(array.astype("uint16")[None])
+    slab.SetSpacing((1.5, 1.5, 4.0))
+    place = {"0020|0032": f"10\\-20\\{height}", "0020|0037": "1\\0\\0\\0\\1\\0"}
+    for key, value in {"0008|0060": "CT", **place}.items():
+        slab.SetMetaData(key, value)
+    sitk.WriteImage(slab, str(path))
+
+
 @pytest.mark.plain
 def test_two_pictures(fuse, tmp_path, head):
     for name, image in zip("ab", head, strict=False):
@@ -71,6 +81,21 @@ def test_light_of_a_picture_in_colour(fuse, tmp_path, head):
     said, out = fuse("b.png", "b.png", "--channels-apart")
     assert said.code == 0, said.err
     assert np.abs(colours_of(out / "fused.png").astype(int) - head[2]).max() <= 1
+
+
+@pytest.mark.plain
+def test_grey_in_three_channels_is_grey(fuse, tmp_path, head):
+    """Of 8 bits too: 0 to 255, not from the darkest to the brightest pixel."""
+    dim = head[1] // 2
+    for name, image in (("a", head[0]), ("grey", dim), ("rgb", np.stack([dim] * 3, axis=-1))):
+        io.write_png(tmp_path / f"{name}.png", image, 0, 255)
+    fused = []
+    for name in ("grey", "rgb"):
+        said, out = fuse("a.png", f"{name}.png")
+        assert said.code == 0, said.err
+        assert json.loads((out / "fusion.json").read_text())["second_range"] == [0, 255]
+        fused.append(io.read_image(out / "fused.png"))
+    np.testing.assert_array_equal(*fused)
 
 
 def test_register_then_fuse_in_space(fuse, tmp_path, head):
@@ -123,6 +148,7 @@ def test_volumes_slice_by_slice(fuse, tmp_path, head):
         (["--axis", 1], "--axis is for volumes"),
         (["--channels-apart"], "--channels-apart is for two images in colour"),
         (["--first-range", 9, 2], "first_range must be two finite numbers, the lower one first"),
+        (["--second-range", 300, 400], "second must have intensities between 300 and 400"),
         (["-m", DIGITS], "what is needed here fuses: "),
     ],
 )
@@ -142,3 +168,97 @@ def test_what_shows_nothing_is_refused(fuse, tmp_path, head):
     np.save(tmp_path / "b.npy", np.full((64, 64), np.nan))
     said, _ = fuse("a.png", "b.npy")
     assert said.code == 2 and "not finite" in said.err
+
+
+def test_slices_of_dicom_at_two_heights(fuse, tmp_path, head):
+    """Which have the same x and y, and one of which lies 40 mm above the other."""
+    for name, image, height in zip("ab", head, (0, 40), strict=False):
+        write_dicom(tmp_path / f"{name}.dcm", 3 * image[::2, ::2].astype("uint16"), height)
+    said, out = fuse("a.dcm", "b.dcm")
+    assert said.code == 2 and "register them before" in said.err and not out.exists()
+    assert said.err.count("size=(32, 32, 1)") == 2
+    said, out = fuse("a.dcm", "b.dcm", "--register", "translation")
+    assert said.code == 0, said.err
+    assert "single slices: registered in two dimensions" in said.err
+    record = json.loads((out / "fusion.json").read_text())
+    assert "single slices" in record["registration"]["warnings"][0]
+    assert "single slices" in (out / "report.html").read_text()
+    fused = io.read(out / "fused.nii.gz")
+    assert fused.geometry.matches(Geometry((32, 32), (1.5, 1.5), (10, -20), np.eye(2).tolist()))
+    write_dicom(tmp_path / "b.dcm", head[1][::2, ::2], 0)
+    assert fuse("a.dcm", "b.dcm")[0].code == 0
+
+
+def test_colours_are_moved_with_their_light(fuse, tmp_path, head):
+    grey = head[1][::2, ::2]
+    colours = np.rint(grey[..., None] * np.array([0.9, 0.6, 0.3])).astype("uint8")
+    io.write_png(tmp_path / "a.png", grey, 0, 255)
+    io.write_png(tmp_path / "b.png", np.roll(colours, (2, -1), (0, 1)), 0, 255)
+    said, out = fuse("a.png", "b.png", "--register", "translation")
+    assert said.code == 0, said.err
+    files = {"fused.png", "weight.png", "moved.png", "transform.h5", "fusion.json", "report.html"}
+    assert files <= {path.name for path in out.iterdir()}
+    inside = slice(4, -4), slice(4, -4)
+    moved = colours_of(out / "moved.png").astype(int)
+    assert np.abs(moved - colours)[inside].mean() < 4
+    assert np.abs(np.roll(colours, (2, -1), (0, 1)).astype(int) - colours)[inside].mean() > 8
+    fused = colours_of(out / "fused.png")[inside].reshape(-1, 3).mean(axis=0)
+    assert fused[0] > 1.2 * fused[1] > 1.2 * fused[2]
+
+
+def test_the_similarity_is_the_one_that_was_asked_for(fuse, tmp_path, head):
+    for name, image in zip("ab", head, strict=False):
+        small = image[::2, ::2].astype("int16")
+        io.write(Image(small, Geometry.of_shape(small.shape, 1.5)), tmp_path / f"{name}.mha")
+    said, out = fuse("a.mha", "b.mha", "--register", "translation", "--similarity", "ngf")
+    assert said.code == 0, said.err
+    record = json.loads((out / "fusion.json").read_text())["registration"]
+    assert record["similarity"] == "ngf" and (out / "moved.mha").exists()
+    assert "ngf after" in (out / "report.html").read_text()
+
+
+SAGITTAL = [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize(
+    ("shape", "axis", "direction", "suffix"),
+    [((3, 33, 31), 0, SAGITTAL, ".nii.gz"), ((33, 3, 29), 1, np.eye(3).tolist(), ".nrrd")],
+)
+def test_volumes_of_odd_sizes_and_any_orientation(
+    fuse, tmp_path, head, shape, axis, direction, suffix
+):
+    grid = Geometry(shape[::-1], (1.5, 1.2, 4.0), (10.0, -20.0, 30.0), direction)
+    sides = [n for k, n in enumerate(shape) if k != axis]
+    volumes = []
+    for name, image in zip("ab", head, strict=False):
+        slices = np.stack([image, image[::-1], image.T])[:, : sides[0], : sides[1]]
+        volumes.append(np.moveaxis(slices, 0, axis))
+        io.write(Image(volumes[-1], grid), tmp_path / f"{name}{suffix}")
+    said, out = fuse(f"a{suffix}", f"b{suffix}", "--axis", axis)
+    assert said.code == 0, said.err
+    fused = io.read(out / f"fused{suffix}")
+    assert fused.geometry.matches(grid)
+    whole = {"first_range": (0, 255), "second_range": (0, 255)}
+    alone = zoo.load(FUSER).fuse(*(volume.take(1, axis) for volume in volumes), **whole)
+    np.testing.assert_allclose(fused.array.take(1, axis), alone.fused, atol=1e-5)
+
+
+def test_nothing_is_registered_in_vain(fuse, tmp_path, head, monkeypatch):
+    """What cannot be fused is refused before."""
+
+    def aligned(*_):
+        pytest.fail("images were registered")
+
+    monkeypatch.setattr("tfreg.cli.fuse.aligned", aligned)
+    for name, image in zip(("ct", "mri", "pet"), head, strict=True):
+        io.write_png(tmp_path / f"{name}.png", image, 0, 255)
+        io.write_png(tmp_path / f"{name}_small.png", image[:15], 0, 255)
+    for first, second, words, message in (
+        ("pet", "mri", (), "The image in colour must be the second one"),
+        ("pet", "pet", (), "with --channels-apart"),
+        ("ct_small", "mri_small", (), "16 x 16 pixels or more. Received: 15 x 64"),
+        ("ct", "mri", ("--second-range", 3, 3), "second_range must be two finite numbers"),
+    ):
+        said, out = fuse(f"{first}.png", f"{second}.png", "--register", "rigid", *words)
+        assert said.code == 2 and message in said.err and not out.exists()

@@ -1,11 +1,11 @@
 """Two images that are to lie on one grid: read, and registered where they do not."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tfreg.cli.registrar import is_slice, without_place
+from tfreg.cli.registrar import SLICES, is_slice, without_place
 from tfreg.errors import InputError
 
 
@@ -16,11 +16,13 @@ class Source:
     Attributes:
         image: in grey, a ``tfreg.Image``; without a place in space, of voxels of 1 mm.
         colours: ``(rows, columns, 3)`` of a picture in colour, else ``None``.
+        place: the geometry of the file, of a single slice in three dimensions.
         placed: whether the file says where it is.
     """
 
     image: Any
     colours: Any
+    place: Any
     placed: bool
 
     @property
@@ -32,6 +34,11 @@ class Source:
     def dtype(self) -> str:
         """That of the file."""
         return self.values.dtype.name
+
+    @property
+    def flattened(self) -> bool:
+        """Whether it is a slice of three dimensions."""
+        return self.place.ndim > self.image.geometry.ndim
 
 
 def read_source(path: Path, nifti_space: str | None) -> Source:
@@ -46,13 +53,17 @@ def read_source(path: Path, nifti_space: str | None) -> Source:
     """
     from tfreg import Geometry, Image, io
 
-    image = io.read(path, nifti_space=nifti_space)
+    image, colours = io.read(path, nifti_space=nifti_space), io.read_colours(path)
+    if colours is not None and (colours == colours[..., :1]).all():  # grey in three channels
+        image, colours = Image(colours[..., 0], image.geometry), None
     placed = not without_place(path)
+    place = image.geometry
     if is_slice(image):
         image = io.flattened(image)
     if not placed:
         image = Image(image.array, Geometry.of_shape(image.array.shape))
-    return Source(image, io.read_colours(path), placed)
+        place = image.geometry
+    return Source(image, colours, place, placed)
 
 
 def aligned(first: Source, second: Source, options: argparse.Namespace) -> tuple[Any, Any]:
@@ -67,10 +78,10 @@ def aligned(first: Source, second: Source, options: argparse.Namespace) -> tuple
     """
     grid = first.image.geometry
     if options.register is None:
-        if not grid.matches(second.image.geometry):
+        if not first.place.matches(second.place):
             raise InputError(
                 "The images lie on different grids: register them before, with --register affine. "
-                f"Received: {grid} and {second.image.geometry}"
+                f"Received: {first.place} and {second.place}"
             )
         return second.values, None
     import numpy as np
@@ -86,6 +97,8 @@ def aligned(first: Source, second: Source, options: argparse.Namespace) -> tuple
         similarity=options.similarity or "mi",
         initial=options.init or "geometry",
     )
+    if first.flattened or second.flattened:
+        found = replace(found, warnings=(SLICES, *found.warnings))
     if second.colours is None:
         return found.moved.array, found
     channels = [

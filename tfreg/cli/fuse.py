@@ -99,20 +99,19 @@ def run(options: argparse.Namespace) -> None:
         read_source(path, options.nifti_space) for path in (options.first, options.second)
     )
     _check(options, first, second)
+    ranges = {
+        "first_range": _range("first_range", options.first_range, first),
+        "second_range": _range("second_range", options.second_range, second),
+    }
+    axis = _axis(options, first)
+    model = zoo.load(options.model, task="fusion")
+    model.check_size([n for k, n in enumerate(first.image.geometry.shape) if k != axis])
     values, registration = aligned(first, second, options)
     found = () if registration is None else registration.warnings
     for line in found:
         print(f"tfreg fuse: warning: {line}", file=sys.stderr)
-    ranges = {
-        "first_range": _range(options.first_range, first),
-        "second_range": _range(options.second_range, second),
-    }
-    answer = zoo.load(options.model, task="fusion").fuse(
-        first.values,
-        values,
-        axis=_axis(options, first),
-        channels_apart=options.channels_apart,
-        **ranges,
+    answer = model.fuse(
+        first.values, values, axis=axis, channels_apart=options.channels_apart, **ranges
     )
     _write(options, first, registration, answer, ranges, vars(preset))
 
@@ -128,6 +127,11 @@ def _check(options: argparse.Namespace, first: Source, second: Source) -> None:
         raise InputError(f"--axis is for volumes. Received: --axis {options.axis}, two slices")
     if options.channels_apart and (first.colours is None or second.colours is None):
         raise InputError("--channels-apart is for two images in colour, and one is grey.")
+    if first.colours is not None and second.colours is None:
+        raise InputError(
+            "The image in colour must be the second one. "
+            f"Received: {options.first} in colour, {options.second} in grey"
+        )
     if first.colours is not None and second.colours is not None and not options.channels_apart:
         raise InputError(
             "Both images are in colour: fuse red, green and blue one by one with --channels-apart. "
@@ -139,10 +143,13 @@ def _axis(options: argparse.Namespace, first: Source) -> int | None:
     return None if first.image.geometry.ndim == 2 else options.axis or 0
 
 
-def _range(given: list[float] | None, source: Source) -> tuple[float, ...] | None:
-    if given is not None:
-        return tuple(given)
-    return (0.0, float(_WHITE)) if source.dtype == "uint8" else None
+def _range(name: str, given: list[float] | None, source: Source) -> tuple[float, float] | None:
+    """The intensities that are black and white; ``None``: what the network says."""
+    from tfreg.registration.images import range_of
+
+    if given is None and source.dtype == "uint8":
+        return 0.0, float(_WHITE)
+    return range_of(name, given)
 
 
 def _write(

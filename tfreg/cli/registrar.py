@@ -10,6 +10,8 @@ from typing import Any
 from tfreg.cli.settings import Settings
 from tfreg.errors import InputError
 
+SLICES = "the images are single slices: registered in two dimensions"  # a warning
+
 
 @dataclass(frozen=True)
 class Files:
@@ -136,7 +138,7 @@ class Registrar:
         flat = self.model is None or self.model.ndim == 2
         if flat and all(is_slice(image) for image in images.values()):
             images = {name: io.flattened(image) for name, image in images.items()}
-            said = ("the images are single slices: registered in two dimensions",)
+            said = (SLICES,)
         return Read(method, job.prepare(method, **images, initial=self.initial), said)
 
     def _arrays(self, files: Files) -> dict[str, Any]:
