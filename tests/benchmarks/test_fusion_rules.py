@@ -125,7 +125,7 @@ def test_weights_are_shares_of_their_sum():
 
 
 def test_pyramids_of_four_levels_written_down_plainly(images):
-    """Of both Laplacians the larger, of both ratios the farther from 1, of the last level the mean."""
+    """Of Laplacians the larger, of ratios the farther from 1, of the last levels the mean."""
     for name, offset in (("laplacian", 0.0), ("ratio pyramid", 1 / 255)):
         pyramids = [plain_fusion.gaussian(image + offset, 4) for image in images]
         expected = sum(pyramid[-1] for pyramid in pyramids) / 2

@@ -1,11 +1,14 @@
 import json
+import sys
 
 import numpy as np
 import pytest
 from shipped import FUSER
 
+import zoo
+from benchmarks import measurement
 from benchmarks.__main__ import main
-from benchmarks.tables import _fusion, _stn, fusion_brain, fusion_misaligned
+from benchmarks.tables import _fusion, fusion_brain, fusion_misaligned
 from tfreg.data import brain_pairs
 from tfreg.metrics import fusion
 
@@ -31,7 +34,7 @@ def small(monkeypatch):
 @pytest.mark.plain
 def test_fusion_brain_from_the_command_line(small, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(fusion_brain, "BATCH", 2)
-    monkeypatch.setattr(_stn, "_REPEATS", 1)
+    monkeypatch.setattr(measurement, "REPEATS", 1)
     words = ["run", "fusion-brain", "--pairs", "2", "--model", FUSER]
     methods = ["--methods", "cnn,average,maximum", "--out", str(tmp_path)]
     assert main([*words, *methods]) == 0
@@ -42,14 +45,40 @@ def test_fusion_brain_from_the_command_line(small, tmp_path, capsys, monkeypatch
     for group in brain_pairs.GROUPS:
         ranks = [found[m, group, "rank"]["mean"] for m in ("cnn", "average", "maximum")]
         assert sum(ranks) == pytest.approx(6) and found["cnn", group, "q_mi"]["n"] == 2
-        assert found["cnn", group, "seconds_batched"]["median"] > 0
-        assert 0 <= found["cnn", group, "changed_bfloat16"]["mean"] < 100
+    for metric in ("batched", "convolutions", "rest", "bfloat16"):  # of grey pairs alone
+        assert found["cnn", "ct-mri", f"seconds_{metric}"]["median"] > 0
+        assert ("cnn", "pet-mri", f"seconds_{metric}") not in found
+    assert 0 <= found["cnn", "ct-mri", "changed_bfloat16"]["mean"] < 100
     pair = brain_pairs.pairs("ct-mri", "test", "phantom")
     values = []
     for a, b in zip(pair.first[:2], pair.second[:2], strict=True):
         values.append(fusion.q_g(a, b, np.rint((a.astype(float) + b) / 2)))
     assert found["average", "ct-mri", "q_g"]["mean"] == pytest.approx(np.mean(values), rel=1e-2)
     assert (tmp_path / "cases.png").stat().st_size > 10_000
+
+
+def test_without_wavelets_the_other_rules_are_there(small, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pywt", None)
+    words = ["run", "fusion-brain", "--pairs", "1", "--out", str(tmp_path), "--methods"]
+    assert main([*words, "average,wavelet"]) == 0
+    content = json.loads((tmp_path / "table.json").read_text())
+    assert {row["method"] for row in content["rows"]} == {"average"}
+    assert content["notes"] == ["wavelet: left out, PyWavelets is not installed."]
+    capsys.readouterr()
+    assert main([*words, "wavelet"]) == 2
+    assert "PyWavelets is not installed" in capsys.readouterr().err
+
+
+def test_the_rest_takes_no_convolutions(monkeypatch, rng):
+    """And gives the same image."""
+    model = zoo.load(FUSER, task="fusion")
+    first, second = rng.integers(0, 256, (2, 40, 52), dtype="uint8")
+    rest = fusion_brain._without_convolutions(model, first, second)
+    monkeypatch.setattr(type(rest.column), "call", None)
+    found = rest.fuse(first, second, **fusion_brain.WHOLE).fused
+    monkeypatch.undo()
+    expected = model.fuse(first, second, **fusion_brain.WHOLE).fused
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_places_are_means_over_four_measures():
