@@ -49,6 +49,9 @@ class Patches(Batches):
         size: pairs per batch.
         seed: seed of the stream.
 
+    Raises:
+        ValueError: if an image is smaller than a patch, or all are flat.
+
     Example:
 
     >>> from tfreg.data import photographs
@@ -61,6 +64,17 @@ class Patches(Batches):
     def __init__(self, images: Mapping[str, np.ndarray], size: int, seed: int = 0) -> None:
         patch = Array((PATCH, PATCH, 1))
         super().__init__(size, seed, {"sharp": patch, "blurred": patch}, count=len(images))
+        for name, image in images.items():
+            if min(image.shape) < PATCH:
+                raise ValueError(
+                    f"Images must have {PATCH} x {PATCH} pixels or more. "
+                    f"Received: {name}, {' x '.join(map(str, image.shape))}"
+                )
+        if not any(_has_texture(image) for image in images.values()):
+            raise ValueError(
+                f"A patch of some image must have a variance above {VARIANCE}, or there is nothing "
+                f"to be blurred. Received: {len(images)} images without one"
+            )
         self.levels = [blurred(image) for image in images.values()]
         pixels = np.array([levels[0].size for levels in self.levels])
         self._shares = pixels / pixels.sum()
@@ -81,3 +95,14 @@ class Patches(Batches):
         corner = [rng.integers(n - PATCH + 1) for n in levels.shape[1:]]
         rows, columns = (slice(start, start + PATCH) for start in corner)
         return levels[[0, rng.integers(1, LEVELS + 1)], rows, columns]
+
+
+def _has_texture(image: np.ndarray) -> bool:
+    """Whether a patch of an image can be taken."""
+    values = image.astype("float64")
+    # A window of even width reaches further back.
+    whole = slice(PATCH // 2, 1 - PATCH // 2)
+    mean, square = (
+        ndimage.uniform_filter(power, PATCH)[whole, whole] for power in (values, values**2)
+    )
+    return bool((square - mean**2).max() > VARIANCE)
