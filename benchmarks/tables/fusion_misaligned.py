@@ -16,6 +16,7 @@ from tfreg import Geometry, Image
 from tfreg.cli.alignment import Source, aligned
 from tfreg.data import brain_pairs
 from tfreg.errors import InputError
+from tfreg.metrics import inverse_consistency_error
 
 METHODS = ("aligned", "misaligned", "registered")
 COLUMNS = {
@@ -28,10 +29,11 @@ SHIFT, ANGLE, WARP, SMOOTH = 10.0, 10.0, 4.0, 24.0  # px, degrees, px, px
 PROTOCOL = (
     "The second image of each aligned pair is displaced by a known map: 10 px in a random "
     "direction, 10 degrees either way about the middle, and a smooth warp of 4 px at most. "
-    "`misaligned` is fused as it is, `registered` after `tfreg fuse --register`, `aligned` before "
-    "the map; all are judged against the aligned pair. `error`: mean distance in px of where "
-    "pixels of the head were brought to from where they belong; `won_back`: of the mean Q_G that "
-    "misalignment costs, the share that registration wins back; `seconds`: of registering."
+    "`misaligned` is fused as it is, `registered` after `tfreg fuse --register affine,bspline` (or "
+    "what the settings say), `aligned` before the map; all are judged against the aligned pair. "
+    "`error`: mean distance in px of where pixels of the head were brought to from where they "
+    "belong; `won_back`: of the mean Q_G that misalignment costs, the share that registration wins "
+    "back; `seconds`: of registering."
 )
 
 
@@ -90,7 +92,9 @@ def run(options: argparse.Namespace) -> Table:
             for method in chosen:
                 found[method].append(_fusion.judge(first, second, fused[method]))
                 if method in moves:
-                    error = distance(displacement, moves[method], first > 0)
+                    # What is shown at x comes from y = x + v(x), and belongs to y + u(y).
+                    way = moves[method], displacement
+                    error = inverse_consistency_error(*way, mask=first > 0).error
                     errors.setdefault(method, []).append(error)
             lines.setdefault(group, [first / 255, images["misaligned"] / 255, *fused.values()])
         for method in chosen:
@@ -99,7 +103,7 @@ def run(options: argparse.Namespace) -> Table:
         if seconds:
             table.rows.append(Row.of("registered", group, "seconds", "s", seconds))
         if len(chosen) == len(METHODS):
-            table.rows.append(_won_back(group, found))
+            _win_back(table, group, found)
     columns = ["first", "second, displaced", *chosen]
     table.figures["cases.png"] = lambda path: _fusion.cases(columns, lines, path)
     return table
@@ -133,25 +137,6 @@ def displaced(image: np.ndarray, displacement: np.ndarray) -> np.ndarray:
     return found[..., 0] if image.ndim == 2 else found
 
 
-def distance(displacement: np.ndarray, move: np.ndarray, head: np.ndarray) -> float:
-    """How far from its place each pixel comes from, mean over the head, in px.
-
-    ``second(y + u(y))`` is the displaced image, and ``y = x + v(x)`` where it is looked up for
-    ``x``: what is shown there belongs to ``y + u(y)``, which is ``x`` after a perfect registration.
-
-    Args:
-        displacement: ``u``.
-        move: ``v``, of the registration.
-        head: where to look.
-    """
-    places = np.moveaxis(move, -1, 0) + np.indices(head.shape)
-    again = [
-        ndimage.map_coordinates(displacement[..., axis], places, order=1, mode="nearest")
-        for axis in (0, 1)
-    ]
-    return float(np.linalg.norm(move + np.stack(again, axis=-1), axis=-1)[head].mean())
-
-
 def _registered(first: np.ndarray, second: np.ndarray, how: Any) -> tuple[np.ndarray, np.ndarray]:
     """The second image as ``tfreg fuse --register`` brings it to the first, and by what."""
     grid = Geometry.of_shape(first.shape)
@@ -166,8 +151,12 @@ def _registered(first: np.ndarray, second: np.ndarray, how: Any) -> tuple[np.nda
     return moved, answer.displacement.field[..., ::-1]
 
 
-def _won_back(group: str, found: dict[str, list]) -> Row:
+def _win_back(table: Table, group: str, found: dict[str, list]) -> None:
+    """Adds the share of what is lost that registration wins back, or a note that nothing is."""
     means = {method: np.nanmean([one["q_g"] for one in found[method]]) for method in METHODS}
     lost = means["aligned"] - means["misaligned"]
+    if lost <= 0:
+        table.notes.append(f"{group}: no Q_G is lost by misalignment, and none can be won back.")
+        return
     share = 100 * (means["registered"] - means["misaligned"]) / lost
-    return Row.of("registered", group, "won_back", "%", [share])
+    table.rows.append(Row.of("registered", group, "won_back", "%", [share]))

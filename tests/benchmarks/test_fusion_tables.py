@@ -8,6 +8,7 @@ from shipped import FUSER
 import zoo
 from benchmarks import measurement
 from benchmarks.__main__ import main
+from benchmarks.harness import Table
 from benchmarks.tables import _fusion, fusion_brain, fusion_misaligned
 from tfreg.data import brain_pairs
 from tfreg.metrics import fusion
@@ -110,16 +111,20 @@ def test_a_misalignment_is_as_large_as_is_said():
     assert np.abs(u - fusion_misaligned.misalignment((100, 120), rng)).max() > 1
 
 
-def test_the_error_of_a_known_inverse_is_nothing():
-    u = np.zeros((60, 70, 2))
-    u[...] = 3.0, -2.0
-    head = np.zeros((60, 70), bool)
-    head[10:50, 10:60] = True
-    assert fusion_misaligned.distance(u, -u, head) == 0
-    assert fusion_misaligned.distance(u, 0 * u, head) == pytest.approx(np.hypot(3, 2))
-    image = np.random.default_rng(0).integers(0, 256, (60, 70), dtype="uint8")
+def test_an_image_is_displaced_as_far_as_is_said(rng):
+    u = np.full((60, 70, 2), [3.0, -2.0])
+    image = rng.integers(0, 256, (60, 70), dtype="uint8")
     moved = fusion_misaligned.displaced(image, u)
     np.testing.assert_array_equal(moved[:50, 5:], image[3:53, 3:68])
+
+
+def test_what_is_not_lost_cannot_be_won_back():
+    table = Table("t", "d", "p", {})
+    found = {"aligned": [{"q_g": 0.5}], "misaligned": [{"q_g": 0.6}], "registered": [{"q_g": 0.55}]}
+    fusion_misaligned._win_back(table, "ct-mri", found)
+    assert table.rows == [] and table.notes[0].startswith("ct-mri: no Q_G is lost")
+    fusion_misaligned._win_back(table, "ct-mri", {**found, "misaligned": [{"q_g": 0.4}]})
+    assert [row.mean for row in table.rows] == [pytest.approx(150)] and len(table.notes) == 1
 
 
 def test_fusion_misaligned_from_the_command_line(small, tmp_path, monkeypatch):
@@ -132,6 +137,11 @@ def test_fusion_misaligned_from_the_command_line(small, tmp_path, monkeypatch):
     for group in ("ct-mri", "pet-mri"):
         assert found["aligned", group, "q_y"] > found["misaligned", group, "q_y"]
         assert found["registered", group, "error"] < found["misaligned", group, "error"]
+        rng = np.random.default_rng([0, brain_pairs.GROUPS.index(group)])
+        u = fusion_misaligned.misalignment((64, 64), rng)
+        head = brain_pairs.pairs(group, "test", "phantom").first[0] > 0
+        expected = np.linalg.norm(u, axis=-1)[head].mean()
+        assert found["misaligned", group, "error"] == pytest.approx(expected, rel=1e-4)
         expected = found["registered", group, "q_g"] - found["misaligned", group, "q_g"]
         expected /= found["aligned", group, "q_g"] - found["misaligned", group, "q_g"]
         assert found["registered", group, "won_back"] == pytest.approx(100 * expected, rel=1e-3)
