@@ -52,18 +52,32 @@ def summed(level):
 
 def fused(first, second, weight, threshold=0.6):
     """Two images ``(rows, columns)`` in [0, 1] as one."""
-    levels = int(np.floor(np.log2(min(first.shape))))
+    weights = gaussian(weight, levels_of(first))
+
+    def mixed(a, b, level):
+        return weights[level] * a + (1 - weights[level]) * b
+
+    return fused_by(mixed, first, second, threshold)
+
+
+def fused_by(mixed, first, second, threshold=0.6):
+    """The same by a function of both and of their level, which mixes where they show the same."""
     parts = []
-    pyramids = laplacian(first, levels), laplacian(second, levels), gaussian(weight, levels)
-    for a, b, w in zip(*pyramids, strict=True):
+    pyramids = (laplacian(image, levels_of(image)) for image in (first, second))
+    for level, (a, b) in enumerate(zip(*pyramids, strict=True)):
         one, other = summed(a * a), summed(b * b)
         match = 2 * summed(a * b) / (one + other + np.finfo(float).eps)
         chosen = np.where(one > other, a, b)
-        parts.append(np.where(match > threshold, w * a + (1 - w) * b, chosen))
+        parts.append(np.where(match > threshold, mixed(a, b, level), chosen))
     image = parts[-1]
     for part in reversed(parts[:-1]):
         image = part + expanded(image, part.shape)
     return image
+
+
+def levels_of(image):
+    """As many as there can be."""
+    return int(np.floor(np.log2(min(image.shape))))
 
 
 def convolved(maps, kernel, bias):
