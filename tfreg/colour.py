@@ -31,5 +31,15 @@ def yuv_to_rgb(values: np.ndarray) -> np.ndarray:
 
     Args:
         values: ``(..., 3)``.
+
+    Returns:
+        ``(..., 3)`` float64: red, green and blue.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg.colour import yuv_to_rgb
+    >>> yuv_to_rgb(np.array([0.5, 0.0, 0.0])).round(6).tolist()
+    [0.5, 0.5, 0.5]
     """
     return np.asarray(values, "float64") @ np.linalg.inv(YUV).T

@@ -106,6 +106,16 @@ def collapse_laplacian(pyramid: Sequence[Any]) -> Any:
 
     Raises:
         ValueError: where the levels are not those of one pyramid.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg import ops
+    >>> image = np.eye(8, dtype="float32")[None, ..., None]
+    >>> fine, coarse = ops.laplacian_pyramid(image, 2)
+    >>> blurred = ops.collapse_laplacian([0 * fine, coarse])  # without the details
+    >>> tuple(blurred.shape), bool(blurred[0, 3, 3, 0] < image[0, 3, 3, 0])
+    ((1, 8, 8, 1), True)
     """
     shapes = [tuple(level.shape[1:-1]) for level in pyramid]
     halves = [tuple(-(-n // 2) for n in shape) for shape in shapes[:-1]]

@@ -45,6 +45,16 @@ def fusion_html(
 
     Returns:
         HTML. Open it in any browser from the last years; it needs no network.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg import Geometry, report
+    >>> images = dict.fromkeys(("first", "second", "fused"), np.eye(8))
+    >>> grid, about = Geometry.of_shape((8, 8)), {"name": "a network"}
+    >>> page = report.fusion_html(grid, images, np.eye(8), preset=about, title="CT and MRI")
+    >>> page.splitlines()[0], "CT and MRI" in page
+    ('<!DOCTYPE html>', True)
     """
     shown = planes(geometry)
     data = {

@@ -91,6 +91,14 @@ def q_ncie(
     Raises:
         ValueError: on images that do not fit.
 
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg.metrics import fusion
+    >>> greys = np.arange(256).reshape(16, 16)
+    >>> [round(fusion.q_ncie(image, greys, image), 4) for image in (greys, 0 * greys)]
+    [1.0, 0.8019]
+
     Reference:
         Q. Wang, Y. Shen and J. Jin, Performance evaluation of image fusion techniques, chapter 19
         of Image Fusion: Algorithms and Applications, 2008.

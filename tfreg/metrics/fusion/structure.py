@@ -82,6 +82,14 @@ def ssim(
     Raises:
         ValueError: on images that do not fit.
 
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg.metrics import fusion
+    >>> image = 255 * np.random.default_rng(0).random((20, 20))
+    >>> round(fusion.ssim(image, image, image), 6)
+    1.0
+
     Reference:
         Z. Wang, A. Bovik, H. Sheikh and E. Simoncelli, Image quality assessment: from error
         visibility to structural similarity, IEEE Transactions on Image Processing 13(4), 2004.
