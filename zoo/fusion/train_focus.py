@@ -21,8 +21,7 @@ DECAY = 5e-4  # of the weights, added to the gradient; by momentum it acts ten t
 class Focus(Recipe):
     """Gradient descent with momentum on pairs of patches, each in both orders.
 
-    64 pairs are the paper's 128 examples. Its rate, 0.0001 until the loss stands still, is
-    ``--learning-rate 1e-4 --schedule constant``; by default it is larger, and falls along a cosine.
+    64 pairs are 128 examples. The rate falls along a cosine, unless ``--schedule constant`` is said.
     """
 
     name = "fusion"
@@ -57,7 +56,6 @@ class Focus(Recipe):
         optimiser = keras.optimizers.SGD(
             rate, momentum=MOMENTUM, weight_decay=DECAY / (1 - MOMENTUM)
         )
-        # Of convolutions with 64 kernels and more the ordinary graph is faster on a processor.
         model.compile(optimiser, jit_compile=keras.config.backend() != "tensorflow")
 
 

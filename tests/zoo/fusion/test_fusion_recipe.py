@@ -59,7 +59,7 @@ def test_there_must_be_something_to_be_blurred():
         Patches({"corner": corner, "small": corner[:15]}, 4)
 
 
-def test_the_optimiser_is_the_papers():
+def test_the_optimiser_is_gradient_descent_with_decay():
     recipe = methods.recipe("fusion")
     settings = settings_of(parser_of(recipe).parse_args(["--schedule", "constant"]))
     assert (settings["batch"], settings["data"]) == (64, "natural")
