@@ -21,7 +21,7 @@ DECAY = 5e-4  # of the weights, added to the gradient; by momentum it acts ten t
 class Focus(Recipe):
     """Gradient descent with momentum on pairs of patches, each in both orders.
 
-    64 pairs are 128 examples. The rate falls along a cosine, unless ``--schedule constant`` is said.
+    64 pairs are 128 examples. The rate falls along a cosine, but for ``--schedule constant``.
     """
 
     name = "fusion"
