@@ -242,6 +242,7 @@ def machine() -> dict[str, Any]:
         "picsl-greedy",
         "antspyx",
         "PyWavelets",
+        "pystackreg",
     )
     versions = {}
     for package in packages:

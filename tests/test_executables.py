@@ -119,6 +119,7 @@ def command(tmp_path):
     return run
 
 
+@pytest.mark.long
 @pytest.mark.compiled
 def test_a_second_command_traces_and_compiles_nothing(command):
     first, made = command("first")

@@ -13,7 +13,7 @@ from tfreg import losses, ops
 from tfreg.ops.bspline import refine_bspline
 from tfreg.registration.instance.adam import minimiser
 
-LEVELS = ((128, 60), (64, 60), (32, 40))  # px between control points, and steps of Adam
+LEVELS = ((128, 60), (64, 60), (32, 40), (16, 40))  # px between control points, and steps of Adam
 CONSISTENCY = 0.05  # weight of the squares of what both ways leave, px^2
 ROUGHNESS = 0.1  # weight of the squares of differences of neighbours, in units of cells
 RATE = 1.0  # px

@@ -27,7 +27,7 @@ class StackReg:
     def unavailable(self) -> str | None:
         """Whether it is installed."""
         there = importlib.util.find_spec("pystackreg")
-        return None if there else "left out, pystackreg is not installed."
+        return None if there else "skipped, pystackreg is not installed."
 
     def warm(self, pair: Pair) -> None:
         """Starts the worker."""

@@ -32,9 +32,7 @@ from zoo.ssemnet.start import start
 from zoo.ssemnet.train_sections import SIZE, START_CROPS
 
 PAIRS = 20
-# The least mean consistency on validation pairs (`--data vnc --split validation --groups near,far`)
-# of grids of 16, 32, 64 and 128 px, without a penalty on bending, and with one of weight 100, 1,000
-# and 10,000.
+# Chosen in the table ssem-choices, without and with a penalty on bending.
 ELASTIX = Settings(500, 32, levels=4, samples=4096)
 ELASTIX_BENDING = replace(ELASTIX, spacing=16, bending=100)
 COLUMNS = {
@@ -125,9 +123,10 @@ def run(options: argparse.Namespace) -> Table:
             f"{_labelled(source, pairs)}; `folding`: share of pixels where the map folds; "
             "`seconds`: one pair, warm. `pixel mse`, `pixel ncc`: the map of `ssemnet` on "
             "intensities; `random encoder`: its network as training begins. `ncc coarse to "
-            "fine`: control points 128, 64 and 32 px apart, chosen on validation pairs of other "
-            "sections, on which `elastix` (NCC) and `elastix bending` (and a penalty on bending) "
-            "were chosen as well; `elastix default`: Mattes MI with such a penalty, as it comes; "
+            "fine`: control points 128, 64, 32 and 16 px apart, chosen on validation pairs, on "
+            "which `elastix` (NCC) and `elastix bending` (and a penalty on bending) were chosen as "
+            "well, see `ssem-choices`; `elastix default`: Mattes MI with such a penalty, as it "
+            "comes; "
             "`bidirectional`: the map of `ncc coarse to fine` both ways at once and consistent, as "
             "bUnwarpJ does, not tuned. The paper's NCC within a box, of one pair of other "
             f"sections: {paper.PAIR['intensities']:.4f} on intensities, "
@@ -142,8 +141,8 @@ def run(options: argparse.Namespace) -> Table:
         if line.name not in names:
             continue
         known = isinstance(line, Painted)
-        found = _painted(line, pairs) if known else _measured(table, line, pairs)
-        _rows(table, line.name, found)
+        found = _painted(line, pairs) if known else measured(table, line, pairs)
+        add_rows(table, line.name, found)
         figures[line.name] = {
             (one.pair.group, one.pair.name): values["consistency"] for one, values in found
         }
@@ -169,8 +168,12 @@ def _painted(line: Painted, pairs: list[CutPair]) -> _Found:
     return [(one, cut_sections.judged(one, line.displacement(one), still)) for one in pairs]
 
 
-def _measured(table: Table, contender: Contender, pairs: list[CutPair]) -> _Found:
-    """Registers every pair as it was and as it was cut; a method that cannot run leaves a note."""
+def measured(table: Table, contender: Contender, pairs: list[CutPair]) -> _Found:
+    """Registers every pair as it was and as it was cut; a method that cannot run leaves a note.
+
+    Returns:
+        The pairs that it registered, each with its figures.
+    """
     from tqdm import tqdm
 
     reason = contender.unavailable()
@@ -197,7 +200,7 @@ def _measured(table: Table, contender: Contender, pairs: list[CutPair]) -> _Foun
     return done
 
 
-def _rows(table: Table, method: str, found: _Found) -> None:
+def add_rows(table: Table, method: str, found: _Found) -> None:
     """The rows of a method over all pairs, and of each group."""
     if not found:
         return

@@ -15,6 +15,7 @@ from benchmarks.sections import stack_figures
 from tfreg.data import damage, sections
 from tfreg.data.damage import Cut
 from tfreg.serial import Alignment, align, register_sections, sections_by
+from tfreg.serial.pairs import FINEST
 from zoo.ssemnet import paper
 from zoo.ssemnet.turn import align_in_turn
 
@@ -36,7 +37,7 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "phase correlation": {"by": None, "neighbours": 1, "drift": None},
     "ncc, chain": {"by": "ncc", "neighbours": 1, "drift": None},
     "ncc, relaxed": {"by": "ncc", "neighbours": 2, "drift": None},
-    "ncc 16 px, relaxed": {"by": "ncc 16 px", "neighbours": 2, "drift": None},
+    "ncc 32 px, relaxed": {"by": "ncc 32 px", "neighbours": 2, "drift": None},
     "ncc, relaxed, no drift": {"by": "ncc", "neighbours": 2, "drift": 12.0},
     "tfreg align": {"by": "ncc", "neighbours": 2, "drift": 12.0, "start": "translation"},
     _IN_TURN: {"by": "", "neighbours": 2},
@@ -76,11 +77,11 @@ def run(options: argparse.Namespace) -> Table:
             "pixels where a map folds; `error`: mean distance of the aligned sections from where "
             "their publishers put them, but for a shift of the whole stack; `relative_error`: that "
             "of neighbours to each other. Of an undeformed stack, `error` is how far the method "
-            "moves what needs no moving; `seconds`: of the whole stack, compiled before. Unless "
-            "said otherwise control points are 32 px apart (`16 px`: a finer grid); `chain`: "
-            "neighbours alone; `relaxed`: two neighbours each, all pairs as one; `no drift`: what "
-            "changes slowly along the stack is left to the tissue; `tfreg align`: the command as "
-            f"it comes, which begins with phase correlation everywhere; `{_IN_TURN}`: the paper's "
+            "moves what needs no moving; `seconds`: of the whole stack, compiled before. `ncc`: "
+            "control points 16 px apart, where not said otherwise; `chain`: neighbours alone; "
+            "`relaxed`: two neighbours each, all pairs as one; `no drift`: what changes slowly "
+            "along the stack is left to the tissue; `tfreg align`: the command as it comes, which "
+            f"begins with phase correlation everywhere; `{_IN_TURN}`: the paper's "
             "way, each onto two that are aligned already. The encoder has seen the 20 sections, "
             "not their deformations. The paper's NCC, of another stack of other tissue: "
             + ", ".join(f"{name} {value:.4f}" for name, value in paper.STACK.items())
@@ -202,7 +203,7 @@ def _register(by: str | None, name: str) -> Callable:
     if by is None:
         return lambda fixed, moving, **masks: _Still(np.zeros((*fixed.shape, 2)))
     if by.startswith("ncc"):
-        return functools.partial(register_sections, finest=16.0 if "16" in by else 32.0)
+        return functools.partial(register_sections, finest=32.0 if "32" in by else FINEST)
     return sections_by(zoo.load(name, task="registration"))
 
 

@@ -76,6 +76,7 @@ def test_what_lies_beyond_a_section_does_not_count():
     assert cut_sections.stack_figures(spoilt, lambda k: away)["ncc"] == expected == pytest.approx(1)
 
 
+@pytest.mark.long
 def test_the_table_of_pairs(small, tmp_path, capsys):
     out = tmp_path / "out"
     methods = "none,painted truth,phase correlation,pixel ncc,ncc coarse to fine"

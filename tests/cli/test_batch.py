@@ -190,6 +190,7 @@ def test_without_a_network_and_from_the_other_command(many, capfd):
         assert record["transform"] == ["translation"] and record["model"] is None
 
 
+@pytest.mark.long
 def test_masks_of_a_list(many, run):
     np.save(many / "mask.npy", np.eye(28, dtype="uint8") + 1)
     (many / "pairs.csv").write_text(

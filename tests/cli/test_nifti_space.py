@@ -87,6 +87,7 @@ def test_a_choice_that_there_is_not(folder, tfreg, tmp_path, monkeypatch):
         tfreg(*words_of("warp", tmp_path), "--nifti-space", "scanner")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("slices", [1, 2])
 def test_volumes_of_few_slices(tfreg, tmp_path, slices):
     images = phantoms.digits(10, seed=8).images[[4, 4]].astype("float32")

@@ -78,6 +78,7 @@ def results():
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="compares TensorFlow with JAX")
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
 @pytest.mark.compiled

@@ -182,6 +182,7 @@ def test_energy_is_that_of_the_momentum(rng, numpy, check_gradient):
     check_gradient(lambda p: transform.roughness("bending", p), parameters, samples=6)
 
 
+@pytest.mark.long
 def test_in_physical_space_with_its_momentum(tmp_path):
     grid = grids(2)[0]
     fixed, moving = image(grid), image(grid, (1.0, -0.6))

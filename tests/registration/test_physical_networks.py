@@ -191,6 +191,7 @@ def test_volumes_on_the_grid_of_a_network_in_stages(volumes, options):
     np.testing.assert_allclose(answer.warp_points(grid.to_physical(index)), there, atol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::tfreg.errors.InputWarning")
 def test_masks_of_volumes_reach_the_refinement(volumes):
     network, fixed, moving = volumes

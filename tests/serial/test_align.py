@@ -90,7 +90,7 @@ def test_control_points_go_down_to_the_finest_that_is_asked_for():
         for finest in (128.0, 16.0)
     }
     assert spacings == {128.0: [128.0], 16.0: [128.0, 64.0, 32.0, 16.0]}
-    assert [level.grid_spacing for level in pyramid_for((40, 50)).levels] == [32.0]
+    assert [level.grid_spacing for level in pyramid_for((40, 50)).levels] == [16.0]
     with pytest.raises(InputError, match=r"finest must be one of \[128.0.*Received: finest=8"):
         pyramid_for((512, 512), 8.0)
 

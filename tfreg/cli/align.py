@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PX",
         help="without a preset: px between control points at last, 128, 64, 32 or 16; the "
         "finer, the more alike, and the more tissue that changed is bent to what it was "
-        "(default: 32)",
+        "(default: 16)",
     )
     parser.add_argument(
         "--neighbours",
@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--start",
         choices=("none", "translation", "rigid"),
         default="translation",
-        help="phase correlation of neighbours before that (default: translation)",
+        help="phase correlation of neighbours before that; none where they lie on each other "
+        "already (default: translation)",
     )
     parser.add_argument(
         "--degrees",

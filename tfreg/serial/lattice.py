@@ -15,7 +15,7 @@ def points(shape: Sequence[int], step: int) -> np.ndarray:
 
 def within(places: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """Which of points ``(..., 2)`` px lie on an image of a shape."""
-    return ((places >= 0) & (places <= np.array(shape) - 1)).all(axis=-1)
+    return np.all((places >= 0) & (places <= np.array(shape) - 1), axis=-1)
 
 
 def taken(displacement: np.ndarray, step: int) -> np.ndarray:

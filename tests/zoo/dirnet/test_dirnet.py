@@ -214,6 +214,7 @@ def test_bending_energy_is_part_of_the_improved_loss(rng, numpy):
         DIRNet(bending_weight=-1)
 
 
+@pytest.mark.long
 def test_each_pass_registers_what_the_passes_before_have_left(rng, numpy):
     pair = inputs(rng, 32)
     one, three = (DIRNet(poolings=2, kernels=3, passes=n, bending_weight=0.1) for n in (1, 3))

@@ -32,6 +32,7 @@ def trained(model, pair, steps=3, jit_compile=False):
 STATISTICS = {"moving_mean", "moving_variance"}
 
 
+@pytest.mark.long
 @pytest.mark.on_jax
 def test_the_last_stage_learns_alone(rng):
     stage = 2
@@ -143,6 +144,7 @@ def test_it_learns_compiled(rng):
     assert reached[0] > before + 0.1 and reached[1] > reached[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("stages", "shape", "moving_shape"),
     [([AFFINE, FLAT], (30, 40), None), ([AFFINE, FLAT], (40, 40), (46, 38))],

@@ -136,6 +136,7 @@ def test_a_momentum_that_folds_is_shortened(rng, numpy, model):
     assert answer.details["share"] == share[1]
 
 
+@pytest.mark.long
 @pytest.mark.on_jax
 def test_samples_are_those_of_dropout_and_come_again(rng, model):
     pair = brains(rng, (31, 29))
@@ -151,6 +152,7 @@ def test_samples_are_those_of_dropout_and_come_again(rng, model):
     np.testing.assert_allclose(variance, expected, atol=1e-3 * expected.max())
 
 
+@pytest.mark.long
 @pytest.mark.compiled
 def test_refining_goes_on_with_lddmm(rng, model):
     pair = brains(rng, (31, 29))

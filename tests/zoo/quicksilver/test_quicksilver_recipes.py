@@ -100,6 +100,7 @@ def test_a_training_leaves_a_preset_that_registers(tmp_path, name):
     assert preset.preprocessing.get("covers") == ("field of view" if spaced else None)
 
 
+@pytest.mark.long
 def test_the_correction_learns_what_is_left(tmp_path):
     recipe = train_oasis2d.RECIPE
     model = recipe.prepare(SETTINGS, tmp_path).model

@@ -13,7 +13,9 @@ def example(preset):
         "moving": moving,
         "places": ((30, 40), (64, 75), (80, 50)),
         "refine": (0,),
-        "tolerance": 0.05,  # px: which features are dropped
+        # px: a thousandth of a grey value decides which features are dropped, and where Adam goes
+        # on from when the drop is halved; of some presets the map then differs by half a pixel.
+        "tolerance": 0.6,
     }
 
 

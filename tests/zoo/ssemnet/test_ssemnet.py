@@ -4,7 +4,6 @@ import re
 import keras
 import numpy as np
 import pytest
-from keras import ops as keras_ops
 
 import zoo
 from tfreg import losses, ops
@@ -40,98 +39,6 @@ def pair():
     """A section, and it once more, deformed by a known map."""
     section = tissue.block(1, (64, 80), seed=5).images[0]
     return section, damage.cut(section, rms=1.5, shift=2.0, seed=2)
-
-
-@pytest.mark.parametrize("interpolation", maps.INTERPOLATIONS)
-def test_a_map_of_one_vector_is_a_translation_and_a_slope_stays_one(numpy, interpolation):
-    shape = (40, 56)
-    grid = maps.grid_of(shape, 16)
-    assert grid == (3, 4)
-    one = np.ones((2, *grid, 2), "float32") * (2, -3)
-    np.testing.assert_allclose(numpy(maps.dense(one, shape, 16, interpolation))[0, 3, 5], (2, -3))
-    slope = np.zeros((1, *grid, 2), "float32")
-    slope[0, ..., 1] = 16 * np.arange(grid[1])
-    found = numpy(maps.dense(slope, shape, 16, interpolation))[0, ..., 1]
-    # Between the control points, at 7.5 and so on; at the ends the others repeat the last one.
-    inner = slice(24, 40)
-    expected = np.arange(56)[inner] - 7.5
-    np.testing.assert_allclose(found[20, inner], expected, atol=0.05)
-
-
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "thin-plate"])
-def test_these_maps_pass_through_their_vectors(rng, numpy, interpolation):
-    vectors = rng.normal(size=(1, 3, 4, 2)).astype("float32")
-    found = numpy(maps.dense(vectors, (15, 20), 5, interpolation))
-    np.testing.assert_allclose(found[:, 2::5, 2::5], vectors, atol=1e-4)
-
-
-def test_bicubic_is_keys():
-    """Half way between four points the weights are -1, 9, 9, -1 sixteenths."""
-    weights = maps._bicubic(np.array([1.5]), 4)
-    np.testing.assert_allclose(weights[0] * 16, (-1, 9, 9, -1))
-    np.testing.assert_allclose(maps._bicubic(np.array([-0.7, 5.2]), 6).sum(axis=1), 1)
-
-
-@pytest.mark.parametrize("interpolation", maps.INTERPOLATIONS)
-def test_a_finer_map_agrees_with_the_coarse_one_at_its_points(rng, numpy, interpolation):
-    vectors = keras_ops.convert_to_tensor(rng.normal(size=(2, 3, 2, 2)).astype("float32"))
-    shape = (45, 30)
-    coarse = numpy(maps.dense(vectors, shape, 15, interpolation))
-    fine = maps.finer(vectors, shape, 15, 5, interpolation)
-    assert tuple(fine.shape) == (2, 9, 6, 2)
-    again = numpy(maps.dense(fine, shape, 5, interpolation))
-    np.testing.assert_allclose(again[:, 2::5, 2::5], coarse[:, 2::5, 2::5], atol=2e-4)
-
-
-@pytest.mark.on_jax
-def test_the_largest_errors_are_dropped_as_a_sort_would(rng, numpy):
-    errors = rng.exponential(size=(3, 9, 10, 1)).astype("float32")
-    weights = np.ones_like(errors)
-    weights[1, :, :5] = 0
-    for drop in (0.0, 0.1, 0.5):
-        found = numpy(similarity.kept(errors, weights, np.float32(drop)))
-        for item in range(3):
-            counted = weights[item] > 0
-            order = np.sort(errors[item][counted])
-            left = len(order) - int(drop * len(order))
-            np.testing.assert_array_equal(
-                found[item][counted] > 0, errors[item][counted] <= order[left - 1]
-            )
-
-
-def test_squared_differences_are_relative_to_the_variance(rng, numpy):
-    reference, found = rng.normal(size=(2, 2, 5, 6, 3)).astype("float32")
-    mask = np.ones((2, 5, 6, 1), "float32")
-    got = numpy(similarity.distance(reference, found, mask, 0.0, "squared"))
-    centred = reference - reference.mean(axis=(1, 2), keepdims=True)
-    expected = ((reference - found) ** 2).mean(axis=(1, 2, 3)) / (centred**2).mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
-
-
-def test_centred_is_one_minus_the_cosine_whatever_gain_and_offset(rng, numpy):
-    reference, found = rng.normal(size=(2, 2, 5, 6, 3)).astype("float32")
-    mask = np.ones((2, 5, 6, 1), "float32")
-    mask[:, :2] = 0
-    one, other = (v[:, 2:] - v[:, 2:].mean(axis=(1, 2), keepdims=True) for v in (reference, found))
-    cosine = (one * other).sum(axis=(1, 2, 3)) / np.sqrt(
-        (one**2).sum(axis=(1, 2, 3)) * (other**2).sum(axis=(1, 2, 3))
-    )
-    got = numpy(similarity.distance(reference, found, mask, 0.0, "centred"))
-    np.testing.assert_allclose(got, 1 - cosine, atol=1e-5)
-    changed = 7 * found + np.array([1.0, -2.0, 3.0], "float32")
-    again = numpy(similarity.distance(reference, changed, mask, 0.0, "centred"))
-    np.testing.assert_allclose(again, got, atol=1e-5)
-
-
-def test_what_the_mask_or_the_drop_leaves_out_does_not_matter(rng, numpy):
-    reference = rng.normal(size=(1, 8, 8, 2)).astype("float32")
-    found = reference.copy()
-    found[0, 1, 2] += 100
-    mask = np.ones((1, 8, 8, 1), "float32")
-    assert numpy(similarity.distance(reference, found, mask, 0.0, "squared"))[0] > 1
-    assert numpy(similarity.distance(reference, found, mask, 0.05, "squared"))[0] == 0
-    mask[0, 1, 2] = 0
-    assert numpy(similarity.distance(reference, found, mask, 0.0, "squared"))[0] == 0
 
 
 def test_the_drop_is_halved_round_by_round():
@@ -170,13 +77,6 @@ def test_every_unit_begins_alive_and_the_reconstruction_as_the_mean_grey(rng, nu
     after = [layer.get_weights()[0] for layer in (*model.encoder, *model.decoder)]
     for one, other in zip(kernels[:-1], after[:-1], strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_averaged_takes_back_what_doubles(rng, numpy):
-    from zoo.ssemnet.model import _doubled
-
-    small = rng.normal(size=(2, 3, 5, 4)).astype("float32")
-    np.testing.assert_allclose(numpy(similarity.averaged(_doubled(small), 2)), small, atol=1e-6)
 
 
 def test_equation_3_is_the_reconstruction_and_all_squares(rng, numpy):
@@ -238,16 +138,15 @@ def test_a_known_map_is_found_whatever_the_interpolation(pair, interpolation):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_steps_on_ncc_follow_where_the_scheme_has_them(pair):
     section, cut = pair
     without, model = (made(ncc_steps=steps) for steps in (0, 20))
     answer = model.register(cut.image, section)
     assert answer.similarity_after > without.register(cut.image, section).similarity_after + 0.01
-    # Onto one neighbour it is the same, and onto one that does not count as well.
+    # Onto one neighbour it is the same.
     onto = model.align_to(cut.image[None], section)
     np.testing.assert_allclose(onto, answer.displacement, atol=1e-4)
-    one_of_two = model.align_to(np.stack([section, cut.image]), section, weights=(0, 2))
-    np.testing.assert_allclose(one_of_two, answer.displacement, atol=0.05)
 
 
 def test_the_steps_on_ncc_have_the_masks_and_the_regularisers(rng, numpy):
@@ -287,6 +186,7 @@ def test_registering_looks_where_the_masks_say(pair):
     np.testing.assert_allclose(there, masked, atol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.on_jax
 def test_registering_follows_the_weights(pair):
     section, cut = pair
@@ -299,6 +199,7 @@ def test_registering_follows_the_weights(pair):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+@pytest.mark.long
 def test_several_neighbours_agree_on_one_map(pair):
     section, cut = pair
     model = made(steps=40, learning_rate=1.0)
@@ -375,18 +276,18 @@ def test_other_bad_arguments_are_refused():
         SsEMnet().check_size((12, 40))
 
 
-@pytest.mark.parametrize("in_turn", [False, True])
+@pytest.mark.parametrize("in_turn", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_stack_is_aligned_with_it(pair, tmp_path, in_turn):
     section, cut = pair
     model = made(steps=40, learning_rate=1.0, similarity="centred")
     stack = [cut.image, section, cut.image]
     if in_turn:
-        found = align_in_turn(model, stack, start="none")
+        found = align_in_turn(model, stack, 1, start="none")
         np.testing.assert_array_equal(found.displacement(0), 0)
     else:
         found = model.align(stack, start="none", neighbours=1, drift=None, folder=tmp_path)
         other = made(4, steps=40, learning_rate=1.0, similarity="centred")
-        with pytest.raises(InputError, match="another weights_sha256"):
+        with pytest.raises(InputError, match="another model, weights_sha256"):
             other.align(stack, start="none", neighbours=1, drift=None, folder=tmp_path)
     # Where the cut one shows x, the section shows x + d(x): the maps differ by it.
     inner = (slice(12, -12),) * 2
@@ -405,6 +306,6 @@ def test_a_stack_is_aligned_with_it(pair, tmp_path, in_turn):
     ],
 )
 def test_no_unit_of_a_preset_is_dead(numpy, name, source):
-    images = sections.stacks(source, "validation")[0].images[:2, :256, :256]
+    images = sections.stacks(source, "validation")[0].images[:3]
     code = numpy(zoo.load(name).encoded(images[..., None].astype("float32") / 255))
     assert code.shape[-1] == 64 and (code > 0).any(axis=(0, 1, 2)).all()
