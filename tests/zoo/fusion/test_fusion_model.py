@@ -13,14 +13,16 @@ pytestmark = pytest.mark.plain
 
 @pytest.fixture(scope="module")
 def model():
-    """An untrained network, with biases, whose weights spread over all of [0, 1]."""
-    keras.utils.set_random_seed(3)
+    """An untrained network, with biases, of the same weights on every backend."""
     made = FusionNetwork()
     made.build()
     rng = np.random.default_rng(3)
-    for layer in made.column.layers:
-        if layer.weights:
-            layer.bias.assign(rng.normal(0, 0.02, layer.bias.shape))
+    for variable in made.trainable_variables:
+        spread = 0.02
+        if len(variable.shape) > 1:
+            *places, given, taken = variable.shape
+            spread = np.sqrt(2 / (np.prod(places) * (given + taken)))
+        variable.assign(rng.normal(0, spread, variable.shape))
     made.head.bias.assign([5.0, -5.0])  # which are not to be applied
     made.head.kernel.assign(8 * made.head.kernel)
     return made
@@ -51,16 +53,17 @@ def test_it_has_as_many_weights_as_the_papers(model):
 
 @pytest.mark.parametrize(
     ("shape", "seed"),
-    [pytest.param((19, 25), 0, marks=pytest.mark.compiled), ((20, 28), 0), ((16, 17), 0)],
+    [pytest.param((19, 25), 0, marks=pytest.mark.compiled), ((20, 28), 1), ((16, 17), 4)],
 )
 def test_the_pipeline_is_exact(model, shape, seed):
-    """In 8 bits too: with these seeds no pixel is as near to a half as float32 is to float64."""
+    """In 8 bits too: with these seeds no pixel is so near to a half that single precision tells."""
     first, second = pictures(np.random.default_rng(seed), shape)
     answer = model.fuse(first, second, first_range=(0, 255), second_range=(0, 255))
     weight, fused = plain(model, first, second)
     np.testing.assert_allclose(answer.weight, weight, atol=2e-5)
-    assert weight.max() - weight.min() > 2e-3
-    np.testing.assert_allclose(answer.fused, np.clip(fused, 0, 1), atol=2e-5)
+    assert weight.max() - weight.min() > 0.02
+    np.testing.assert_allclose(answer.fused, np.clip(fused, 0, 1), atol=5e-6)
+    assert np.abs(255 * np.clip(fused, 0, 1) % 1 - 0.5).min() > 255 * 5e-6
     found, expected = (plain_fusion.as_bytes(image) for image in (answer.fused, fused))
     np.testing.assert_array_equal(found, expected)
 
