@@ -27,7 +27,7 @@ class Focus(Recipe):
     name = "fusion"
     method = METHOD
     sources = photographs.SOURCES
-    iterations, batch, learning_rate = 10_000, 64, 1e-2
+    iterations, batch, learning_rate = 4_000, 64, 1e-2
 
     def preset_name(self, settings: dict[str, Any]) -> str:
         return "fusion-cnn" if settings["data"] == "natural" else "fusion-cnn-phantom"
