@@ -84,7 +84,9 @@ def test_the_authors_image_is_one_that_weights_give(numpy):
 
     def bounds(threshold):
         fused = [
-            plain_fusion.fused_by(lambda a, b, _, end=end: end(a, b), ct / 255, mri / 255, threshold)
+            plain_fusion.fused_by(
+                lambda a, b, _, end=end: end(a, b), ct / 255, mri / 255, threshold
+            )
             for end in (np.minimum, np.maximum)
         ]
         return 255 * np.clip(fused, 0, 1)
