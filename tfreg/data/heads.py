@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 SIDE = 256
 # Greys of skin, skull, the fluid about the brain, cortex, white matter, ventricles and a lesion.
@@ -41,6 +40,8 @@ def draw(rng: np.random.Generator) -> Head:
     >>> one.ct.shape, one.mri.shape, one.colours.shape
     ((256, 256), (256, 256), (256, 256, 3))
     """
+    from scipy import ndimage
+
     y, x = (np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2) / (SIDE / 2)
     turn = rng.normal(0, 0.05)
     y, x = np.cos(turn) * y - np.sin(turn) * x, np.sin(turn) * y + np.cos(turn) * x
