@@ -1,7 +1,6 @@
 """Fusion of brain images that are not aligned: as they are, registered before, and aligned."""
 
 import argparse
-import time
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ COLUMNS = {
     **dict.fromkeys(_fusion.UNITS, "mean ± sd"),
     "error": "mean ± sd",
     "won_back": "mean",
-    "seconds": "median",
 }
 SHIFT, ANGLE, WARP, SMOOTH = 10.0, 10.0, 4.0, 24.0  # px, degrees, px, px
 PROTOCOL = (
@@ -33,7 +31,7 @@ PROTOCOL = (
     "what the settings say), `aligned` before the map; all are judged against the aligned pair. "
     "`error`: mean distance in px of where pixels of the head were brought to from where they "
     "belong; `won_back`: of the mean Q_G that misalignment costs, the share that registration wins "
-    "back; `seconds`: of registering."
+    "back."
 )
 
 
@@ -77,17 +75,14 @@ def run(options: argparse.Namespace) -> Table:
         rng = np.random.default_rng([options.seed, brain_pairs.GROUPS.index(group)])
         found: dict[str, list] = {method: [] for method in chosen}
         errors: dict[str, list] = {}
-        seconds = []
         for first, second, _ in zip(*(part[: options.pairs] for part in pairs), strict=True):
             displacement = misalignment(first.shape, rng)
             images = {"aligned": second, "misaligned": displaced(second, displacement)}
             moves = {"misaligned": np.zeros_like(displacement)}
             if "registered" in chosen:
-                begin = time.perf_counter()
                 images["registered"], moves["registered"] = _registered(
                     first, images["misaligned"], how
                 )
-                seconds.append(time.perf_counter() - begin)
             fused = {m: model.fuse(first, images[m], **WHOLE).fused for m in chosen}
             for method in chosen:
                 found[method].append(_fusion.judge(first, second, fused[method]))
@@ -100,8 +95,6 @@ def run(options: argparse.Namespace) -> Table:
         for method in chosen:
             table.rows += _fusion.rows(method, group, found[method])
         table.rows += [Row.of(m, group, "error", "px", values) for m, values in errors.items()]
-        if seconds:
-            table.rows.append(Row.of("registered", group, "seconds", "s", seconds))
         if len(chosen) == len(METHODS):
             _win_back(table, group, found)
     columns = ["first", "second, displaced", *chosen]
