@@ -126,13 +126,15 @@ class FusionNetwork(FusionModel):
 
     def fused(self, first: Any, second: Any, **options: Any) -> tuple[Any, Any]:
         light = [_light(image) for image in (first, second)]
-        features = keras_ops.concatenate(self.features(*light), axis=-1)
         # The softmax of two logits depends on their difference alone. The authors' code leaves
         # their biases out.
         kernel = keras_ops.convert_to_tensor(self.head.kernel)
         kernel = keras_ops.reshape(kernel[:, 1] - kernel[:, 0], (_SIDE * _SIDE, -1))
-        kernel = keras_ops.cast(keras_ops.transpose(kernel), features.dtype)
-        parts = keras_ops.cast(keras_ops.matmul(features, kernel), "float32")
+        kernels = keras_ops.split(keras_ops.transpose(kernel), 2)
+        parts = sum(
+            keras_ops.cast(keras_ops.matmul(one, keras_ops.cast(half, one.dtype)), "float32")
+            for one, half in zip(self.features(*light), kernels, strict=True)
+        )
         rule = self.function("rule", lambda: ops.compiled(self._fused_by))
         return rule(parts, first, second)
 
