@@ -120,11 +120,14 @@ def test_an_image_is_displaced_as_far_as_is_said(rng):
 
 def test_what_is_not_lost_cannot_be_won_back():
     table = Table("t", "d", "p", {})
-    found = {"aligned": [{"q_g": 0.5}], "misaligned": [{"q_g": 0.6}], "registered": [{"q_g": 0.55}]}
+    found = {method: [{"q_g": 0.55}] for method in fusion_misaligned.METHODS}
+    found |= {"aligned": [{"q_g": 0.5}], "misaligned": [{"q_g": 0.6}]}
     fusion_misaligned._win_back(table, "ct-mri", found)
     assert table.rows == [] and table.notes[0].startswith("ct-mri: no Q_G is lost")
     fusion_misaligned._win_back(table, "ct-mri", {**found, "misaligned": [{"q_g": 0.4}]})
-    assert [row.mean for row in table.rows] == [pytest.approx(150)] and len(table.notes) == 1
+    shares = {row.method: row.mean for row in table.rows}
+    assert shares == dict.fromkeys(fusion_misaligned.METHODS[2:], pytest.approx(150))
+    assert len(table.notes) == 1
 
 
 def test_fusion_misaligned_from_the_command_line(small, tmp_path, monkeypatch):

@@ -8,7 +8,10 @@ from shipped import DIGITS, FUSER
 
 import zoo
 from tfreg import Geometry, Image, io, transforms
+from tfreg.cli import alignment
 from tfreg.data import heads
+from tfreg.errors import InputError
+from tfreg.registration import pyramid
 
 SMALL = slice(64, 192, 2)
 
@@ -108,7 +111,7 @@ def test_register_then_fuse_in_space(fuse, tmp_path, head):
     io.write(ct, tmp_path / "ct.nii.gz")
     io.write(moved, tmp_path / "mri.mha")
     said, out = fuse("ct.nii.gz", "mri.mha")
-    assert said.code == 2 and "register them before, with --register affine" in said.err
+    assert said.code == 2 and "register them before, with --register rigid" in said.err
     assert len(said.err.splitlines()) == 1 and not out.exists()
     said, out = fuse("ct.nii.gz", "mri.mha", "--register", "translation")
     assert said.code == 0, said.err
@@ -262,3 +265,15 @@ def test_nothing_is_registered_in_vain(fuse, tmp_path, head, monkeypatch):
     ):
         said, out = fuse(f"{first}.png", f"{second}.png", "--register", "rigid", *words)
         assert said.code == 2 and message in said.err and not out.exists()
+
+
+def test_free_form_transforms_are_stiff():
+    """Mutual information alone would bend what lies between the outlines."""
+    grid = Geometry.of_shape((40, 80, 90), (4.0, 2.0, 1.5))
+    stiff, rigid = (alignment._pyramid(kind, grid).levels for kind in ("bspline", "rigid"))
+    usual = pyramid("default", "bspline", grid.shape, grid.spacing[::-1]).levels
+    assert rigid == pyramid("default", "rigid", grid.shape, grid.spacing[::-1]).levels
+    assert {(level.grid_spacing, level.weight) for level in stiff} == {(48.0, 1.0)}
+    assert [level.shrink for level in stiff] == [level.shrink for level in usual[:-1]]
+    with pytest.raises(InputError, match="transform must be one of"):
+        alignment._pyramid("bend", grid)

@@ -8,6 +8,8 @@ from typing import Any
 from tfreg.cli.registrar import SLICES, is_slice, without_place
 from tfreg.errors import InputError
 
+_NODES, _WEIGHT = 32, 1.0  # voxels between control points, and the weight of bending energy
+
 
 @dataclass(frozen=True)
 class Source:
@@ -80,7 +82,7 @@ def aligned(first: Source, second: Source, options: argparse.Namespace) -> tuple
     if options.register is None:
         if not first.place.matches(second.place):
             raise InputError(
-                "The images lie on different grids: register them before, with --register affine. "
+                "The images lie on different grids: register them before, with --register rigid. "
                 f"Received: {first.place} and {second.place}"
             )
         return second.values, None
@@ -96,6 +98,7 @@ def aligned(first: Source, second: Source, options: argparse.Namespace) -> tuple
         kinds,
         similarity=options.similarity or "mi",
         initial=options.init or "geometry",
+        pyramid=[_pyramid(kind, grid) for kind in kinds],
     )
     if first.flattened or second.flattened:
         found = replace(found, warnings=(SLICES, *found.warnings))
@@ -110,3 +113,20 @@ def aligned(first: Source, second: Source, options: argparse.Namespace) -> tuple
         for number in range(3)
     ]
     return np.stack(channels, axis=-1), found
+
+
+def _pyramid(kind: str, grid: Any) -> Any:
+    """The levels of one transform; free-form ones are stiff, without the finest level.
+
+    Two modalities agree in little but their outlines: with control points as near as for images of
+    one modality, mutual information bends what lies between (`fusion-misaligned`).
+    """
+    from tfreg.registration import Pyramid, pyramid
+
+    chosen = pyramid("default", kind, grid.shape, grid.spacing[::-1])
+    if kind not in ("bspline", "velocity"):
+        return chosen
+    step = _NODES * min(grid.spacing)
+    levels = chosen.levels[:-1] or chosen.levels
+    stiff = [replace(level, grid_spacing=step, weight=_WEIGHT) for level in levels]
+    return Pyramid(tuple(stiff))

@@ -1,4 +1,4 @@
-"""``tfreg fuse FIRST SECOND -o FOLDER [--register affine]``."""
+"""``tfreg fuse FIRST SECOND -o FOLDER [--register rigid]``."""
 
 import argparse
 import json
