@@ -48,22 +48,31 @@ def test_it_takes_little_longer_than_its_convolutions():
 
 
 def test_the_similarity_was_chosen_on_validation_pairs():
-    """That of the command and of the table keeps more edges than the other one."""
-    kept = {}
+    """That of the command and of the table misses by less than the other one."""
+    missed = {}
     for name in ("mi", "ngf"):
         table = RESULTS / f"fusion-misaligned-{name}" / "table.json"
         content = json.loads(table.read_text(encoding="utf-8"))
         assert "validation pairs" in content["data"] and content["settings"]["similarity"] == name
         rows = [row for row in content["rows"] if row["method"] == "registered"]
-        kept[name] = [row["mean"] for row in rows if row["metric"] == "q_g"]
-        assert len(kept[name]) == 2  # beside PET there are none
-    assert sum(kept["mi"]) > sum(kept["ngf"])
+        missed[name] = [row["mean"] for row in rows if row["metric"] == "error"]
+        assert len(missed[name]) == 2  # beside PET there are none
+    assert sum(missed["mi"]) < sum(missed["ngf"])
 
 
 @pytest.mark.parametrize("group", brain_pairs.GROUPS)
-def test_registration_wins_back_what_misalignment_costs(group):
+def test_registration_brings_the_images_nearer(group):
     found = rows_of("fusion-misaligned")
     for method in fusion_misaligned.METHODS:
         assert found[method, group, "q_g"]["n"] > 0.9 * PAIRS[group]
-    assert found["misaligned", group, "q_g"]["mean"] < found["aligned", group, "q_g"]["mean"]
-    assert found["registered", group, "won_back"]["mean"] >= 80
+    assert found["registered", group, "error"]["mean"] < found["misaligned", group, "error"]["mean"]
+
+
+def test_what_is_won_back_is_bounded_by_half_a_pixel():
+    """Of CT and MRI, whose pairs are not aligned to that; the sheet says so."""
+    found = rows_of("fusion-misaligned")
+    kept = {m: found[m, "ct-mri", "q_g"]["mean"] for m in fusion_misaligned.METHODS}
+    assert kept["misaligned"] < kept["registered"] < kept["aligned + registered"] < kept["aligned"]
+    for method in ("half a pixel", "aligned + registered"):
+        assert found[method, "ct-mri", "won_back"]["mean"] < 80
+    assert found["aligned + registered", "ct-mri", "error"]["mean"] > 0.7
