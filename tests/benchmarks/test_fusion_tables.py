@@ -130,6 +130,7 @@ def test_what_is_not_lost_cannot_be_won_back():
     assert len(table.notes) == 1
 
 
+@pytest.mark.long
 def test_fusion_misaligned_from_the_command_line(small, tmp_path, monkeypatch):
     for name in ("SHIFT", "WARP"):
         monkeypatch.setattr(fusion_misaligned, name, getattr(fusion_misaligned, name) / 4)

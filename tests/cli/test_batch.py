@@ -126,6 +126,7 @@ def test_a_network_in_stages(many, run):
     assert code == 0 and "4 done, 0 there before" in said
 
 
+@pytest.mark.long
 def test_what_is_there_is_not_registered_again(many, run):
     keep(many, "a", "b", "flat")
     assert run("-m", MODEL)[0] == 0
