@@ -178,6 +178,7 @@ def test_shards_are_parts_of_the_whole(many, run):
     assert code == 0 and "5 there before" in said
 
 
+@pytest.mark.long
 def test_without_a_network_and_from_the_other_command(many, capfd):
     keep(many, "a", "flat")
     out = str(many / "out")
