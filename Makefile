@@ -66,6 +66,12 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run pehl $(RUNS)
 	$(BIN)/python -m benchmarks run craniofacial
 	$(BIN)/python -m benchmarks run wrist
+	$(BIN)/python -m benchmarks run fusion-brain
+	$(BIN)/python -m benchmarks run fusion-misaligned
+	$(BIN)/python -m benchmarks run fusion-misaligned --split validation \
+		--out benchmarks/results/fusion-misaligned-mi
+	$(BIN)/python -m benchmarks run fusion-misaligned --split validation --similarity ngf \
+		--out benchmarks/results/fusion-misaligned-ngf
 	$(BIN)/python -m benchmarks run command-line
 	$(BIN)/python -m benchmarks readme
 

@@ -244,6 +244,7 @@ def machine() -> dict[str, Any]:
         "diffdrr",
         "nanodrr",
         "plastimatch",
+        "PyWavelets",
         "pystackreg",
     )
     versions = {}

@@ -1,9 +1,11 @@
 """Runs contenders on the same pairs, judges them alike, and collects the rows of a table."""
 
 import fnmatch
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from benchmarks.paired import paired
 from benchmarks.pairs import Pair
 
 BATCHES = 3  # timed ones
+REPEATS = 7  # of what is timed without a contender
 
 Figures = dict[str, list[float]]
 
@@ -168,3 +171,13 @@ class Measurement:
             unit = unit_of(metric, self.pairs[0].unit)
             self.table.rows.append(Row.of(method, group, metric, unit, known))
         return len(known)
+
+
+def timed(run: Callable[[], Any]) -> list[float]:
+    """Seconds of warm runs."""
+    seconds = []
+    for _ in range(1 + REPEATS):
+        begin = time.perf_counter()
+        run()
+        seconds.append(time.perf_counter() - begin)
+    return seconds[1:]

@@ -7,3 +7,4 @@ STACKS = "dlir-cine"  # 3-D, on a grid of thick slices
 VOLUMES = "dlir-hippocampus"  # 3-D
 CHESTS = "dlir-chest-ct"  # a refinement of its own, confined to masks
 RECIPE = "dirnet-mnist"  # one that has an option of its own, --digit
+FUSER = "fusion-cnn"  # makes one image of two

@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 import zoo
 from benchmarks import options as declared
 from benchmarks.harness import Row, Table, choose
+from benchmarks.measurement import timed
 from benchmarks.tables import _stn_figures as figures
 from tfreg import ops
 from tfreg.data import mnist
@@ -30,7 +30,6 @@ COLUMNS = {
     "parameters": "mean",
     "seconds": "median",
 }
-_REPEATS = 7
 _STEP = {"iterations": 1000, "learning_rate": 4e-3, "schedule": "cosine", "paper_schedule": False}
 _QUANTILE = 1.959964  # of the normal distribution, for 95 %
 PROTOCOL = (
@@ -183,16 +182,6 @@ def cost(line: Network, group: str, kind: str) -> list[Row]:
         tensors = [keras.ops.convert_to_tensor(values) for values in (images, shift)]
         runs["warp"] = lambda: traced(*tensors)
     return [Row.of(line.method, group, metric, "s", timed(run)) for metric, run in runs.items()]
-
-
-def timed(run: Callable[[], Any]) -> list[float]:
-    """Seconds of warm runs."""
-    seconds = []
-    for _ in range(1 + _REPEATS):
-        begin = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - begin)
-    return seconds[1:]
 
 
 def single(images: np.ndarray) -> np.ndarray:

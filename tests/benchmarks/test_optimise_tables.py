@@ -18,7 +18,11 @@ def cells(path):
 @pytest.mark.parametrize(
     ("words", "metrics"),
     [
-        (["optimise-cine", "--data", "phantom", "--pairs", "2"], ("dice", "seconds_batched")),
+        pytest.param(
+            ["optimise-cine", "--data", "phantom", "--pairs", "2"],
+            ("dice", "seconds_batched"),
+            marks=pytest.mark.long,
+        ),
         (["optimise-digits", "--data", "phantom", "--pairs", "1"], ("ncc", "seconds_batched")),
         pytest.param(
             ["optimise-chest-ct", "--data", "phantom"],

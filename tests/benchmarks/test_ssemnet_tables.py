@@ -94,6 +94,7 @@ def test_the_table_of_pairs(small, tmp_path, capsys):
     assert "--groups takes near, far, near+dust" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_the_table_of_stacks(small, tmp_path):
     out = tmp_path / "out"
     methods = "none,phase correlation,ncc, relaxed"

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import zoo
+from benchmarks import measurement
 from benchmarks.__main__ import main
 from benchmarks.tables import _stn, stn_mnist
 from tfreg.errors import InputError
@@ -30,7 +31,7 @@ def test_lines_are_those_of_the_paper():
 def test_clutter_from_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("TFREG_DATA", raising=False)
     monkeypatch.setattr(_stn, "BATCH", 12)
-    monkeypatch.setattr(_stn, "_REPEATS", 2)
+    monkeypatch.setattr(measurement, "REPEATS", 2)
     words = ["run", "stn-mnist-clutter", "--images", "12", "--methods", "st-cnn attention"]
     assert main([*words, "--out", str(tmp_path)]) == 0
     assert "phantom digits" in capsys.readouterr().out
@@ -47,7 +48,7 @@ def test_clutter_from_the_command_line(tmp_path, capsys, monkeypatch):
 @pytest.mark.long
 def test_training_steps_are_timed(monkeypatch):
     monkeypatch.setattr(_stn, "BATCH", 4)
-    monkeypatch.setattr(_stn, "_REPEATS", 1)
+    monkeypatch.setattr(measurement, "REPEATS", 1)
     line = _stn.Network("st-fcn affine", "st-fcn", "affine")
     rows = {row.metric: row for row in _stn.cost(line, "R", "r")}
     assert 0 < rows["warp"].mean < rows["step"].mean and rows["step"].method == line.method

@@ -126,6 +126,7 @@ def test_a_network_in_stages(many, run):
     assert code == 0 and "4 done, 0 there before" in said
 
 
+@pytest.mark.long
 def test_what_is_there_is_not_registered_again(many, run):
     keep(many, "a", "b", "flat")
     assert run("-m", MODEL)[0] == 0
@@ -177,6 +178,7 @@ def test_shards_are_parts_of_the_whole(many, run):
     assert code == 0 and "5 there before" in said
 
 
+@pytest.mark.long
 def test_without_a_network_and_from_the_other_command(many, capfd):
     keep(many, "a", "flat")
     out = str(many / "out")

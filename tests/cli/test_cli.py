@@ -217,7 +217,12 @@ def test_models(capsys):
     assert any(line.startswith(f"{DIGITS} ") for line in lines)
     licence = lines[0].index("licence")
     assert {line[licence - 1] for line in lines} == {" "}  # the columns are aligned
-    assert {line[licence:].split()[0] for line in lines[1:]} == {"Apache-2.0", "CC", "CC0"}
+    assert {line[licence:].split()[0] for line in lines[1:]} == {
+        "Apache-2.0",
+        "CC",
+        "CC0",
+        "unrestricted",
+    }
     assert main(["models", "--json"]) == 0
     assert {p["licence"] for p in json.loads(capsys.readouterr().out)} == {
         "Apache-2.0",
@@ -227,6 +232,7 @@ def test_models(capsys):
         "CC BY-SA 3.0",
         "CC BY-SA 4.0",
         "CC0 1.0",
+        "unrestricted use (Eastman Kodak Company)",
     }
 
 

@@ -74,7 +74,7 @@ def test_saved_and_loaded_by_keras(model, tmp_path, numpy):
     [
         ({"ndim": 4}, "ndim must be 2 or 3"),
         ({"ndim": 2, "intensity_range": (3.0, 1.0)}, "the lower one first"),
-        ({"ndim": 2, "intensity_range": (3.0, float("nan"))}, "2 finite numbers"),
+        ({"ndim": 2, "intensity_range": (3.0, float("nan"))}, "two finite numbers"),
         ({"ndim": 3, "voxel_size": (1.0, 1.0)}, "voxel_size must be 3 finite numbers"),
         ({"ndim": 2, "voxel_size": (1.0, 0.0)}, "voxel_size must be positive"),
     ],

@@ -130,6 +130,43 @@ def test_two_images_are_fused(rng):
         Brighter(2).fuse(first, np.full_like(second, np.nan))
 
 
+def test_images_in_space_are_fused_on_one_grid(rng):
+    geometry = Geometry((5, 7), (0.5, 1.0), (3.0, 4.0), np.eye(2).tolist())
+    first, second = (Image(rng.random((7, 5)), geometry) for _ in range(2))
+    answer = Brighter(2).fuse(first, second)
+    np.testing.assert_array_equal(answer.fused, Brighter(2).fuse(first.array, second.array).fused)
+    moved = Image(second.array, Geometry.of_shape((7, 5)))
+    with pytest.raises(InputError, match="different grids: register them first"):
+        Brighter(2).fuse(first, moved)
+    with pytest.raises(InputError, match=r"in space are needed\. Received: Image and nd"):
+        Brighter(2).fuse(first, second.array)
+
+
+def test_a_volume_in_space_is_no_batch(rng):
+    grid = Geometry((5, 7, 3), (0.5, 1.0, 2.0), (3.0, 4.0, 5.0), np.eye(3).tolist())
+    first, second = (Image(rng.random((3, 7, 5)), grid) for _ in range(2))
+    message = r"A volume needs axis=0, 1 or 2, .*size=\(5, 7, 3\).*, axis=None"
+    with pytest.raises(InputError, match=message):
+        Brighter(2).fuse(first, second)
+    for model, options in ((Brighter(2), {"axis": 0}), (Brighter(3), {})):
+        assert model.fuse(first, second, **options).fused.shape == (3, 7, 5)
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_a_range_beside_an_image_is_refused(rng, name):
+    """Of a batch each image must have something in it, of a volume any slice."""
+    given = dict(zip(("first", "second"), rng.random((2, 2, 7, 5)), strict=True))
+    given[name][1] += 5
+    message = rf"^{name} must have intensities between 0\.5 and 3, .*Received: 5\.\d+ to 5\.\d+$"
+    with pytest.raises(InputError, match=message):
+        Brighter(2).fuse(**given, **{f"{name}_range": (0.5, 3)})
+    other = "second" if name == "first" else "first"
+    with pytest.raises(InputError, match=message):
+        Brighter(2, intensity_range=(0.5, 3.0)).fuse(**given, **{f"{other}_range": (0, 1)})
+    answer = Brighter(2).fuse(**given, axis=0, **{f"{name}_range": (0.5, 3)})
+    np.testing.assert_array_equal(getattr(answer, name)[1], 1)
+
+
 def test_a_pose_is_found_from_a_volume_and_a_picture(rng):
     geometry = Geometry((5, 4, 3), (0.5, 1.0, 2.0), (0.0,) * 3, np.eye(3).tolist())
     volume = Image(9 * rng.random((3, 4, 5)), geometry)

@@ -45,6 +45,7 @@ def test_a_map_that_halves_or_doubles_the_volume_is_named(scale, said):
     assert (changed in check.problems) == said
 
 
+@pytest.mark.long
 def test_a_stage_that_made_it_worse_is_named_and_so_is_a_linear_map_that_leaves_much(rng):
     noise = rng.random((2, 3, 32, 32)).astype("float32")
     wild = Pyramid((Level(shrink=4, steps=4, learning_rate=3.0),))

@@ -53,6 +53,7 @@ def test_what_is_forgotten_is_compiled_again(hearts):
     assert register(*pair, pyramid=one).compile_seconds > 0
 
 
+@pytest.mark.long
 def test_a_transform_that_made_it_worse_is_left_out_and_the_answer_says_so(rng):
     noise = rng.random((32, 32)).astype("float32")
     moving = np.roll(noise, 1, axis=1)
@@ -68,6 +69,7 @@ def test_a_transform_that_made_it_worse_is_left_out_and_the_answer_says_so(rng):
     assert both.similarity_after == pytest.approx(alone.similarity_after, abs=1e-5)
 
 
+@pytest.mark.long
 def test_samples_do_not_compile_anew_for_every_mask_and_starve_no_pair(hearts, two_levels):
     first, second = np.zeros((2, 64, 64))
     first[8:20, 8:20], second[30:58, 20:44] = 1, 1

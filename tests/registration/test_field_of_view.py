@@ -69,6 +69,7 @@ def test_where_the_moving_image_covers_all_nothing_is_left_out(rng):
     assert View({**images, "moving_mask": np.ones((1, 20, 24, 1))}).at(shift, True) == {}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("overlap", [0.9, 0.65, pytest.param(0.4, marks=pytest.mark.on_jax)])
 def test_beyond_the_moving_image_nothing_counts(rng, overlap):
     scene, size = _texture(rng), np.array([48, 56])

@@ -60,6 +60,7 @@ def test_a_beating_heart_is_followed(hearts, kind):
     assert answer.check().folding < 1
 
 
+@pytest.mark.long
 def test_sequences_add_up(blobs):
     image, grid = blobs
     truth = np.broadcast_to([0.5, 3.0, -4.0], grid.shape).copy()

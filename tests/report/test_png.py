@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pytest
@@ -13,13 +14,13 @@ def read(content, tmp_path):
     return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (37, 53)])
-def test_greys_come_back(tmp_path, rng, shape):
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (37, 53), (1, 1, 3), (37, 53, 3)])
+def test_greys_and_colours_come_back(tmp_path, rng, shape):
     image = rng.integers(0, 256, shape, dtype="uint8")
     np.testing.assert_array_equal(read(png(image), tmp_path), image)
 
 
-def test_colours_come_back(tmp_path, rng):
+def test_colours_of_a_palette_come_back(tmp_path, rng):
     palette = rng.integers(0, 256, (200, 3), dtype="uint8")
     image = rng.integers(0, 200, (9, 14), dtype="uint8")
     np.testing.assert_array_equal(read(png(image, palette), tmp_path), palette[image])
@@ -30,12 +31,17 @@ def test_neighbours_alike_pack_well():
     assert len(png(np.ascontiguousarray(ramp))) < 2000
 
 
-@pytest.mark.parametrize(
-    "image", [np.zeros((3, 3)), np.zeros((2, 3, 3), "uint8"), np.zeros((0, 3))]
-)
-def test_what_is_no_picture(image):
-    with pytest.raises(ValueError, match="Received"):
-        png(image)
+@pytest.mark.parametrize("shape", [(2, 3, 4), (3, 2, 3, 3), (3,), (0, 3), (0, 3, 3)])
+def test_what_is_no_picture(shape):
+    with pytest.raises(ValueError, match=re.escape(f"Received: dtype=uint8, shape={shape}")):
+        png(np.zeros(shape, "uint8"))
+
+
+def test_what_is_not_in_8_bits_and_what_has_two_sets_of_colours():
+    with pytest.raises(ValueError, match=r"Received: dtype=float64, shape=\(3, 3\)"):
+        png(np.zeros((3, 3)))
+    with pytest.raises(ValueError, match=r"without a palette.*shape=\(2, 2, 3\)"):
+        png(np.zeros((2, 2, 3), "uint8"), np.zeros((5, 3), "uint8"))
 
 
 def test_uri():

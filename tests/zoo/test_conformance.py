@@ -53,6 +53,7 @@ def test_its_answer(case):
     of_task(case).check_answer(case)
 
 
+@pytest.mark.long
 @architectures
 def test_in_bfloat16(case):
     of_task(case).check_bfloat16(case)

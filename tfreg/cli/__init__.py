@@ -24,6 +24,7 @@ _COMMANDS = {
     "register": "register one image onto another, with a network of the zoo or with none",
     "register2d3d": "find the pose of a volume in X-rays",
     "batch": "register the pairs that a CSV file lists",
+    "fuse": "fuse two images of one patient into one, registered before where they are not aligned",
     "warp": "apply transforms to an image, a label map or points",
     "evaluate": "measure label maps, landmarks and transforms",
     "align": "align a stack of serial sections",

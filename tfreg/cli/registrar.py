@@ -10,6 +10,8 @@ from typing import Any
 from tfreg.cli.settings import Settings
 from tfreg.errors import InputError
 
+SLICES = "the images are single slices: registered in two dimensions"  # a warning
+
 
 @dataclass(frozen=True)
 class Files:
@@ -124,7 +126,7 @@ class Registrar:
         from tfreg.registration import job
 
         method = self.method([name for name in files.named if name.endswith("mask")])
-        if _without_place(files.fixed) and _without_place(files.moving):
+        if without_place(files.fixed) and without_place(files.moving):
             arrays = self._arrays(files)
             ndim = arrays["fixed"].ndim if self.model is None else None
             return Read(method, job.prepare(method, **arrays, ndim=ndim))
@@ -134,9 +136,9 @@ class Registrar:
         images = {name: io.read(path, nifti_space=space) for name, path in files.named.items()}
         said = ()
         flat = self.model is None or self.model.ndim == 2
-        if flat and all(_is_slice(image) for image in images.values()):
+        if flat and all(is_slice(image) for image in images.values()):
             images = {name: io.flattened(image) for name, image in images.items()}
-            said = ("the images are single slices: registered in two dimensions",)
+            said = (SLICES,)
         return Read(method, job.prepare(method, **images, initial=self.initial), said)
 
     def _arrays(self, files: Files) -> dict[str, Any]:
@@ -196,13 +198,15 @@ class Read:
         return replace(found, warnings=self.said + found.warnings) if self.said else found
 
 
-def _without_place(path: Path) -> bool:
+def without_place(path: Path) -> bool:
+    """Whether a file says nothing of where its voxels are."""
     from tfreg.io.formats import WITHOUT_PLACE, existing, format_of
 
     return not existing(path).is_dir() and format_of(path) in WITHOUT_PLACE
 
 
-def _is_slice(image: Any) -> bool:
+def is_slice(image: Any) -> bool:
+    """Whether a 3-D image is a single slice."""
     return image.geometry.ndim == 3 and image.geometry.size[2] == 1
 
 

@@ -1,20 +1,21 @@
 """Data sets, phantoms with known displacements, and pipelines of batches.
 
 Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives slices of either,
-``stacks`` whole volumes. Brain: ``hippocampus``, ``brain_slices`` and ``brain_volumes``. Chest:
-``dirlab``, ``copdgene`` and ``lung_pair`` read pairs with landmarks, ``breathing`` makes pairs with
-the true displacement. Digits: ``mnist``, and ``digits``, which gives those or phantoms. Electron
-microscopy: ``sections``, and ``damage``, which paints onto them what cutting does. Drawn by code:
-``phantoms`` (digits), ``bodies`` (hearts and lungs), ``ventricles`` (hearts in 3-D), ``thorax``,
-``tissue`` (sections) and ``implants``. To look through with X-rays: ``radiographs``; X-rays made
-from volumes: ``xrays``. What is to be said of a data set is its ``Source``. Batches:
-``PairSampler`` of whole images, ``PatchSampler`` of parts of volumes; a sampler of one's own
-extends ``Batches``.
+``stacks`` whole volumes. Brain: ``hippocampus``, ``brain_slices`` and ``brain_volumes``, and
+``brain_pairs`` of two modalities. Chest: ``dirlab``, ``copdgene`` and ``lung_pair`` read pairs with
+landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``, and ``digits``,
+which gives those or phantoms. Electron microscopy: ``sections``, and ``damage``, which paints onto
+them what cutting does. Natural images: ``photographs``. Drawn by code: ``phantoms`` (digits),
+``bodies`` (hearts and lungs), ``ventricles`` (hearts in 3-D), ``thorax``, ``heads``, ``tissue``
+(sections) and ``implants``. To look through with X-rays: ``radiographs``; X-rays made from volumes:
+``xrays``. What is to be said of a data set is its ``Source``. Batches: ``PairSampler`` of whole
+images, ``PatchSampler`` of parts of volumes; a sampler of one's own extends ``Batches``.
 """
 
 from tfreg.data import (
     acdc,
     bodies,
+    brain_pairs,
     brain_slices,
     brain_volumes,
     breathing,
@@ -23,11 +24,13 @@ from tfreg.data import (
     damage,
     digits,
     dirlab,
+    heads,
     hippocampus,
     implants,
     lung_pair,
     mnist,
     phantoms,
+    photographs,
     radiographs,
     sections,
     stacks,
@@ -50,6 +53,7 @@ __all__ = [
     "Source",
     "acdc",
     "bodies",
+    "brain_pairs",
     "brain_slices",
     "brain_volumes",
     "breathing",
@@ -58,11 +62,13 @@ __all__ = [
     "damage",
     "digits",
     "dirlab",
+    "heads",
     "hippocampus",
     "implants",
     "lung_pair",
     "mnist",
     "phantoms",
+    "photographs",
     "radiographs",
     "sections",
     "stacks",

@@ -7,7 +7,7 @@ folders of DICOM. Whatever a file holds, it is checked before anything of its si
 from tfreg.io.cameras import read_camera
 from tfreg.io.frames import flattened, read_frames
 from tfreg.io.points import read_points, write_points
-from tfreg.io.reading import read, read_image
+from tfreg.io.reading import read, read_colours, read_image
 from tfreg.io.silence import quiet
 from tfreg.io.writing import write, write_png, write_together
 
@@ -16,6 +16,7 @@ __all__ = [
     "quiet",
     "read",
     "read_camera",
+    "read_colours",
     "read_frames",
     "read_image",
     "read_points",

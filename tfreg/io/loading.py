@@ -23,7 +23,9 @@ _MOST_RATIO_OF_ANY = 4096
 LIBRARY_ERRORS = (RuntimeError, UnicodeError)  # the latter where a message quotes the file
 
 
-def load(path: Path, nifti_space: str | None = None, frames: bool = False) -> Any:
+def load(
+    path: Path, nifti_space: str | None = None, frames: bool = False, colours: bool = False
+) -> Any:
     """A file as a ``SimpleITK.Image`` of one real channel, with 2 to 4 axes, in mm.
 
     A fourth axis is time, and time is always the fourth. What a header says twice, or leaves open,
@@ -33,6 +35,7 @@ def load(path: Path, nifti_space: str | None = None, frames: bool = False) -> An
         path: of the file.
         nifti_space: as for ``read``.
         frames: whether the caller takes a third axis for time.
+        colours: whether a picture in colour keeps its channels; else it becomes luminance.
     """
     kind = format_of(path)
     try:
@@ -51,7 +54,7 @@ def load(path: Path, nifti_space: str | None = None, frames: bool = False) -> An
     if kind == "JPEGImageIO":
         image = _upright(image, jpeg_orientation(path))
     if channels in (3, 4) and kind in PICTURES:
-        return _luminance(image, path)
+        return image if colours else _luminance(image, path)
     if channels != 1:
         raise InputError(
             f"{path} must hold one grey value per voxel. Received: {channels} channels"

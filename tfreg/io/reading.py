@@ -9,7 +9,7 @@ from tfreg.errors import InputError
 from tfreg.geometry import Geometry
 from tfreg.image import Image
 from tfreg.io.dicom import read_dicom
-from tfreg.io.formats import existing, format_of, is_dicom_source
+from tfreg.io.formats import PICTURES, existing, format_of, is_dicom_source
 from tfreg.io.headers import check_space, nifti_voxels
 from tfreg.io.loading import checked, load, load_array
 
@@ -81,6 +81,43 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     if format_of(path) == "NiftiImageIO":
         return nifti_voxels(path)
     return sitk.GetArrayFromImage(load(path))
+
+
+def read_colours(path: str | os.PathLike) -> np.ndarray | None:
+    """Reads a picture in colour.
+
+    Args:
+        path: PNG, TIFF, JPEG or BMP; of other formats there are no colours.
+
+    Returns:
+        ``(rows, columns, 3)``: red, green and blue in the dtype of the file, which may be the same
+        everywhere; ``None`` of a file of one channel.
+
+    Raises:
+        InputError: if the file is missing, empty or unreadable, or holds several pages in colour.
+
+    Example:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> from tfreg import io
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "orange.png")
+    ...     io.write_png(path, np.full((8, 8, 3), [255, 128, 0]), 0, 255)
+    ...     io.read_colours(path)[0, 0].tolist()
+    [255, 128, 0]
+    """
+    import SimpleITK as sitk
+
+    path = existing(Path(path))
+    if path.is_dir() or format_of(path) not in PICTURES:
+        return None
+    array = sitk.GetArrayFromImage(image := load(path, colours=True))
+    if image.GetNumberOfComponentsPerPixel() == 1:
+        return None
+    if array.ndim != 3:
+        raise InputError(f"{path} must hold one picture. Received: shape={array.shape}")
+    return array[..., :3]
 
 
 def _check_axes(path: Path, shape: tuple[int, ...]) -> None:

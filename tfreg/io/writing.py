@@ -121,12 +121,18 @@ def _beside(path: Path) -> Iterator[Path]:
 
 
 def write_png(path: Path, image: np.ndarray, low: float, high: float) -> None:
-    """Writes a 2-D image as an 8-bit PNG, ``low`` black and ``high`` white."""
+    """Writes a 2-D image as an 8-bit PNG, ``low`` black and ``high`` white.
+
+    Args:
+        path: of the file.
+        image: ``(rows, columns)``, or ``(rows, columns, 3)``: red, green and blue.
+        low, high: the intensities that become 0 and 255.
+    """
     import SimpleITK as sitk
 
     extent = high - low if high > low else 1.0
     grey = np.rint(255 * np.clip((image - low) / extent, 0, 1)).astype("uint8")
-    sitk.WriteImage(sitk.GetImageFromArray(grey), str(path))
+    sitk.WriteImage(sitk.GetImageFromArray(grey, isVector=image.ndim == 3), str(path))
 
 
 def check_folder(folder: str | os.PathLike) -> None:

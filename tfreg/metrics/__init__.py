@@ -6,9 +6,10 @@ displacement is ``(*spatial, ndim)`` in voxels of its grid, array-axis order, of
 
 :mod:`tfreg.metrics.l2r_compatible` holds the same measures as the Learn2Reg evaluators take them,
 to compare with published numbers; the two sets differ and are not to be mixed in one table.
+:mod:`tfreg.metrics.fusion` holds those of fused images.
 """
 
-from tfreg.metrics import l2r_compatible
+from tfreg.metrics import fusion, l2r_compatible
 from tfreg.metrics.fields import (
     InverseConsistency,
     folding_fraction,
@@ -32,6 +33,7 @@ __all__ = [
     "corners_of",
     "dice",
     "folding_fraction",
+    "fusion",
     "hausdorff95",
     "inverse_consistency_error",
     "jacobian_determinant",

@@ -7,7 +7,13 @@ import keras
 import numpy as np
 
 from tfreg.errors import InputError
-from tfreg.registration.images import PERCENTILES, as_image, percentiles_of, unit_range
+from tfreg.registration.images import (
+    PERCENTILES,
+    as_image,
+    percentiles_of,
+    range_of,
+    unit_range,
+)
 from tfreg.registration.preprocessing import Preprocessing
 
 
@@ -48,12 +54,7 @@ class Model(keras.Model):
         if ndim not in (2, 3):
             raise ValueError(f"ndim must be 2 or 3. Received: ndim={ndim}")
         self.ndim = ndim
-        self.intensity_range = numbers("intensity_range", intensity_range, 2)
-        if self.intensity_range is not None and not np.diff(self.intensity_range)[0] > 0:
-            raise ValueError(
-                "intensity_range must be two numbers, the lower one first. "
-                f"Received: intensity_range={intensity_range}"
-            )
+        self.intensity_range = range_of("intensity_range", intensity_range)
         self.percentiles = percentiles_of(percentiles)
         self.preprocessing: Preprocessing | None = None
         self._functions: dict[Any, Callable] = {}

@@ -27,6 +27,12 @@ from tfreg.ops.field import (
 from tfreg.ops.fluid import FluidOperator, fluid_velocity
 from tfreg.ops.grid import identity_grid
 from tfreg.ops.labels import resample_labels
+from tfreg.ops.laplacian import (
+    collapse_laplacian,
+    gaussian_pyramid,
+    highest_level,
+    laplacian_pyramid,
+)
 from tfreg.ops.linear import apply_linear, compose_linear, invert_linear, linear_displacement
 from tfreg.ops.linear_fit import fit_linear
 from tfreg.ops.linear_parameters import bounded_parameters, linear_matrix, parameter_sizes
@@ -41,6 +47,7 @@ from tfreg.ops.normalised import (
 from tfreg.ops.pose import pose_rays, pose_rotation
 from tfreg.ops.projection import attenuation, project, project_jacobian
 from tfreg.ops.projection_plane import project_plane
+from tfreg.ops.pyramid_fusion import fuse_pyramids
 from tfreg.ops.resample import resample, sample
 from tfreg.ops.shooting import forget_geodesics, geodesic, shoot
 from tfreg.ops.spatial import spatial_displacement, spatial_parameters
@@ -58,6 +65,7 @@ __all__ = [
     "bspline_derivative",
     "bspline_displacement",
     "cell_determinant",
+    "collapse_laplacian",
     "compiled",
     "compose",
     "compose_linear",
@@ -71,14 +79,18 @@ __all__ = [
     "fit_linear",
     "fluid_velocity",
     "forget_geodesics",
+    "fuse_pyramids",
+    "gaussian_pyramid",
     "geodesic",
     "gradient",
     "graph",
+    "highest_level",
     "identity_grid",
     "invert",
     "invert_linear",
     "jacobian_determinant",
     "jacobian_matrix",
+    "laplacian_pyramid",
     "linear_displacement",
     "linear_matrix",
     "matrix_from_normalised",

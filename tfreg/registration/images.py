@@ -148,6 +148,35 @@ def percentiles_of(values: Any) -> tuple[float, float]:
     return float(found[0]), float(found[1])
 
 
+def range_of(name: str, values: Any) -> tuple[float, float] | None:
+    """Two intensities, the lower one first, or ``None``.
+
+    Raises:
+        InputError: on anything else.
+    """
+    if values is None:
+        return None
+    found = np.asarray(values)
+    numbers = found.shape == (2,) and found.dtype.kind in "iuf" and np.isfinite(found).all()
+    if not numbers or not found[0] < found[1]:
+        raise InputError(
+            f"{name} must be two finite numbers, the lower one first. Received: {name}={values}"
+        )
+    return float(found[0]), float(found[1])
+
+
+def check_contrast(name: str, image: np.ndarray, intensity_range: Sequence[float] | None) -> None:
+    """Refuses an image all of which is beyond the same end of what a network looks at."""
+    if intensity_range is None:
+        return
+    low, high = intensity_range
+    if image.max() <= low or image.min() >= high:
+        raise InputError(
+            f"{name} must have intensities between {low:g} and {high:g}, which the network looks "
+            f"at. Received: {float(image.min()):g} to {float(image.max()):g}"
+        )
+
+
 def without_outliers(image: np.ndarray, percentiles: Sequence[float] = PERCENTILES) -> np.ndarray:
     """Cuts off what is further beyond two percentiles than these are apart.
 

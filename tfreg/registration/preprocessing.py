@@ -8,7 +8,7 @@ import numpy as np
 
 from tfreg.errors import InputError
 from tfreg.geometry import Geometry
-from tfreg.registration.images import PERCENTILES, percentiles_of, without_outliers
+from tfreg.registration.images import PERCENTILES, percentiles_of, range_of, without_outliers
 
 COVERS = ("trained size", "field of view")
 _RATIO = 1.5  # of a field of view or a voxel to the trained one, from which it is worth a warning
@@ -54,14 +54,9 @@ class Preprocessing:
         if not _all(size, lambda n: isinstance(n, numbers.Integral) and n > 0):
             raise InputError(f"size must be 2 or 3 positive integers. Received: size={size}")
         object.__setattr__(self, "size", tuple(map(int, size)))
-        ends = self.intensity_range
-        if ends is not None:
-            if not _all(ends, _is_finite) or len(ends) != 2 or not ends[0] < ends[1]:
-                raise InputError(
-                    "intensity_range must be two numbers, the lower one first. "
-                    f"Received: intensity_range={ends}"
-                )
-            object.__setattr__(self, "intensity_range", tuple(map(float, ends)))
+        object.__setattr__(
+            self, "intensity_range", range_of("intensity_range", self.intensity_range)
+        )
         object.__setattr__(self, "percentiles", percentiles_of(self.percentiles))
         if self.covers not in COVERS or (self.covers != COVERS[0] and self.spacing is None):
             raise InputError(
@@ -212,12 +207,8 @@ def _all(values: Any, holds: Any) -> bool:
     return isinstance(values, (list, tuple)) and len(values) in (2, 3) and all(map(holds, values))
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and bool(np.isfinite(value))
-
-
 def _is_positive(value: Any) -> bool:
-    return _is_finite(value) and value > 0
+    return isinstance(value, numbers.Real) and bool(np.isfinite(value)) and value > 0
 
 
 def _unlike(values: np.ndarray, trained: np.ndarray) -> bool:

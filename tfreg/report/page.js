@@ -3,7 +3,7 @@
 
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  const names = { fixed: "fixed", before: "before", after: "after" };
+  const { names, maps } = data;
   const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 
   // A sheet holds all slices of a plane; data URIs decode without a request.
@@ -27,7 +27,7 @@
       this.slice = Math.floor(plane.slices.length / 2);
       this.wipe = section.querySelector(".wipe");
       this.slider = section.querySelector(".slice");
-      this.nodes = nodes(plane.grid.nodes);
+      this.nodes = plane.grid && nodes(plane.grid.nodes);
       this.wipe.addEventListener("input", () => this.draw());
       if (this.slider) {
         this.slider.value = String(this.slice);
@@ -77,10 +77,12 @@
     draw() {
       if (!this.sheets) return;
       this.compare();
-      this.difference("before");
-      this.difference("after");
-      this.lines();
-      this.picture(this.context("jacobian"), "jacobian", false);
+      if (this.plane.grid) {
+        this.difference("before");
+        this.difference("after");
+        this.lines();
+      }
+      for (const name of Object.keys(maps)) this.picture(this.context(name), name, false);
       this.describe();
     }
 
@@ -179,10 +181,12 @@
       const label = (canvas, text) =>
         this.section.querySelector(`canvas.${canvas}`).setAttribute("aria-label", text);
       label("compare", `${where}: ${how}`);
-      label("difference-before", `${where}: difference of fixed and before`);
-      label("difference-after", `${where}: difference of fixed and after`);
-      label("grid", `${where}: deformed grid`);
-      label("jacobian", `${where}: map of the Jacobian determinant`);
+      if (this.plane.grid) {
+        label("difference-before", `${where}: difference of fixed and before`);
+        label("difference-after", `${where}: difference of fixed and after`);
+        label("grid", `${where}: deformed grid`);
+      }
+      for (const [name, words] of Object.entries(maps)) label(name, `${where}: ${words}`);
       this.wipe.setAttribute("aria-valuetext", how);
       if (this.slider) {
         const text = `slice ${slices[this.slice] + 1} of ${total}`;

@@ -1,24 +1,30 @@
 """The page of a registration."""
 
-import json
 import os
 from collections.abc import Mapping
-from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfreg import __version__
 from tfreg.errors import InputError
-from tfreg.report import sheets, tables
+from tfreg.report import frame, sheets, tables
 from tfreg.report.maps import Maps, maps
 from tfreg.report.planes import Plane, planes
 
 _COLOURS = sheets.palette()
-# What a reader asks of a network first; the rest is folded away.
-_FIRST = ("name", "summary", "licence", "provenance", "score", "preprocessing", "sha256")
+_NAMES = ("fixed", "before", "after")
+_CHOICES = {
+    "before-after": "before and after",
+    "fixed-after": "fixed and after",
+    "fixed-before": "fixed and before",
+}
+_PICTURES = {
+    "difference-before": "Difference before",
+    "difference-after": "Difference after",
+    "grid": "Deformed grid",
+    "jacobian": "Jacobian determinant",
+}
 
 
 def html(answer: Any, preset: Mapping[str, Any] | None = None, title: str = "Registration") -> str:
@@ -44,29 +50,24 @@ def html(answer: Any, preset: Mapping[str, Any] | None = None, title: str = "Reg
     images = {"fixed": fixed.array, "before": before.array, "after": answer.moved.array}
     window = sheets.window(answer.moving.array)
     limits = {"fixed": sheets.window(fixed.array), "before": window, "after": window}
-    data = {"planes": [_plane_data(plane, images, limits, fields) for plane in shown]}
+    data = {
+        "planes": [_plane_data(plane, images, limits, fields) for plane in shown],
+        "names": {name: name for name in _NAMES},
+        "maps": {"jacobian": "map of the Jacobian determinant"},
+    }
     body = "".join(
         [
             _summary(answer, fields),
-            _warnings(answer),
+            frame.warnings([*answer.warnings, *answer.check().problems]),
             _pictures(shown, fields),
             '<div class="tables">',
-            _card("Timings", tables.rows(_timings(answer))),
-            _card("Geometry", tables.geometries(fixed.geometry, answer.moving.geometry)),
+            frame.card("Timings", tables.rows(_timings(answer))),
+            frame.card("Geometry", tables.geometries(fixed.geometry, answer.moving.geometry)),
             "</div>",
             _provenance(preset),
         ]
     )
-    # "</" would end the script that holds the data, whatever the JSON around it says.
-    content = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
-    return _PAGE.format(
-        title=escape(title),
-        style=_part("page.css"),
-        version=escape(__version__),
-        body=body,
-        data=content,
-        script=_part("page.js"),
-    )
+    return frame.document(title, "registration", body, data)
 
 
 def write(
@@ -98,10 +99,6 @@ def write(
         partial.unlink(missing_ok=True)
 
 
-def _part(name: str) -> str:
-    return resources.files("tfreg.report").joinpath(name).read_text(encoding="utf-8")
-
-
 def _plane_data(
     plane: Plane,
     images: dict[str, np.ndarray],
@@ -131,21 +128,10 @@ def _summary(answer: Any, fields: Maps) -> str:
         ("Jacobian determinant", f"{check.jacobian_min:.3g} to {check.jacobian_max:.3g}"),
         ("Time", f"{float(answer.seconds):.3g} s"),
     ]
-    items = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>" for n, v in figures)
-    return _card("In short", f'<dl class="figures">{items}</dl>')
-
-
-def _warnings(answer: Any) -> str:
-    found = [*answer.warnings, *answer.check().problems]
-    if not found:
-        return _card("Warnings", "<p>None: nothing that should be looked at was noticed.</p>")
-    items = "".join(f"<li>{escape(str(text))}</li>" for text in dict.fromkeys(found))
-    return _card("Warnings", f"<ul>{items}</ul>", "card warnings")
+    return frame.figures(figures)
 
 
 def _pictures(shown: tuple[Plane, ...], fields: Maps) -> str:
-    single = " single" if len(shown) == 1 else ""
-    sections = "".join(_plane(plane) for plane in shown)
     grid = " x ".join(map(str, fields.geometry.size))
     note = (
         '<p class="quiet">Before: the moving image after the initial alignment alone, on the grid '
@@ -156,50 +142,8 @@ def _pictures(shown: tuple[Plane, ...], fields: Maps) -> str:
     )
     if len(shown) > 1:
         note += " R, L, A, P, I, S: the patient's right, left, front, back, feet and head."
-    return _card(
-        "Images",
-        f'{_CONTROLS}<div class="planes{single}">{sections}</div>{_scale()}{note}</p>',
-    )
-
-
-def _plane(plane: Plane) -> str:
-    width, height = plane.extent
-    # Physical proportions; no higher than 30 rem, so that a tall slice fits a screen.
-    tallest = 42 if plane.normal is None else 30
-    frame = (
-        f"aspect-ratio:{width:.6g}/{height:.6g};width:min(100%,{tallest * width / height:.6g}rem)"
-    )
-    letters = "".join(
-        f'<span class="letter {place}" aria-hidden="true">{escape(letter)}</span>'
-        for place, letter in zip(("left", "right", "top", "bottom"), plane.letters, strict=True)
-    )
-    slices = ""
-    if len(plane.slices) > 1:
-        slices = (
-            '<div class="slices"><span aria-hidden="true">'
-            f"<span>{plane.name.capitalize()} slice</span><output></output></span>"
-            f'<input class="slice" type="range" min="0" max="{len(plane.slices) - 1}" step="1" '
-            f'aria-label="{plane.name.capitalize()} slice"></div>'
-        )
-
-    def canvas(name: str, caption: str) -> str:
-        return (
-            f'<figure><div class="frame" style="{frame}"><canvas class="{name}" role="img" '
-            f'aria-label="{caption}"></canvas></div><figcaption>{caption}</figcaption></figure>'
-        )
-
-    return (
-        f'<section class="plane" aria-label="{plane.name}"><div><h3>{plane.name}</h3>'
-        f'<div class="frame" style="{frame}">'
-        '<canvas class="compare" role="img" aria-label="images to compare"></canvas>'
-        f'{letters}<span class="chip left-name"></span><span class="chip right-name"></span>'
-        '<input class="wipe" type="range" min="0" max="100" value="50" '
-        f'aria-label="{plane.name}: border between the two images"></div>{slices}</div>'
-        f'<div><div class="pair">{canvas("difference-before", "Difference before")}'
-        f"{canvas('difference-after', 'Difference after')}"
-        f"{canvas('grid', 'Deformed grid')}{canvas('jacobian', 'Jacobian determinant')}"
-        "</div></div></section>"
-    )
+    pictures = frame.controls(_CHOICES) + frame.planes(shown, _PICTURES)
+    return frame.card("Images", f"{pictures}{_scale()}{note}</p>")
 
 
 def _scale() -> str:
@@ -223,58 +167,5 @@ def _timings(answer: Any) -> list[tuple[str, str]]:
 
 def _provenance(preset: Mapping[str, Any] | None) -> str:
     if preset is None:
-        return _card("Network", "<p>None: the transform was optimised on this pair.</p>")
-    known = {key: value for key, value in preset.items() if key not in ("path", "format")}
-    first = {key: known.pop(key) for key in _FIRST if key in known}
-    rest = f"<details><summary>All that is known</summary>{_lines(known)}</details>"
-    return _card("Network", _lines(first) + (rest if known else ""))
-
-
-def _lines(content: Mapping[str, Any]) -> str:
-    return tables.rows(tables.flattened(content))
-
-
-def _card(heading: str, content: str, kind: str = "card") -> str:
-    return (
-        f'<section class="{kind}"><h2>{heading}</h2><div class="scroll">{content}</div></section>'
-    )
-
-
-_CONTROLS = """
-<div class="controls">
-<fieldset><legend>Compare</legend>
-<label><input type="radio" name="compare" value="before-after" checked> before and after</label>
-<label><input type="radio" name="compare" value="fixed-after"> fixed and after</label>
-<label><input type="radio" name="compare" value="fixed-before"> fixed and before</label>
-</fieldset>
-<fieldset><legend>As</legend>
-<label><input type="radio" name="view" value="slider" checked> slider</label>
-<label><input type="radio" name="view" value="checkerboard"> checkerboard</label>
-</fieldset>
-</div>
-<noscript><p>The pictures are drawn by JavaScript, which this browser does not run.</p></noscript>
-"""
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
-style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<header><h1>{title}</h1><p class="quiet">A registration by tfreg {version}</p></header>
-<main>
-{body}
-</main>
-<script id="data" type="application/json">{data}</script>
-<script>
-{script}</script>
-</body>
-</html>
-"""
+        return frame.card("Network", "<p>None: the transform was optimised on this pair.</p>")
+    return frame.network(preset)

@@ -47,6 +47,18 @@ def grey_sheet(image: np.ndarray, plane: Plane, limits: tuple[float, float]) -> 
     return data_uri(png(_tiled(grey)))
 
 
+def colour_sheet(image: np.ndarray, plane: Plane) -> str:
+    """The slices of an image in its colours.
+
+    Args:
+        image: ``(*spatial, 3)``: red, green and blue in [0, 1].
+        plane: which slices, and how they lie.
+    """
+    stack = np.clip(plane.stack(image), 0, 1)
+    parts = [_tiled(_shrink(stack[..., channel], plane)) for channel in range(3)]
+    return data_uri(png(np.rint(255 * np.stack(parts, axis=-1)).astype("uint8")))
+
+
 def jacobian_sheet(fields: Maps, plane: Plane, size: tuple[int, ...]) -> str:
     """The Jacobian determinant in colours that part at 1, folds marked.
 

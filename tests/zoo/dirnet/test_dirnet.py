@@ -52,6 +52,7 @@ def test_save_load_same_numbers(rng, numpy, tmp_path):
     np.testing.assert_array_equal(numpy(other(pair)["moved"]), expected)
 
 
+@pytest.mark.long
 def test_training_raises_the_ncc(rng):
     from tfreg.data import PairSampler, phantoms
 

@@ -71,7 +71,7 @@ def test_a_control_point_sees_nothing_beyond_its_halo(rng, numpy, spacing, halo)
 @pytest.mark.parametrize(
     ("stages", "shape", "moving_shape"),
     [
-        ([AFFINE, FLAT], (61, 90), (70, 85)),
+        pytest.param([AFFINE, FLAT], (61, 90), (70, 85), marks=pytest.mark.long),
         ([AFFINE, SOLID], (9, 40, 51), None),
         pytest.param(
             *([AFFINE, {**SOLID, "kernels": (2, 3, 5)}], (9, 40, 51), None),

@@ -219,6 +219,7 @@ def test_several_neighbours_agree_on_one_map(pair):
             model.align_to(**{"neighbours": stack, "moving": section, **wrong})
 
 
+@pytest.mark.long
 def test_any_keras_model_is_an_encoder_of_the_engine(pair):
     section, cut = pair
     keras.utils.set_random_seed(0)

@@ -143,6 +143,7 @@ def test_the_best_weights_of_the_last_quarter_are_kept(tmp_path):
         assert float(model.layers[0].bias[0]) == kept
 
 
+@pytest.mark.long
 @pytest.mark.on_jax
 def test_a_recipe_trains_and_writes_half_precision(tmp_path, capsys):
     words = ["--data", "phantom", "--model", "st-fcn", "--transform", "tps", "--distortion", "e"]

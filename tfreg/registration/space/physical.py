@@ -14,6 +14,7 @@ from tfreg import transforms
 from tfreg.errors import InputError
 from tfreg.image import Image
 from tfreg.registration.answer import Check, Registration
+from tfreg.registration.images import check_contrast
 from tfreg.registration.space.alignment import (
     check_overlap,
     image_of,
@@ -310,22 +311,10 @@ def prepare(
         for name, image in (("fixed", fixed), ("moving", moving)):
             if preprocessing is not None:
                 said += preprocessing.warnings(name, image.array, image.geometry)
-            _check_contrast(name, image, model.intensity_range)
+            check_contrast(name, image.array, model.intensity_range)
         inner = on_network_grid(preprocessing, fixed, moving, masks, initial)
     finer = on_fixed_grid(fixed, moving, masks, initial) if refined else None
     for name, mask in (finer or inner).masks.items():
         if not mask.any():
             raise InputError(f"{name} holds no voxel on the grid of the registration.")
     return Prepared(fixed, moving, inner, said, finer)
-
-
-def _check_contrast(name: str, image: Image, intensity_range: Any) -> None:
-    """Refuses an image all of which is beyond the same end of what the network looks at."""
-    if intensity_range is None:
-        return
-    low, high = intensity_range
-    if image.array.max() <= low or image.array.min() >= high:
-        raise InputError(
-            f"{name} must have intensities between {low:g} and {high:g}, which the network looks "
-            f"at. Received: {float(image.array.min()):g} to {float(image.array.max()):g}"
-        )
