@@ -56,6 +56,7 @@ def test_turns_are_about_the_view(place):
     assert place.turned(true + steps, true) == pytest.approx([0, 30, 6], abs=0.2)
 
 
+@pytest.mark.long
 @pytest.mark.plain
 def test_a_bone_is_found_from_both_sides(monkeypatch):
     """A box with a notch, small enough that few tries find it."""
