@@ -11,6 +11,15 @@ def test_pages_show_the_committed_tables(page):
     assert page.read_text(encoding="utf-8") == readme.updated(page)
 
 
+def test_no_committed_table_names_a_folder_of_the_machine():
+    """Such as that of the data, in the message of an error that became a note."""
+    tables = sorted((readme.ROOT / "benchmarks" / "results").glob("*/table.json"))
+    assert len(tables) > 20
+    for path in tables:
+        said = re.findall(r"(?<![\w:/.<])/\w[\w.-]*/[\w./-]+", path.read_text(encoding="utf-8"))
+        assert said == [], path
+
+
 def test_the_readme_says_what_was_measured_against_elastix_and_greedy():
     """Ahead where the interval is, not established where it is not, in the numbers of the table."""
     path = readme.ROOT / "benchmarks/results/optimise-cine/table.json"

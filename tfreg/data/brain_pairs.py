@@ -96,7 +96,7 @@ def pairs(group: str, split: str = "test", source: str = "harvard") -> Pairs:
         )
     chosen = splits == _NAMES[split]
     if not chosen.any():
-        raise InputError(f"{path} has no {split} pair of {group}.")
+        raise InputError(f"{PACK} has no {split} pair of {group}.")
     first, second = (own, mri) if modality == "ct" else (mri, own)
     return Pairs(first[chosen], second[chosen], names[chosen].astype(str))
 

@@ -14,7 +14,7 @@ from tfreg.report.planes import Plane
 _FIRST = ("name", "summary", "licence", "provenance", "score", "preprocessing", "sha256")
 
 
-def document(title: str, kind: str, body: str, data: Mapping[str, Any]) -> str:
+def document(title: str, kind: str, body: str, data: Mapping[str, Any] | None = None) -> str:
     """A page that requests nothing.
 
     Args:
@@ -22,18 +22,22 @@ def document(title: str, kind: str, body: str, data: Mapping[str, Any]) -> str:
         kind: what it is about, such as "registration".
         body: HTML.
         data: what ``page.js`` draws: ``planes``, the ``names`` of the images to compare, and the
-            ``maps`` that have a picture of their own, each with what it is called.
+            ``maps`` that have a picture of their own, each with what it is called. ``None``: a
+            page without a script.
     """
-    # "</" would end the script that holds the data, whatever the JSON around it says.
-    content = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    scripts = ""
+    if data is not None:
+        # "</" would end the script that holds the data, whatever the JSON around it says.
+        content = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+        scripts = _SCRIPTS.format(data=content, script=_part("page.js"))
     return _PAGE.format(
+        allowed="; script-src 'unsafe-inline'" if scripts else "",
         title=escape(title),
         style=_part("page.css"),
         kind=escape(kind),
         version=escape(__version__),
         body=body,
-        data=content,
-        script=_part("page.js"),
+        scripts=scripts,
     )
 
 
@@ -153,7 +157,7 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
-style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+style-src 'unsafe-inline'{allowed}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <link rel="icon" href="data:,">
@@ -165,9 +169,11 @@ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <main>
 {body}
 </main>
-<script id="data" type="application/json">{data}</script>
+{scripts}</body>
+</html>
+"""
+
+_SCRIPTS = """<script id="data" type="application/json">{data}</script>
 <script>
 {script}</script>
-</body>
-</html>
 """

@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
-from importlib import resources
 
 import numpy as np
 
-from tfreg import __version__
-from tfreg.report import tables
+from tfreg.report import frame, tables
 from tfreg.report.png import data_uri, png
 from tfreg.serial import lattice
 
@@ -73,7 +70,6 @@ def html(cuts: Cuts, title: str = "Stack", said: Sequence[tuple[str, str]] = ())
             for side, values in cuts.ncc.items()
         ),
     ]
-    items = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>" for n, v in figures)
     each = zip(cuts.names, cuts.shift, cuts.bend, _lines(cuts), strict=True)
     lines = [
         (name, f"{row:.1f}, {column:.1f}", f"{bend:.2f}", *known)
@@ -82,15 +78,14 @@ def html(cuts: Cuts, title: str = "Stack", said: Sequence[tuple[str, str]] = ())
     header = ("section", "shift (px)", "bend (px)", "NCC before", "NCC after")
     body = "".join(
         [
-            _card("In short", f'<dl class="figures">{items}</dl>'),
-            _card("Cut along the rows (xz)", _pictures(cuts.xz)),
-            _card("Cut along the columns (yz)", _pictures(cuts.yz)),
-            _card("How it was aligned", tables.rows(said)) if said else "",
-            _card("Sections", tables.columns(header, lines)),
+            frame.figures(figures),
+            frame.card("Cut along the rows (xz)", _pictures(cuts.xz)),
+            frame.card("Cut along the columns (yz)", _pictures(cuts.yz)),
+            frame.card("How it was aligned", tables.rows(said)) if said else "",
+            frame.card("Sections", tables.columns(header, lines)),
         ]
     )
-    style = resources.files("tfreg.report").joinpath("page.css").read_text(encoding="utf-8")
-    return _PAGE.format(title=escape(title), style=style, version=escape(__version__), body=body)
+    return frame.document(title, "stack aligned", body)
 
 
 def _lines(cuts: Cuts) -> list[tuple[str, str]]:
@@ -122,29 +117,3 @@ def _ncc(one: np.ndarray, other: np.ndarray) -> float:
     one, other = one - one.mean(), other - other.mean()
     scale = np.sqrt(float((one**2).sum()) * float((other**2).sum()))
     return float((one * other).sum()) / scale if scale > 0 else 0.0
-
-
-def _card(heading: str, content: str) -> str:
-    return f'<section class="card"><h2>{heading}</h2><div class="scroll">{content}</div></section>'
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
-style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<link rel="icon" href="data:,">
-<style>
-{style}</style>
-</head>
-<body>
-<header><h1>{title}</h1><p class="quiet">An alignment by tfreg {version}</p></header>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
