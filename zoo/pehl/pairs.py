@@ -41,6 +41,8 @@ class Pairs(Batches):
         count: of all pairs, a multiple of 100.
         folder: where the files are.
         batch_size, seed: as :class:`tfreg.data.Batches`.
+        near: whether the offsets of every second pair are nearer, all six of them times one factor
+            between 0 and 1: what is left in the last iterations is small, and seldom drawn else.
     """
 
     def __init__(
@@ -53,12 +55,13 @@ class Pairs(Batches):
         folder: Path,
         batch_size: int,
         seed: int,
+        near: bool = True,
     ) -> None:
         shape = (len(model.points), model.size, model.size)
         arrays = {"residuals": Array(shape), "offsets": Array((len(model.groups[group]),))}
         super().__init__(batch_size, seed, arrays, ("offsets",), count)
         self.model, self.group, self.thing = model, group, thing
-        self.spans = np.array(spans, float)
+        self.spans, self.near = np.array(spans, float), near
         self.folder = Path(folder)
         self._files: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -85,6 +88,8 @@ class Pairs(Batches):
         where = poses(model.zone, -(-count // _SHARED), rng)
         xrays = synthetic(thing, where, rng, pool=pool, each=_SHARED)[:count]
         offsets = rng.uniform(-1, 1, (count, 6)) * self.spans
+        if self.near and pool == _TRAINING:
+            offsets[1::2] *= rng.uniform(size=(len(offsets[1::2]), 1))
         start = np.repeat(where, _SHARED, axis=0)[:count] - offsets
         residuals = model.function(("residuals",), lambda: ops.graph(model.residuals))
         volume, frame, seen, focal, principal = map(
@@ -100,7 +105,7 @@ class Pairs(Batches):
         return np.concatenate(parts), own.astype("float32")
 
     def held_out(self, count: int) -> dict[str, np.ndarray]:
-        """As many pairs as a batch of others, before other backgrounds."""
+        """As many pairs as a batch of others, before other backgrounds, none of them nearer."""
         residuals, offsets = self.chunk(2**20, count, _HELD_OUT)
         return {"residuals": residuals.astype("float32"), "offsets": offsets}
 

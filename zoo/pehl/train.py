@@ -154,7 +154,8 @@ class Zone(recipes.Recipe):
         for group, parameters in enumerate(model.groups):
             place = Path(folder) / f"group-{group + 1}"
             made = (settings["pairs"], place / "pairs", settings["batch"], settings["seed"])
-            pairs = Pairs(model, group, thing, spans[group], *made)
+            near = not settings["paper_schedule"]
+            pairs = Pairs(model, group, thing, spans[group], *made, near=near)
             held_out = pairs.held_out(HELD_OUT)
             regressor = model.regressors[group]
             if group and not settings["paper_schedule"]:
