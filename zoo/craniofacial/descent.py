@@ -22,7 +22,7 @@ from tfreg.registration.projection.correlation import (
 from tfreg.registration.projection.marquardt import marquardt
 
 _STEPS, _TOLERANCE = 15, 1e-6
-_PRIOR = 1e-3  # of the coefficients' squares, whose standard deviation is 1
+_PRIOR = 3e-5  # of the coefficients' squares, whose standard deviation is 1; tried: 1e-6 to 0.1
 
 
 def descended(
