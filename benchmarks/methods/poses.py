@@ -57,6 +57,7 @@ class Methods:
             "powell gc": self._powell,
             "nanodrr gc": self._elsewhere,
             "gauss-newton gc": lambda case: self.descent(case, case.initial),
+            "gauss-newton gc 5 tries": lambda case: self.descent(case, case.initial, tries=5),
             "gauss-newton ncc": lambda case: self.descent(case, case.initial, "ncc"),
         }
         self.absent = {}
@@ -106,7 +107,9 @@ class Methods:
 
         return register
 
-    def descent(self, case: Case, initial: np.ndarray, similarity: str = "gc") -> Answer:
+    def descent(
+        self, case: Case, initial: np.ndarray, similarity: str = "gc", tries: int = 1
+    ) -> Answer:
         """Gauss and Newton's, from a pose."""
         thing = self.thing
         with warnings.catch_warnings():
@@ -118,6 +121,7 @@ class Methods:
                 initial,
                 similarity,
                 attenuates=thing.attenuates,
+                tries=tries,
             )
         return Answer(found.pose, int(found.renderings), found.seconds)
 

@@ -19,6 +19,7 @@ METHODS = (
     "powell gc",
     "nanodrr gc",
     "gauss-newton gc",
+    "gauss-newton gc 5 tries",
     "gauss-newton ncc",
     "pehl 1",
     "pehl 3",
@@ -98,7 +99,10 @@ def run(options: argparse.Namespace) -> Table:
             "the initial mTREproj up to which 95 % succeed, over the starts of all factors "
             "together, where there are more than 20; where all succeed it is the largest start, a "
             "lower bound; `renderings`: images of the object at any resolution, of PEHL patches "
-            "for a group; `seconds`: one X-ray at a time, warm. `spread`: RMSDproj of answers from "
+            "for a group; `seconds`: one X-ray at a time, warm. `5 tries`: "
+            "from the start, and from it turned out of the plane by 15 degrees each way, of which "
+            "the most similar answer counts; that was chosen on other X-rays of the skull. "
+            "`spread`: RMSDproj of answers from "
             "100 starts (x1) in one X-ray. `rmse`: of each parameter, where the starts are off as "
             "in training, Table II of the paper. The paper's numbers are of real X-rays of another "
             "object. `in one zone`: the frontal network alone, which is what the ablations and the "

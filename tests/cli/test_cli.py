@@ -221,6 +221,7 @@ def test_models(capsys):
         "Apache-2.0",
         "CC",
         "CC0",
+        "GPL-2",
         "unrestricted",
     }
     assert main(["models", "--json"]) == 0
@@ -232,6 +233,7 @@ def test_models(capsys):
         "CC BY-SA 3.0",
         "CC BY-SA 4.0",
         "CC0 1.0",
+        "GPL-2",
         "unrestricted use (Eastman Kodak Company)",
     }
 

@@ -156,7 +156,7 @@ def test_a_run_of_dicom(folder, tfreg, tmp_path, asked):
     (_, xrays, cameras, start, *_, levels), options = asked[0]
     np.testing.assert_array_equal(xrays[0], stored[1])
     assert cameras == [ConeBeam(1000.0, (40, 44), 2.5)] and start == [0, 0, 790, 0, 0, 0]
-    assert levels == [2, 1] and options == {"attenuates": False, "exposure": True}
+    assert levels == [2, 1] and options == {"attenuates": False, "exposure": True, "tries": 1}
 
 
 @pytest.mark.plain

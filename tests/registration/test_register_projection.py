@@ -82,6 +82,18 @@ def test_a_batch_is_what_each_is_alone(volume):
     assert error(one.pose, together.pose[2]) < 0.05  # in the region of all three
 
 
+def test_several_tries_reach_further(volume):
+    far = TRUE + np.array([[0, 0, 0, 0, 45, -40], [1, 0, 0, 0, 0, 0]])
+    xrays = seen(np.stack([TRUE, TRUE + OFF / 2]))
+    once = register_projection(volume, xrays, CAMERA, far, levels=(2,))
+    often = register_projection(volume, xrays, CAMERA, far, levels=(2,), tries=9)
+    assert error(once.pose[0]) > 5 and error(often.pose[0]) < 0.5
+    assert error(often.pose[1], TRUE + OFF / 2) < 0.5
+    assert (often.similarity_after >= once.similarity_after - 1e-6).all()
+    np.testing.assert_allclose(often.similarity_before, once.similarity_before, atol=1e-5)
+    assert (often.renderings > 3 * once.renderings).all() and often.pose.shape == (2, 6)
+
+
 def test_never_worse_than_the_start(volume):
     rng = np.random.default_rng(1)
     noise = rng.uniform(size=CAMERA.shape)
@@ -161,6 +173,7 @@ def test_neither_units_of_the_xray_nor_values_of_the_mask_count(volume):
         ({"levels": (1, 2)}, r"from coarse to fine. Received: levels=\[1, 2\]"),
         ({"steps": -1}, "steps must be an integer"),
         ({"steps": 1.5}, "steps must be an integer"),
+        ({"tries": 0}, "tries must be a positive integer. Received: tries=0"),
         ({"initial": np.zeros((0, 6))}, r"initial must be \(6,\)"),
         ({"attenuates": True}, "holds nothing below 0; one in HU is registered without"),
         ({"volume": Image(np.ones(GRID.shape), GRID)}, r"\(--attenuation\). Received: 1 to 1"),

@@ -81,6 +81,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "wide as a voxel)",
     )
     add(
+        "--tries",
+        type=int,
+        default=1,
+        metavar="N",
+        help="descents from as many starts, 15 degrees about the initial one, of which the best "
+        "one counts (default: 1)",
+    )
+    add(
         "--attenuation",
         action="store_true",
         help="the volume holds attenuation, as a segmented bone or an implant, not HU",
@@ -132,6 +140,7 @@ def run(options: argparse.Namespace) -> None:
         options.levels,
         attenuates=attenuates,
         exposure=options.exposure,
+        tries=options.tries,
     )
     found = _described(cameras, answer, start)
     if options.model is not None:

@@ -33,6 +33,7 @@ from tfreg.registration.projection.views import (
 )
 
 _STEPS, _TOLERANCE = 30, 1e-5
+_APART = 15.0  # degrees that further tries are turned out of the plane
 _DARK = -0.1  # similarity at the start below which an X-ray is likely a negative
 
 
@@ -43,7 +44,8 @@ class ProjectionRegistration:
     Attributes:
         pose: ``(6,)``, or ``(batch, 6)``, float64: mm and degrees, see ``tfreg.geometry.pose``.
         similarity_before, similarity_after: at the finest resolution, of each pose.
-        renderings: images of the volume that were made for each pose, at any resolution.
+        renderings: images of the volume that were made for each pose, at any resolution, in all
+            tries.
         seconds: time of the whole call; the first of a size includes compilation.
         xrays, before, after: of each camera the region that was looked at, and the volume's image
             at the first initial pose and at its answer, ``(rows, columns)``.
@@ -79,6 +81,7 @@ def register_projection(
     steps: int = _STEPS,
     attenuates: bool = False,
     exposure: bool = False,
+    tries: int = 1,
 ) -> ProjectionRegistration:
     """Finds the pose of a volume in one X-ray, or in several taken at once.
 
@@ -101,6 +104,9 @@ def register_projection(
         attenuates: the volume holds attenuation, such as a segmented bone or an implant, not HU.
         exposure: the X-ray holds what reached the detector, dark behind bone: its negative
             logarithm is registered. Else it must be bright behind bone.
+        tries: descents for each pose, all at once: from the initial one, and from others turned
+            out of the plane by 15 degrees, evenly about it; with 5, either way by t_alpha and by
+            t_beta. The answer is the most similar of all.
 
     Raises:
         InputError: on images that do not fit their cameras or are empty, a volume that is not
@@ -129,7 +135,7 @@ def register_projection(
     cameras = list(camera) if several else [camera]
     images = list(xray) if several else [xray]
     masks = list(mask) if several and mask is not None else [mask] * len(cameras)
-    _check(cameras, images, masks, similarity, levels, steps)
+    _check(cameras, images, masks, similarity, levels, steps, tries)
     if not isinstance(volume, Image) or volume.geometry.ndim != 3:
         raise InputError(f"volume must be a 3-D tfreg.Image. Received: {type(volume).__name__}")
     start = np.asarray(initial)
@@ -143,8 +149,7 @@ def register_projection(
     whole = scene_of(volume, pictures, cameras, masks, poses, attenuates)
     if levels is None:
         levels = usual_levels(volume, cameras[0], float(poses[:, 2].mean()))
-    answer = _descend(whole, poses, similarity, levels, steps)
-    found, before, after, renderings = answer
+    found, before, after, renderings = _best_of(whole, poses, similarity, levels, steps, tries)
     if not exposure and (before < _DARK).all():
         warnings.warn(
             "The X-ray is dark where the volume is at the start (similarity "
@@ -164,6 +169,29 @@ def register_projection(
         after=shown[1],
         centre=volume.geometry.centre,
     )
+
+
+def _best_of(
+    whole: Scene,
+    poses: np.ndarray,
+    similarity: str,
+    levels: Sequence[int],
+    steps: int,
+    tries: int,
+) -> tuple[np.ndarray, ...]:
+    """:func:`_descend` from every pose and from others about it, of which the best one counts."""
+    if tries == 1:
+        return _descend(whole, poses, similarity, levels, steps)
+    around = np.linspace(0, 2 * np.pi, tries - 1, endpoint=False)
+    offsets = np.zeros((tries, 6))
+    offsets[1:, 4:] = _APART * np.stack([np.cos(around), np.sin(around)], axis=1)
+    starts = (poses[:, None] + offsets).reshape(-1, 6)
+    found, before, after, renderings = (
+        part.reshape(len(poses), tries, *part.shape[1:])
+        for part in _descend(whole.repeated(tries), starts, similarity, levels, steps)
+    )
+    first, best = np.arange(len(poses)), after.argmax(axis=1)
+    return found[first, best], before[:, 0], after[first, best], renderings.sum(axis=1)
 
 
 def _descend(
@@ -256,6 +284,7 @@ def _check(
     similarity: str,
     levels: Sequence[int] | None,
     steps: int,
+    tries: int,
 ) -> None:
     if not cameras or not all(isinstance(camera, ConeBeam) for camera in cameras):
         names = [type(camera).__name__ for camera in cameras]
@@ -275,3 +304,5 @@ def _check(
         )
     if not isinstance(steps, (int, np.integer)) or steps < 0:
         raise InputError(f"steps must be an integer, 0 or more. Received: steps={steps}")
+    if not isinstance(tries, (int, np.integer)) or tries < 1:
+        raise InputError(f"tries must be a positive integer. Received: tries={tries}")

@@ -1,7 +1,7 @@
 """What a registration to X-rays looks at: images, cameras and the volume, at one resolution."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,14 @@ class Scene:
         small = np.asarray(keras_ops.convert_to_numpy(ops.downsample(self.volume, voxels)))
         spacing = tuple((scale * self.spacing).tolist())
         return Scene(small, frame, spacing, tuple(view.at(factor) for view in self.views))
+
+    def repeated(self, times: int) -> "Scene":
+        """The same for so many poses in the place of each."""
+        views = [
+            replace(view, xray=np.repeat(view.xray, times, axis=0)) if len(view.xray) > 1 else view
+            for view in self.views
+        ]
+        return replace(self, views=tuple(views))
 
     def tensors(self) -> list[np.ndarray]:
         """All that the compiled descent takes, in its order."""
