@@ -1,5 +1,6 @@
 """What finds the pose of an object in one X-ray, as the table of PEHL measures it."""
 
+import functools
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from tfreg.registration import register_projection
 from zoo.pehl.objects import Thing, middle_of
 
 SLOW = ("powell gc", "nanodrr gc")  # a few seconds each, and more
+_COUNTS = (1, 3, 6, 9)  # iterations of the networks
 _VARIANTS = ("paper schedule", "without lir", "without hpr", "without psp")
 
 
@@ -28,7 +30,7 @@ class Case(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Where a method ended, and what it took."""
+    """Where a method ended, and what it took; seconds are NaN where they were not measured."""
 
     pose: np.ndarray
     renderings: int
@@ -44,6 +46,7 @@ class Methods:
 
     Attributes:
         known: what each method does with a case, of those that are there.
+        same: of networks, the same answers as poses on the way of one longer call, without times.
         absent: why others are not.
         trained: what each network was trained with, a line for each.
     """
@@ -70,8 +73,9 @@ class Methods:
         ]
         whole = _family(presets)
         front = [model for model in whole if model.zone == (0, 0)]
-        for count in (1, 3, 6, 9):
+        for count in _COUNTS:
             known[f"pehl {count}"] = self.networks(whole, count)
+        self.same = self._on_the_way(whole)
         known["pehl 3 + refine"] = self._refined(known["pehl 3"])
         known["pehl 3 in one zone"] = self.networks(front, 3)
         for part in _VARIANTS:
@@ -84,6 +88,29 @@ class Methods:
     def close(self) -> None:
         """Ends processes."""
         self._nanodrr.close()
+
+    def _on_the_way(self, models: Sequence[Any]) -> dict[str, Any]:
+        """Answers after each number of iterations, from the poses of the most iterations."""
+        if not models:
+            return {}
+        one = models[0].beside(*models[1:]) if len(models) > 1 else models[0]
+        paths: dict[bytes, np.ndarray] = {}
+
+        def answer(case: Case, count: int) -> Answer:
+            key = case.initial.tobytes() + case.true.tobytes()
+            if key not in paths:
+                paths[key] = self._moved(one, case, max(_COUNTS)).steps
+            return Answer(paths[key][count], count * len(models[0].groups), float("nan"))
+
+        same = {f"pehl {count}": functools.partial(answer, count=count) for count in _COUNTS}
+        return same | {"pehl 3 + refine": self._refined(same["pehl 3"])}
+
+    def _moved(self, model: Any, case: Case, count: int) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # starts far from all zones are meant
+            return model.register(
+                self.thing.volume, case.xray, self.thing.camera, case.initial, iterations=count
+            )
 
     def networks(self, models: Sequence[Any], count: int) -> Any:
         """Networks of one or several zones, ``count`` times over; ``None`` where there are none."""
@@ -98,11 +125,7 @@ class Methods:
                 model = cold.pop()
                 middle = middle_of(model.zone or (0, 0))
                 model.register(thing.volume, case.xray, thing.camera, middle, iterations=1)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", InputWarning)  # starts far from all zones are meant
-                found = one.register(
-                    thing.volume, case.xray, thing.camera, case.initial, iterations=count
-                )
+            found = self._moved(one, case, count)
             return Answer(found.pose, count * len(models[0].groups), found.seconds)
 
         return register

@@ -125,6 +125,7 @@ def test_spread_errors_and_failures(thing):
         return poses.Answer((case.initial + case.true) / 2, 9, 0.1)
 
     methods.known = {"start": methods.known["start"], "pehl 3": found}
+    methods.same = {}
     table = pehl.Table("pehl", "", "", pehl.COLUMNS)
     true = np.array([0.0, 0.0, 800.0, 0.0, 0.0, 0.0])
     steps = np.array([1.0, -1.0, 2.0])[:, None] * [1.0, 0, 0, 0, 0, 4.0]
@@ -190,6 +191,22 @@ def test_the_table_asks_what_a_user_asks(thing, monkeypatch, tmp_path):
     assert (answer.renderings, answer.seconds) == (6, 0.25)
     assert calls == [("beside", [(0, 0), (1, 0)]), ((1, 0), 1), ((0, 0), 1), (None, 3), (None, 3)]
     assert methods.networks([], 3) is None
+
+    class Walking:
+        groups = ((0,), (1,))
+
+        def register(self, volume, xray, camera, initial, iterations):
+            calls.append(iterations)
+            walked = initial + np.arange(iterations + 1)[:, None]
+            return argparse.Namespace(steps=walked, pose=walked[-1])
+
+    calls.clear()
+    same = methods._on_the_way([Walking()])
+    for count in (1, 3, 9):
+        answer = same[f"pehl {count}"](case)
+        np.testing.assert_array_equal(answer.pose, case.initial + count)
+        assert answer.renderings == 2 * count and np.isnan(answer.seconds)
+    assert calls == [9] and methods._on_the_way([]) == {}
 
     def twice(case):
         return poses.Answer(case.initial + 1, 6, 0.25)
