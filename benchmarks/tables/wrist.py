@@ -23,7 +23,6 @@ COLUMNS = {
     "apart": "median",
     "apart_degrees": "median",
     "renderings": "mean",
-    "seconds": "mean",
 }
 METHODS = (
     "start",
@@ -65,8 +64,7 @@ def run(options: argparse.Namespace) -> Table:
             f"{_FOUND:g} mm. `reprojection`: gradient correlation of both images there. `between`: "
             "mTREproj between the answers of both similarities to one start. `apart`, "
             "`apart_degrees`: the answer of one camera alone to the best, in that camera's plane "
-            "and about its view. Levels are those of the default. `seconds`: of a pose, of "
-            f"{options.starts} that are registered together, warm. There are no frames beside "
+            "and about its view. Levels are those of the default. There are no frames beside "
             "these three: numbers of tries and steps were chosen on them."
         ),
         columns=COLUMNS,
@@ -180,13 +178,12 @@ def _measure(
         return 100.0 * (np.array(errors) < _FOUND)
 
     units = {"mtre": "mm", "success": "%", "between": "mm", "apart": "mm"}
-    units |= {"apart_degrees": "°", "seconds": "s"}
+    units |= {"apart_degrees": "°"}
     first = place.errors(starts, best)
     add("start", units, mtre=first, success=right(first), reprojection=reprojection(starts))
     add("best", units, reprojection=reprojection(best))
     answers = {}
     for kind in ("gc", "ncc"):
-        place.descent(starts, kind, steps=0)  # what is compiled depends on their number
         answers[kind] = place.descent(starts, kind)
     for kind, found in answers.items():
         errors = place.errors(found.pose, best)
@@ -197,7 +194,6 @@ def _measure(
             success=right(errors),
             reprojection=reprojection(found.pose),
             renderings=found.renderings.astype(float),
-            seconds=[found.seconds / count],
         )
     between = place.errors(*(found.pose for found in answers.values()))
     add("gauss-newton ncc", units, between=between)
