@@ -32,6 +32,7 @@ METHODS = (
     "camera 1 alone",
     "camera 2 alone",
 )
+_LEVELS = (16, 8, 4)  # half as fine as by default, and four times as fast
 _OFF = 10.0  # mm, and degrees
 _FOUND = 1.0  # mm, and degrees
 _TRIES, _KEPT = 400, 24  # poses from which the best one is looked for, and those gone on with
@@ -64,7 +65,8 @@ def run(options: argparse.Namespace) -> Table:
             f"{_FOUND:g} mm. `reprojection`: gradient correlation of both images there. `between`: "
             "mTREproj between the answers of both similarities to one start. `apart`, "
             "`apart_degrees`: the answer of one camera alone to the best, in that camera's plane "
-            "and about its view. Levels are those of the default. There are no frames beside "
+            f"and about its view. Levels are {', '.join(map(str, _LEVELS))}: at the last, a pixel "
+            "is about as wide as two voxels. There are no frames beside "
             "these three: numbers of tries and steps were chosen on them."
         ),
         columns=COLUMNS,
@@ -89,11 +91,8 @@ class _Place:
     """
 
     def __init__(self, volume: Image, xrays: list[np.ndarray], cameras: list[ConeBeam]) -> None:
-        from tfreg.registration.projection.views import usual_levels
-
         self.volume, self.xrays, self.cameras = volume, xrays, cameras
         self.middle = meeting(cameras)
-        self.levels = usual_levels(volume, cameras[0], float(self.middle[2]))
         self.targets = corners_of(volume.geometry, volume.array > 0)
         self.centre = volume.geometry.centre
 
@@ -107,7 +106,7 @@ class _Place:
         self,
         starts: np.ndarray,
         similarity: str = "gc",
-        levels: Sequence[int] | None = None,
+        levels: Sequence[int] = _LEVELS,
         number: int | None = None,
         steps: int = 30,
     ) -> Any:
@@ -132,7 +131,7 @@ class _Place:
         turns = rng.uniform((-180, -90, -180), (180, 90, 180), (_TRIES, 3))
         shifts = rng.normal(size=(_TRIES, 3)) * 12
         starts = np.concatenate([self.middle + shifts, turns], axis=1)
-        double = [2 * factor for factor in self.levels]  # in a quarter of the time
+        double = [2 * factor for factor in _LEVELS]  # in a quarter of the time
         coarse = self.descent(starts, levels=double[:1], steps=_FIRST)
         order = np.argsort(-coarse.similarity_after)[:_KEPT]
         better = self.descent(coarse.pose[order], levels=double)
@@ -172,7 +171,7 @@ def _measure(
                 table.rows.append(row)
 
     def reprojection(poses: np.ndarray) -> np.ndarray:
-        return place.descent(poses, levels=place.levels[-1:], steps=0).similarity_after
+        return place.descent(poses, levels=_LEVELS[-1:], steps=0).similarity_after
 
     def right(errors: Sequence[float]) -> np.ndarray:
         return 100.0 * (np.array(errors) < _FOUND)
