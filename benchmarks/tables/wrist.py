@@ -33,6 +33,21 @@ METHODS = (
     "camera 2 alone",
 )
 _LEVELS = (16, 8, 4)  # half as fine as by default, and four times as fast
+# Rows and columns of the middle of each bone, in both cameras at each moment, by eye.
+_SEEN = {
+    "radius": (
+        ((1397, 921), (1421, 592)),
+        ((1397, 884), (1421, 675)),
+        ((1397, 880), (1421, 675)),
+    ),
+    "ulna": (
+        ((1423, 824), (1428, 753)),
+        ((1423, 765), (1428, 841)),
+        ((1423, 750), (1428, 843)),
+    ),
+}
+_UNLIT, _EDGE = 40, 50  # grey level outside the circle that is lit, and pixels of its edge
+_AWAY = 6.0  # mm, standard deviation of where a bone is looked for about that
 _OFF = 10.0  # mm, and degrees
 _FOUND = 1.0  # mm, and degrees
 _TRIES, _KEPT = 400, 24  # poses from which the best one is looked for, and those gone on with
@@ -58,15 +73,17 @@ def run(options: argparse.Namespace) -> Table:
         data=f"{radiographs.WRIST}, three moments, two cameras; radius and ulna from CT",
         protocol=(
             "No pose is known. The best one of each bone and frame is that of the highest gradient "
-            f"correlation by both cameras, of descents from {_TRIES} poses all about it at half of "
-            f"the resolution, of which the best {_KEPT} go on after {_FIRST} steps. Starts are "
+            f"correlation by both cameras, of descents from {_TRIES} poses turned all ways, about "
+            "where an eye saw the bone in both images, at half of the resolution, "
+            f"of which the best {_KEPT} go on after {_FIRST} steps. Starts are "
             f"{_OFF:g} mm and {_OFF:g} degrees off it, in random directions. `mtre`: mTREproj "
             "to the best pose, in the plane of the first camera; `success`: share below "
             f"{_FOUND:g} mm. `reprojection`: gradient correlation of both images there. `between`: "
             "mTREproj between the answers of both similarities to one start. `apart`, "
             "`apart_degrees`: the answer of one camera alone to the best, in that camera's plane "
             f"and about its view. Levels are {', '.join(map(str, _LEVELS))}: at the last, a pixel "
-            "is about as wide as two voxels. There are no frames beside "
+            "is about as wide as two voxels; what is outside the lit circle, or on its edge, is "
+            "masked. There are no frames beside "
             "these three: numbers of tries and steps were chosen on them."
         ),
         columns=COLUMNS,
@@ -76,9 +93,17 @@ def run(options: argparse.Namespace) -> Table:
     rng = np.random.default_rng(options.seed)
     for frame, xrays in enumerate(wrist.xrays):
         for bone in BONES:
-            place = _Place(wrist.bones[bone], list(xrays), cameras)
+            place = _Place(wrist.bones[bone], list(xrays), cameras, _SEEN[bone][frame])
             _measure(table, f"{bone} {frame + 1}", place, chosen, rng, options.starts)
     return table
+
+
+def lit(xray: np.ndarray) -> np.ndarray:
+    """Where an image intensifier shows anything, without the edge of that circle."""
+    from scipy import ndimage
+
+    inside = ndimage.binary_fill_holes(np.asarray(xray) > _UNLIT)
+    return ndimage.distance_transform_edt(inside) > _EDGE
 
 
 class _Place:
@@ -88,13 +113,17 @@ class _Place:
         volume: of the bone.
         xrays: of each camera.
         cameras: of which the first has the frame of poses.
+        seen: row and column of its middle in each X-ray, within a centimetre.
     """
 
-    def __init__(self, volume: Image, xrays: list[np.ndarray], cameras: list[ConeBeam]) -> None:
+    def __init__(
+        self, volume: Image, xrays: list[np.ndarray], cameras: list[ConeBeam], seen: Any
+    ) -> None:
         self.volume, self.xrays, self.cameras = volume, xrays, cameras
-        self.middle = meeting(cameras)
+        self.middle = meeting(cameras, seen)
         self.targets = corners_of(volume.geometry, volume.array > 0)
         self.centre = volume.geometry.centre
+        self.masks = [lit(xray) for xray in xrays]
 
     def errors(self, found: np.ndarray, true: np.ndarray) -> list[float]:
         """mTREproj of poses to as many, or to one."""
@@ -120,7 +149,8 @@ class _Place:
             [self.cameras[k] for k in picked],
             starts,
             similarity,
-            levels=levels,
+            [self.masks[k] for k in picked],
+            levels,
             steps=steps,
             attenuates=True,
             exposure=True,
@@ -129,7 +159,7 @@ class _Place:
     def best(self, rng: np.random.Generator) -> np.ndarray:
         """The pose of the highest gradient correlation, of descents from turns all about."""
         turns = rng.uniform((-180, -90, -180), (180, 90, 180), (_TRIES, 3))
-        shifts = rng.normal(size=(_TRIES, 3)) * 12
+        shifts = rng.normal(size=(_TRIES, 3)) * _AWAY
         starts = np.concatenate([self.middle + shifts, turns], axis=1)
         double = [2 * factor for factor in _LEVELS]  # in a quarter of the time
         coarse = self.descent(starts, levels=double[:1], steps=_FIRST)

@@ -30,7 +30,7 @@ def place():
     array = np.zeros((12, 10, 8), "uint16")
     array[2:9, 3:8, 1:6] = 1000
     grid = Geometry((8, 10, 12), (2.0, 2.0, 2.5), (-3.0, 12.0, 10.0), np.eye(3).tolist())
-    return wrist._Place(Image(array, grid), [np.ones(c.shape) for c in CAMERAS], CAMERAS)
+    return wrist._Place(Image(array, grid), [np.full(c.shape, 99) for c in CAMERAS], CAMERAS, None)
 
 
 def test_a_pose_in_the_frame_of_another_camera(place):
@@ -41,6 +41,14 @@ def test_a_pose_in_the_frame_of_another_camera(place):
             for c, p in zip(CAMERAS, (pose, other), strict=True)]  # fmt: skip
     np.testing.assert_allclose(*seen, atol=1e-9)  # one place of the common frame
     np.testing.assert_allclose(place.seen_by(pose[None], 0)[0], pose, atol=1e-9)
+
+
+def test_only_what_is_lit_counts():
+    rows, columns = np.indices((300, 320)) - 150
+    xray = np.where(np.hypot(rows, columns) < 140, 200, 20).astype("uint8")
+    xray[140:160, 140:160] = 5  # metal
+    mask = wrist.lit(xray)
+    assert mask[150, 150] and mask[150, 235] and not mask[150, 245] and not mask[0, 0]
 
 
 def test_errors_are_over_the_box_about_the_bone(place):
@@ -76,7 +84,8 @@ def test_a_bone_is_found_from_both_sides(monkeypatch):
         bundle = ops.pose_rays(*(np.asarray(part, "float32") for part in parts))
         image = ops.project(0.00005 * array[None, ..., None].astype("float32"), *bundle, "siddon")
         xrays.append(np.exp(-np.asarray(image)[0, ..., 0]))
-    place = wrist._Place(volume, xrays, CAMERAS)
+    monkeypatch.setattr(wrist, "lit", lambda xray: np.ones(xray.shape, bool))
+    place = wrist._Place(volume, xrays, CAMERAS, None)
     descent = place.descent
 
     def short(*arguments, steps=4, **options):

@@ -111,5 +111,13 @@ def test_where_views_meet():
         cameras.append(ConeBeam(1000.0, (40, 60), 1.0, principal, turn, (10.0, -20.0, 900.0)))
     expected = cameras[0].extrinsic @ [*point, 1]
     np.testing.assert_allclose(meeting(cameras), expected[:3], atol=1e-9)
+    other = np.array([35.0, -28.0, 33.0])
+    pixels = [c.project(c.extrinsic[:3] @ [*other, 1]) for c in cameras]
+    expected = cameras[0].extrinsic @ [*other, 1]
+    np.testing.assert_allclose(meeting(cameras, pixels), expected[:3], atol=1e-9)
+    with pytest.raises(
+        InputError, match=r"\(row, column\) of each camera. Received: shape=\(1, 2\)"
+    ):
+        meeting(cameras, pixels[:1])
     with pytest.raises(InputError, match="parallel"):
         meeting(cameras[:1] * 2)

@@ -240,17 +240,19 @@ class ConeBeam:
         return replace(self, shape=tuple(shape), principal=tuple(principal))
 
 
-def meeting(cameras: Sequence[ConeBeam]) -> np.ndarray:
-    """The point that is nearest to the middle rays of several cameras.
+def meeting(cameras: Sequence[ConeBeam], pixels: Any = None) -> np.ndarray:
+    """The point that is nearest to one ray of each of several cameras.
 
     Args:
-        cameras: two or more, whose middle rays are not all parallel.
+        cameras: two or more, whose rays are not all parallel.
+        pixels: ``(cameras, 2)``, ``(row, column)`` that each ray goes through, such as those in
+            which a bone is seen. None: the middle of each image.
 
     Returns:
         ``(3,)`` in mm, in the frame of the first.
 
     Raises:
-        InputError: if the rays are parallel.
+        InputError: if the rays are parallel, or on another number of pixels.
 
     Example:
         >>> side = ((0.0, 0.0, -1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -258,13 +260,19 @@ def meeting(cameras: Sequence[ConeBeam]) -> np.ndarray:
         >>> (meeting([ConeBeam(1000.0, (5, 5), 1.0), other]).round(6) + 0.0).tolist()
         [0.0, 0.0, 800.0]
     """
+    middles = [(np.array(camera.shape) - 1) / 2 for camera in cameras]
+    places = np.asarray(middles if pixels is None else pixels, "float64")
+    if places.shape != (len(cameras), 2):
+        raise InputError(
+            f"pixels must be (row, column) of each camera. Received: shape={places.shape}"
+        )
     matrix, right = np.zeros((3, 3)), np.zeros(3)
-    for camera in cameras:
-        source, ray = camera.rays_at((np.array(camera.shape) - 1) / 2, cameras[0])
+    for camera, place in zip(cameras, places, strict=True):
+        source, ray = camera.rays_at(place, cameras[0])
         across = np.eye(3) - np.outer(ray, ray)
         matrix, right = matrix + across, right + across @ source
     if np.linalg.cond(matrix) > 1e6:
-        raise InputError("The middle rays of the cameras are parallel: they meet nowhere.")
+        raise InputError("The rays of the cameras are parallel: they meet nowhere.")
     return np.linalg.solve(matrix, right)
 
 
