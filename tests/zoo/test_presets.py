@@ -139,7 +139,7 @@ def test_a_preset_is_called_after_its_method(preset):
 def test_an_unknown_preset_gets_the_nearest_names():
     first, *_ = zoo.list_presets()
     for name, nearest in (
-        (f"{first}9", f"; the nearest are {first},"),
+        (f"{first}9", f"; the nearest are {first}"),
         ("nowhere/preset.json", " (zoo.list_presets()"),
         ("xyz", " (zoo.list_presets()"),
     ):
