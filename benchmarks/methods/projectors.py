@@ -19,7 +19,7 @@ from benchmarks.methods import projectors_elsewhere
 from benchmarks.methods.worker import THREADS, Worker, serve
 from tfreg.geometry import ConeBeam, Geometry, frame_of, matrix_of
 
-LARGEST = 2**25  # rays times slices, of which Siddon's automatic gradient keeps about 10 GB
+LARGEST = 2**25  # rays times slices, of which Siddon's automatic gradient keeps about 5 GB
 
 
 class View(NamedTuple):
