@@ -213,8 +213,10 @@ def compared(case: Case, seed: int, view: View) -> tuple[float, float, float]:
         voxel = np.rint(view.start + middle[:, None] * direction).astype(int)
         inside = ((voxel >= 0) & (voxel < volume.shape)).all(axis=1)
         exact.append((np.diff(places)[inside] * volume[tuple(voxel[inside].T)]).sum())
+        ends = np.array([(-1 - view.start) / direction, (volume.shape - view.start) / direction])
+        first, last = ends.min(axis=0).max(), ends.max(axis=0).min()  # within the volume
         ways = np.abs(direction).max()  # in voxels, of one mm
-        way = np.arange(places[0] - 1 / ways, places[-1] + 1 / ways, _FINE / ways)
+        way = np.arange(first, max(first, last), _FINE / ways)
         samples = view.start[:, None] + direction[:, None] * way
         values = map_coordinates(volume, samples, order=1, mode="grid-constant")
         linear.append(values.sum() * _FINE / ways)
