@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -230,6 +231,7 @@ def _growth(table: Table, path: Path) -> None:
     metrics = [metric for metric in COLUMNS if metric.startswith("seconds")]
     names = dict.fromkeys(row.method for row in table.rows)
     colours = {method: f"C{k}" for k, method in enumerate(names)}
+    known: dict[str, Any] = {}
     figure, axes = new_figure(1, len(metrics), 4.5)
     for axis, metric in zip(axes[0], metrics, strict=True):
         rows = [row for row in table.rows if row.metric == metric]
@@ -242,10 +244,15 @@ def _growth(table: Table, path: Path) -> None:
             ]
             dashed = "--" if volume == "head" else "-"
             style = {"markersize": 3, "label": f"{method}, {volume}", "color": colours[method]}
-            axis.loglog(*np.array(points).T, f"{dashed}o", **style)
+            (line,) = axis.loglog(*np.array(points).T, f"{dashed}o", **style)
+            known.setdefault(line.get_label(), line)
+        sizes = sorted({int(row.group.split()[1].split("^")[0]) for row in rows})
+        axis.set_xticks([size**2 for size in sizes], [f"{size}²" for size in sizes])
+        axis.set_xticks([], minor=True)
         axis.set_title(metric, fontsize=9)
         axis.set_xlabel("pixels (log)")
         axis.set_ylabel("seconds (log)")
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=6)
-    figure.savefig(path, dpi=130)
+    style = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "fontsize": 8}
+    figure.legend(known.values(), known, handlelength=4, **style)
+    figure.savefig(path, dpi=130, bbox_inches="tight")
