@@ -16,8 +16,13 @@ def pytest_addoption(parser):
     parser.addoption("--record", action="store_true", help="write golden.json anew")
 
 
+# These start large processes of their own: first of all, while the workers are small.
+FIRST = ("test_jax.py", "test_notebooks.py")
+
+
 def pytest_collection_modifyitems(items):
     """Skips what cannot run here, or takes long, and says so."""
+    items.sort(key=lambda item: item.path.name not in FIRST)
     needs = {
         "real_data": ("TFREG_DATA", "needs real data"),
         "long": ("TFREG_LONG_TESTS", "takes a minute or more"),
