@@ -4,6 +4,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# In two parts: what was compiled stays in the memory of a process, and all of it would fill it.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not timed"
 
 .PHONY: demo test lint tables clean
 
@@ -11,7 +13,8 @@ demo: .venv/.demo
 	$(BIN)/python -m benchmarks run dirnet-mnist --pairs 3 --out demo
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not timed"
+	$(PYTEST) --ignore tests/zoo
+	$(PYTEST) tests/zoo
 	$(BIN)/python -m pytest -m timed
 
 lint: .venv/.dev
