@@ -12,7 +12,9 @@ pytestmark = pytest.mark.plain
 def expected(image, radius=1, dilation=1):
     """MIND-SSC voxel by voxel, from its definition, of one image ``(*spatial)``; float64."""
     ndim = image.ndim
-    axes = np.concatenate([sign * np.eye(ndim, dtype=int)[[k]] for k in range(ndim) for sign in (-1, 1)])
+    axes = np.concatenate(
+        [sign * np.eye(ndim, dtype=int)[[k]] for k in range(ndim) for sign in (-1, 1)]
+    )
     pairs = [(a, b) for a, b in itertools.combinations(axes, 2) if np.any(a != -b)]
     offsets = list(itertools.product(range(-radius, radius + 1), repeat=ndim))
     last = np.array(image.shape) - 1
@@ -84,7 +86,9 @@ def test_a_constant_image_has_the_same_everywhere(numpy):
 
 def test_gradient(rng, check_gradient):
     weights = rng.normal(size=(1, 6, 7, 4))
-    check_gradient(lambda image: mind_ssc(image) * weights, rng.random((1, 6, 7, 1)), tolerance=1e-5)
+    check_gradient(
+        lambda image: mind_ssc(image) * weights, rng.random((1, 6, 7, 1)), tolerance=1e-5
+    )
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,12 @@ def _averaged(factors: tuple[int, ...]) -> Callable:
     )
 
 
+def forget_descriptors() -> None:
+    """Drops the functions that were compiled for descriptors, and their memory."""
+    for function in (_descriptors, _variance, _averaged):
+        function.cache_clear()
+
+
 def _along_first(values: np.ndarray, factor: int) -> np.ndarray:
     """Averages the first spatial axis, a part of the second at a time."""
     run = _averaged((factor,) + (1,) * (values.ndim - 3))

@@ -13,7 +13,7 @@ from tfreg.registration.answer import Registration
 from tfreg.registration.images import as_image
 from tfreg.registration.instance.pyramid import Pyramid
 from tfreg.registration.instance.pyramid import pyramid as named_pyramid
-from tfreg.registration.instance.similarity import VOXELWISE, Similarity, name_of
+from tfreg.registration.instance.similarity import VOXELWISE, Similarity, name_of, names_of
 from tfreg.registration.kinds import TRANSFORMS
 
 _LEAST = {"dense": 3}  # voxels along an axis; its regulariser takes second differences
@@ -127,7 +127,8 @@ def check_samples(samples: Any, seed: Any, similarity: Similarity) -> None:
     whole = isinstance(samples, (int, np.integer)) and not isinstance(samples, bool)
     if not whole or samples < 16:
         raise InputError(f"samples must be an integer, 16 or more. Received: samples={samples}")
-    if similarity not in VOXELWISE:
+    names = names_of(similarity)
+    if not names or not {*names} <= {*VOXELWISE}:
         raise InputError(
             f"Only {VOXELWISE} can be computed from samples. "
             f"Received: similarity={name_of(similarity)}"

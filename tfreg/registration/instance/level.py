@@ -12,7 +12,7 @@ from typing import Any
 
 from keras import ops as keras_ops
 
-from tfreg import ops
+from tfreg import features, ops
 from tfreg.ops.backend import gather
 from tfreg.ops.grid import identity_grid
 from tfreg.registration.instance import adam, lbfgs
@@ -166,14 +166,31 @@ def shrink(factors: tuple[int, ...], smoothing: float) -> Callable:
 
 
 @functools.lru_cache(maxsize=64)
+def described(shrinks: tuple[tuple[int, ...], ...]) -> Callable:
+    """Compiled: the descriptors of images on several grids, by the factors of these.
+
+    One function for every set of grids, so that it is known whether its parts were compiled.
+    """
+
+    def run(images: Any) -> tuple[Any, ...]:
+        found = features.mind_ssc_on_grids(images, shrinks)
+        return tuple(found[shrink] for shrink in shrinks)
+
+    return run
+
+
+@functools.lru_cache(maxsize=64)
 def shrink_displacement(factors: tuple[int, ...]) -> Callable:
     """Compiled: a displacement on the full grid to the grid of a level, in its voxels."""
 
-    def run(displacement: Any) -> Any:
-        small = ops.downsample(displacement, factors)
-        return small / keras_ops.convert_to_tensor(factors, small.dtype)
+    return ops.compiled(
+        functools.partial(_shrunk, factors=factors), identity=f"shrink displacement {factors}"
+    )
 
-    return ops.compiled(run, identity=f"shrink displacement {factors}")
+
+def _shrunk(displacement: Any, factors: tuple[int, ...]) -> Any:
+    small = ops.downsample(displacement, factors)
+    return small / keras_ops.convert_to_tensor(factors, small.dtype)
 
 
 @functools.lru_cache(maxsize=64)
@@ -254,41 +271,49 @@ def momentum(transform: GeodesicTransform, full: Grid) -> Callable:
 
 
 @functools.lru_cache(maxsize=64)
-def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable:
+def conclusion(
+    problem: Problem, full: Grid, names: tuple[str, ...], judging: Grid | None = None
+) -> Callable:
     """Compiled: displacement on the full grid, similarity before and after, accepted, moved image.
 
     Where the similarity got worse or is not a number, the displacement is the start's. Bounded, it
     is that where both the start and the end show both images.
 
     Args:
-        problem: the last level; the data are those of the full grid.
+        problem: the last level.
         full: the full grid.
         names: names of the data; ``moving`` has its own intensities, of which ``scale`` times those
             above ``low`` are what the similarity sees; where that was clipped, it sees ``unit``.
+        judging: the grid of all that the similarity sees, which then is ``unit``; ``None``: the
+            full one.
     """
+    seen = judging or full
+    factors = seen.shrink if max(seen.shrink) > 1 else None
 
     def run(parameters: Any, *values: Any) -> tuple[Any, ...]:
         data = dict(zip(names, values, strict=True))
-        compare = similarity_of(problem.similarity, spacing=full.voxels)
+        compare = similarity_of(problem.similarity, spacing=seen.voxels)
 
         def judged(moved: Any, displacement: Any, weights: Any) -> Any:
             mask = data.get("fixed_mask")
             if problem.moving_mask:
                 mask = _within(mask, ops.resample(data["moving_mask"], displacement, **_OUTSIDE))
-            seen = (moved - data["low"]) * data["scale"]
+            shown_to_it = (moved - data["low"]) * data["scale"]
             if problem.clipped:
-                seen = ops.resample(data["unit"], displacement)
-            return _compared(compare, data["fixed"], seen, mask, weights, data)
+                shown_to_it = ops.resample(data["unit"], displacement)
+            return _compared(compare, data["fixed"], shown_to_it, mask, weights, data)
 
         total = problem.total(parameters, data.get("start"), full)
         start = data["start"] if problem.started else keras_ops.zeros_like(total)
         unmoved = data["moving"]
-        if problem.started or unmoved.shape != data["fixed"].shape:
+        if problem.started or tuple(unmoved.shape[1:-1]) != full.shape:
             unmoved = ops.resample(unmoved, start)
         moved = ops.resample(data["moving"], total)
-        ends = ((unmoved, start), (moved, total))
+        ends = [(unmoved, start), (moved, total)]
+        if factors:
+            ends = [(image, _shrunk(displacement, factors)) for image, displacement in ends]
         if problem.bounded:
-            weights = [shown(data["bounds"], displacement, full) for _, displacement in ends]
+            weights = [shown(data["bounds"], displacement, seen) for _, displacement in ends]
             common = weights[0] * weights[1]
             before, after = (judged(*end, w) for end, w in zip(ends, weights, strict=True))
             gain = judged(*ends[1], common) - judged(*ends[0], common)
@@ -304,7 +329,7 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
         after = keras_ops.where(better, after, before)
         return displacement, before, after, accepted, keras_ops.where(chosen, moved, unmoved)
 
-    identity = problem.identity and f"conclusion {problem.identity} {full} {names}"
+    identity = problem.identity and f"conclusion {problem.identity} {full} {names} {factors}"
     return ops.compiled(run, identity=identity)
 
 
@@ -315,6 +340,7 @@ def forget() -> None:
     again. For a process that registers images of ever new sizes.
     """
     functions = (shrink, shrink_displacement, descent, finer_parameters, matrix, momentum, folded)
-    for function in (*functions, conclusion):
+    for function in (*functions, described, conclusion):
         function.cache_clear()
+    features.forget_descriptors()
     ops.forget_geodesics()

@@ -23,7 +23,7 @@ from tfreg.registration.instance.field_of_view import View
 from tfreg.registration.instance.level import Regulariser
 from tfreg.registration.instance.memory import check_memory
 from tfreg.registration.instance.pyramid import SETTINGS, Pyramid, refining
-from tfreg.registration.instance.similarity import Similarity, name_of, similarity_of
+from tfreg.registration.instance.similarity import Similarity, as_similarity, name_of, names_of
 from tfreg.registration.kinds import LINEAR
 from tfreg.registration.space.confine import confined
 
@@ -52,7 +52,7 @@ class Optimisation:
 
     def __post_init__(self) -> None:
         kinds_of(self.transform)
-        similarity_of(self.similarity)
+        object.__setattr__(self, "similarity", as_similarity(self.similarity))
         if isinstance(self.pyramid, str) and self.pyramid not in SETTINGS:
             raise InputError(
                 f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {self.pyramid}"
@@ -90,6 +90,11 @@ class Optimisation:
         clock = Clock()
         kinds, shape = kinds_of(self.transform), pair.shape
         check_content(pair.arrays)
+        if "mind" in names_of(self.similarity) and pair.fixed.shape[-1] > 1:
+            raise InputError(
+                "mind compares images of one channel, whose descriptors it computes. "
+                f"Received: {pair.fixed.shape[-1]} channels"
+            )
         seen = confined(pair) if self.confine else pair
         images, batch = seen.arrays, len(pair.fixed)
         pyramids = self.pyramids(shape, pair.spacing)
@@ -124,7 +129,8 @@ class Optimisation:
         seconds = clock.seconds
         displacement, before, after, each, moved = answer
         said = ("",) * batch
-        if self.similarity in CORRELATIONS and pair.fixed.shape[-1] == 1:
+        names = names_of(self.similarity)
+        if names and {*names} <= {*CORRELATIONS} and pair.fixed.shape[-1] == 1:
             plain = {name: array[..., 0] for name, array in pair.arrays.items()}
             known = (before, after) if self.similarity == "ncc" else None
             # Of a linear transform `check` says it, which looked at nothing else.

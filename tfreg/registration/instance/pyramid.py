@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tfreg.errors import InputError
+from tfreg.registration.instance.similarity import as_similarity, names_of
 from tfreg.registration.kinds import LINEAR, OPTIMISERS, TRANSFORMS
 
 SETTINGS = ("fast", "default", "accurate")
@@ -45,8 +46,9 @@ _LDDMM = {"fast": _Setting(10, 5), "default": _Setting(20, 10), "accurate": _Set
 # Weights of a path's energy: beside the mean square difference of images in [0, 1] that of
 # Quicksilver, |I - T|^2 / (2 sigma^2) with sigma = 0.2. By the overlap of labels of validation
 # pairs that of NCC was chosen among 0.08, 0.25 and 0.8 (slices of brains), that of LNCC among 1, 3
-# and 10 (hippocampi); those of MI and NGF follow LNCC's.
-_LDDMM_WEIGHTS = {"mse": 2 * 0.2**2, "ncc": 0.8, "lncc": 3.0, "mi": 3.0, "ngf": 3.0}
+# and 10 (hippocampi); those of the others, and of sums, follow LNCC's.
+_LDDMM_WEIGHTS = {"mse": 2 * 0.2**2, "ncc": 0.8}
+_LDDMM_WEIGHT = 3.0
 _LINEAR = {"fast": _Setting(40, 10), "default": _Setting(80, 20), "accurate": _Setting(160, 80)}
 
 
@@ -196,11 +198,7 @@ def pyramid(
         raise InputError(f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {setting}")
     if transform not in TRANSFORMS:
         raise InputError(f"transform must be one of {TRANSFORMS}. Received: transform={transform}")
-    if isinstance(similarity, str) and similarity not in _LDDMM_WEIGHTS:
-        raise InputError(
-            f"similarity must be one of {tuple(_LDDMM_WEIGHTS)}, or a function. "
-            f"Received: similarity={similarity}"
-        )
+    names = names_of(as_similarity(similarity)) or ("ncc",)
     if len(shape) != len(spacing) or not all(_is_finite(s) and s > 0 for s in spacing):
         raise InputError(
             f"spacing must be {len(shape)} positive numbers. Received: spacing={spacing}"
@@ -213,7 +211,7 @@ def pyramid(
         octaves = octaves[1:]
     weight = 0.0 if linear else 0.1
     if geodesic:
-        weight = _LDDMM_WEIGHTS[similarity if isinstance(similarity, str) else "ncc"]
+        weight = _LDDMM_WEIGHTS.get(names[0], _LDDMM_WEIGHT) if len(names) == 1 else _LDDMM_WEIGHT
     levels = [
         Level(
             shrink=factors,
