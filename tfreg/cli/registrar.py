@@ -87,11 +87,11 @@ class Registrar:
             InputError: on settings with which no pair could be registered.
         """
         from tfreg.registration.inference import Inference
-        from tfreg.registration.instance.optimisation import Optimisation
+        from tfreg.registration.named import optimisation
 
         settings = self.settings
         if self.model is None:
-            return Optimisation(**settings.optimisation)
+            return optimisation(**settings.optimisation, masks=masks)
         return Inference(self.model, settings.refinement(self.model), settings.network, masks)
 
     def check(self) -> None:

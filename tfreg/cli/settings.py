@@ -21,11 +21,13 @@ class Settings:
         refine: as in ``RegistrationModel.register``.
         initial: ``"geometry"``, ``"centre"``, ``"mass"`` or the path of a transform.
         network: further arguments of the network's ``register``, see its ``options``.
-        transform, pyramid: as in ``tfreg.registration.register``; ``None`` with a network.
+        transform, pyramid: as in ``tfreg.registration.register``; ``None`` with a network, or what
+            the task says.
         similarity: the same, or that of the refinement of a network's answer; ``None``: what it is
-            by default.
+            by default, or for the task; names and weights as ``lncc=1,mind=0.5``.
         confine: whether nothing outside both masks is seen, by the same.
         nifti_space: as in ``tfreg.io.read``.
+        task: ``settings`` of ``tfreg.registration.register``, or ``None``.
     """
 
     model: str | None
@@ -37,6 +39,7 @@ class Settings:
     confine: bool = False
     network: dict[str, Any] = field(default_factory=dict)
     nifti_space: str | None = None
+    task: str | None = None
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Settings":
@@ -46,7 +49,7 @@ class Settings:
             InputError: where an option would have no effect.
         """
         if options.model is not None:
-            for name in ("transform", "pyramid"):
+            for name in ("transform", "pyramid", "settings"):
                 value = getattr(options, name)
                 if value is not None:
                     raise InputError(
@@ -83,33 +86,38 @@ class Settings:
                     f"--{name.replace('_', '-')} is for a network; name one with --model. "
                     f"Received: {getattr(options, name)}"
                 )
-        kinds = tuple(word.strip() for word in (options.transform or "bspline").split(","))
+        task, kinds = options.settings, None
+        if options.transform or task is None:
+            kinds = tuple(word.strip() for word in (options.transform or "bspline").split(","))
         return cls(
             None,
             0,
             options.init,
             kinds,
-            options.similarity or "ncc",
+            options.similarity or (None if task else "ncc"),
             options.pyramid or "default",
             options.confine,
             nifti_space=options.nifti_space,
+            task=task,
         )
 
     @property
     def optimisation(self) -> dict[str, Any]:
         """The arguments of ``tfreg.registration.register`` that say how, without a network."""
         return {
+            "settings": self.task,
             "transform": self.transform,
-            "similarity": self.similarity,
+            "similarity": similarity_of(self.similarity),
             "pyramid": self.pyramid,
-            "confine": self.confine,
+            "confine": self.confine or None,
         }
 
     def refinement(self, model: Any) -> Any:
         """What the model's ``register`` takes as ``refine``: its own refinement, changed."""
         if self.similarity is None and not self.confine:
             return self.refine
-        changes = {} if self.similarity is None else {"similarity": self.similarity}
+        similarity = similarity_of(self.similarity)
+        changes = {} if similarity is None else {"similarity": similarity}
         changes |= {"confine": True} if self.confine else {}
         return replace(model.refinement, pyramid=self.refine, **changes)
 
@@ -118,7 +126,9 @@ class Settings:
         found = {"model": self.model, "refine": self.refine, "initial": self.initial}
         found |= self.network
         if self.model is None:
-            found |= {"transform": list(self.transform), "pyramid": self.pyramid}
+            found |= {} if self.task is None else {"settings": self.task}
+            found |= {} if self.transform is None else {"transform": list(self.transform)}
+            found["pyramid"] = self.pyramid
         found |= {} if self.similarity is None else {"similarity": self.similarity}
         found |= {"confine": True} if self.confine else {}
         if self.nifti_space is not None:
@@ -148,6 +158,12 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--stages", type=int, metavar="K", help="of a network in stages, run only the first ones"
     )
     parser.add_argument(
+        "--settings",
+        metavar="TASK",
+        help="without a network: what is best for a task, lung-ct, brain-mr, cine or ct-mr; "
+        "--transform, --similarity and --pyramid beside it count in the place of what it says",
+    )
+    parser.add_argument(
         "--transform",
         metavar="KIND[,KIND]",
         help="without a network: translation, rigid, similarity, affine, bspline, dense, velocity, "
@@ -155,8 +171,10 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--similarity",
-        help="without a network, or of a refinement by fast, default or accurate: ncc, lncc, mi, "
-        "ngf or mse (default: ncc, or the preset's)",
+        metavar="NAME|NAME=WEIGHT[,NAME=WEIGHT]",
+        help="without a network, or of a refinement by fast, default or accurate: ncc, lncc, lncc5 "
+        "(smaller windows), mind, mi, ngf or mse, or a sum such as lncc=1,mind=0.5 (default: ncc, "
+        "or the task's or the preset's)",
     )
     parser.add_argument(
         "--confine",
@@ -176,6 +194,36 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     add_nifti_space(parser)
     parser.add_argument("--report", action="store_true", help="also write report.html, to look at")
+
+
+def similarity_of(text: str | None) -> Any:
+    """A name, or names and weights.
+
+    Raises:
+        InputError: where a weight is no number, or a name comes twice.
+
+    Example:
+
+    >>> from tfreg.cli.settings import similarity_of
+    >>> similarity_of("ncc"), similarity_of("lncc=1,mind=0.5")
+    ('ncc', {'lncc': 1.0, 'mind': 0.5})
+    """
+    if text is None or ("=" not in text and "," not in text):
+        return text
+    found = {}
+    for part in text.split(","):
+        name, _, weight = (word.strip() for word in part.partition("="))
+        try:
+            number = float(weight)
+        except ValueError:
+            number = None
+        if number is None or name in found:
+            raise InputError(
+                f"--similarity takes a name, or names and weights such as lncc=1,mind=0.5. "
+                f"Received: {text}"
+            )
+        found[name] = number
+    return found
 
 
 def _refinement(text: str) -> int | str:

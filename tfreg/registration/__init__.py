@@ -7,6 +7,7 @@ from tfreg.registration.answer import Check, LevelReport, Registration
 from tfreg.registration.instance.level import forget
 from tfreg.registration.instance.optimisation import Refinement
 from tfreg.registration.instance.pyramid import SETTINGS, Level, Pyramid, pyramid
+from tfreg.registration.named import TASKS, Task
 from tfreg.registration.path import GeodesicPath
 from tfreg.registration.preprocessing import Preprocessing
 from tfreg.registration.projection.register import (
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SETTINGS",
+    "TASKS",
     "Check",
     "Confined",
     "GeodesicPath",
@@ -34,6 +36,7 @@ __all__ = [
     "Refinement",
     "Registration",
     "RegistrationModel",
+    "Task",
     "confine",
     "forget",
     "pyramid",

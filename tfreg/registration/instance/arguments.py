@@ -11,7 +11,7 @@ from tfreg.errors import InputError
 from tfreg.masked import refuse_masked
 from tfreg.registration.answer import Registration
 from tfreg.registration.images import as_image
-from tfreg.registration.instance.pyramid import Pyramid
+from tfreg.registration.instance.pyramid import Pyramid, Schedule
 from tfreg.registration.instance.pyramid import pyramid as named_pyramid
 from tfreg.registration.instance.similarity import VOXELWISE, Similarity, name_of, names_of
 from tfreg.registration.kinds import TRANSFORMS
@@ -95,7 +95,9 @@ def pyramids_of(
     found = []
     for kind, item in zip(kinds, each, strict=True):
         stage = item
-        if not isinstance(item, Pyramid):
+        if isinstance(item, Schedule):
+            stage = item.pyramid(kind, shape, spacing, similarity)
+        elif not isinstance(item, Pyramid):
             stage = named_pyramid(item, kind, shape, spacing, similarity)
         previous = None
         for level in stage.levels:

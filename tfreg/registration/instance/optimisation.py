@@ -22,7 +22,7 @@ from tfreg.registration.instance.engine import Clock, descend, draw, plan
 from tfreg.registration.instance.field_of_view import View
 from tfreg.registration.instance.level import Regulariser
 from tfreg.registration.instance.memory import check_memory
-from tfreg.registration.instance.pyramid import SETTINGS, Pyramid, refining
+from tfreg.registration.instance.pyramid import SETTINGS, Pyramid, Schedule, refining
 from tfreg.registration.instance.similarity import Similarity, as_similarity, name_of, names_of
 from tfreg.registration.kinds import LINEAR
 from tfreg.registration.space.confine import confined
@@ -41,7 +41,7 @@ class Optimisation:
     transform: str | Sequence[str] = "bspline"
     similarity: Similarity = "ncc"
     regulariser: Regulariser = "bending"
-    pyramid: str | Pyramid | Sequence[Pyramid] = "default"
+    pyramid: str | Pyramid | Schedule | Sequence[Pyramid] = "default"
     confine: bool = False
     samples: int | None = None
     seed: int = 0

@@ -159,6 +159,38 @@ class Pyramid:
             raise InputError(f"tolerance must be 0 or more. Received: tolerance={self.tolerance}")
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """A named pyramid with another weight, made when the size of the images is known.
+
+    Attributes:
+        setting: ``"fast"``, ``"default"`` or ``"accurate"``.
+        weight: of the regulariser of what bends.
+
+    Raises:
+        InputError: on an unknown setting, or a weight out of range.
+    """
+
+    setting: str
+    weight: float
+
+    def __post_init__(self) -> None:
+        if self.setting not in SETTINGS:
+            raise InputError(
+                f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {self.setting}"
+            )
+        Level(weight=self.weight)
+
+    def pyramid(
+        self, transform: str, shape: Sequence[int], spacing: Sequence[float], similarity: Any
+    ) -> Pyramid:
+        """:func:`pyramid` of a transform, with the weight where it bends."""
+        found = pyramid(self.setting, transform, shape, spacing, similarity)
+        if transform in LINEAR:
+            return found
+        return replace(found, levels=tuple(replace(k, weight=self.weight) for k in found.levels))
+
+
 def pyramid(
     setting: str,
     transform: str,
