@@ -241,6 +241,7 @@ def machine() -> dict[str, Any]:
         "torch",
         "picsl-greedy",
         "antspyx",
+        "convexAdam",
         "diffdrr",
         "nanodrr",
         "plastimatch",

@@ -73,7 +73,7 @@ def hippocampi(split: str, data: str, seed: int = 0, limit: int | None = None) -
     ]
 
 
-def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
+def chests(data: str, seed: int = 0, limit: int | None = None, split: str = "test") -> list[Pair]:
     """Pairs of chest CT that differ by a breath, in HU from -1000 to 400.
 
     Args:
@@ -82,6 +82,7 @@ def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
             thoraxes of code, or ``"deformed"``, one real CT.
         seed: of what is made.
         limit: how many pairs at most; of what is made ``None`` is 5.
+        split: of what is made, ``"test"`` or ``"validation"``.
     """
     if data == "ct":
         return chest("ct")
@@ -93,7 +94,7 @@ def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
 
     source = "ct" if data == "deformed" else data
     made = (
-        breathing.make("test", 1000 * seed + number, source, SHAPE, SPACING)
+        breathing.make(split, 1000 * seed + number, source, SHAPE, SPACING)
         for number in range(limit or MADE)
     )
     extent = breathing.HIGHEST - breathing.LOWEST
