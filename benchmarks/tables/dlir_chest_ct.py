@@ -12,7 +12,7 @@ from benchmarks.methods.ants import ants
 from benchmarks.methods.contender import Contender, pick
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.greedy import greedy
-from benchmarks.methods.instance import AFFINE_FIRST, instances
+from benchmarks.methods.instance import AFFINE_FIRST, instances, of_task
 from benchmarks.methods.nothing import Nothing
 from benchmarks.methods.preset import Preset
 from benchmarks.methods.stages import REFINE, about, stages
@@ -76,6 +76,8 @@ def contenders(data: str = "ct") -> list[Contender]:
         Preset("dlir + refine NCC", preset, REFINE, similarity="ncc"),
         *_instances(),
         *_instances(" confined", weight=WEIGHT, confine=True),
+        *instances("accurate", transform=AFFINE_FIRST),
+        of_task("lung-ct"),
     ]
 
 
@@ -125,7 +127,8 @@ def run(options: argparse.Namespace) -> Table:
             + (f"; every method{' and'.join(given)}" if given else "")
             + " (`none` is the start). `confined`, and the refinement of the network: with the "
             "masks of both lungs, outside of which all has one intensity; without a network with "
-            f"weight {WEIGHT:g} of the bending energy. `dlir + refine` is on local NCC, as "
+            f"weight {WEIGHT:g} of the bending energy. `tfreg lung-ct` is the setting for this "
+            "task, with both masks too. `dlir + refine` is on local NCC, as "
             "validation pairs asked (`fast`: by the fast schedule), `dlir + refine NCC` on NCC as "
             "elastix. The network alone takes no mask, and sees voxels of the size that it was "
             "trained on; `seconds` has the way there and back. All but `none` register affinely "

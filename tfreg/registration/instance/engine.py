@@ -408,7 +408,8 @@ def _calls(
 
     if "mind" in names_of(similarity):
         describe = levels.described(tuple(sorted({*_shrinks(stages), judging.shrink})))
-        yield from ((describe, (whole[side],)) for side in ("fixed", "moving"))
+        shapes = {whole[side].shape for side in ("fixed", "moving")}
+        yield from ((describe, (np.zeros(shape, "float32"),)) for shape in sorted(shapes))
     for stage in stages:
         previous = None
         start = {"start": zeros(*sizes["fixed"], ndim)} if stage.problem.started else {}
