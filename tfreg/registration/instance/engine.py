@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops as keras_ops
 
+from tfreg.features import PAIRS
 from tfreg.ops.backend import is_compiling
 from tfreg.registration.answer import LevelReport
 from tfreg.registration.instance import level as levels
@@ -418,9 +419,11 @@ def _calls(
             data = on(shrink)
             if max(shrink) > 1 or level.smoothing:
                 yield levels.shrink(shrink, float(level.smoothing)), tuple(whole.values())
-            if level.smoothing and deep != channels:
+            if level.smoothing and "mind" in names_of(similarity):
                 smooth = levels.shrink((1,) * ndim, float(level.smoothing))
-                sides = (zeros(*data[side].shape[1:-1], deep) for side in ("fixed", "moving"))
+                sides = (
+                    zeros(*data[side].shape[1:-1], PAIRS[ndim]) for side in ("fixed", "moving")
+                )
                 yield smooth, tuple(sides)
             if problem.started:
                 data = {**data, "start": zeros(*problem.transform.grid.shape, ndim)}
