@@ -65,12 +65,12 @@ def register(
             noise). Of an image with a mask the range is that within it. Default: ``"ncc"``. Or
             several in one loop, names and weights ``{"lncc": 1, "mind": 0.5}``: their mean with
             these weights, each in units of what white noise loses to equal images (1 of ncc, lncc
-            and mind, 1/6 of mse, 1/2 in 2-D and 2/3 in 3-D of ngf; mi counts in nats). Or a
-            function of one's own
-            in ``keras.ops``, ``(fixed, moved, mask) -> (batch,)``, higher is better, which becomes
-            part of the compiled loop: it sees batches ``(batch, *spatial, channels)`` in their own
-            intensities, on the grid of the level, and weights ``(batch, *spatial, 1)`` or ``None``.
-            What was compiled is kept for that very function: define it once.
+            and mind, 1/6 of mse, 0.15 and in 3-D 0.172 of ngf; mi counts in nats). Or a
+            function of one's own in ``keras.ops``, ``(fixed, moved, mask) -> (batch,)``, higher is
+            better, which becomes part of the compiled loop: it sees batches ``(batch, *spatial,
+            channels)`` in their own intensities, on the grid of the level, and weights ``(batch,
+            *spatial, 1)`` or ``None``. What was compiled is kept for that very function: define it
+            once.
         regulariser: ``"bending"``, ``"diffusion"`` or ``None``; of control points in units of their
             cells; an LDDMM has the energy of its path in the place of either. Or a function of
             one's own, ``(displacement) -> (batch,)``, of the whole displacement ``(batch,

@@ -40,7 +40,7 @@ SIMILARITIES: dict[str, Callable] = {
 VOXELWISE = ("ncc", "mind", "mi", "mse")
 # By so much a similarity of two images of white noise is below that of an image with itself (of MI
 # it is the entropy of what is shown, a few nats): the units in which the terms of a sum count.
-_UNITS = {"mse": 1 / 6}
+_UNITS = {"mse": {2: 1 / 6, 3: 1 / 6}, "ngf": {2: 0.15, 3: 0.172}}
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class WeightedSum:
     """``sum_k w_k S_k / c_k / sum_k w_k``: several similarities as one, in one loop.
 
     ``c_k`` is what white noise loses to an image compared with itself, so that terms of one weight
-    count alike: 1 of ``ncc``, ``lncc`` and ``mind``, 1/6 of ``mse``, 1/2 in 2-D and 2/3 in 3-D of
-    ``ngf``, one nat of ``mi``. Since the weights are divided by their sum, the weight of a
-    regulariser means beside a sum what it means beside one of them.
+    count alike: 1 of ``ncc``, ``lncc`` and ``mind``, 1/6 of ``mse`` and about as much of ``ngf``
+    (0.15 in 2-D, 0.172 in 3-D); of ``mi`` it is one nat. Since the weights are divided by their
+    sum, the weight of a regulariser means beside a sum what it means beside one of them.
 
     Attributes:
         terms: names and weights.
@@ -108,6 +108,12 @@ def names_of(similarity: Similarity) -> tuple[str, ...]:
     if isinstance(similarity, WeightedSum):
         return tuple(name for name, _ in similarity.terms)
     return (similarity,) if isinstance(similarity, str) else ()
+
+
+def unit_of(name: str, ndim: int) -> float:
+    """What white noise loses of a similarity to an image compared with itself, see
+    :class:`WeightedSum`."""
+    return _UNITS[name][ndim] if name in _UNITS else 1.0
 
 
 def depth(similarity: Similarity, channels: int, ndim: int) -> int:
@@ -183,8 +189,8 @@ def _sum_of(similarity: WeightedSum, quick: bool, spacing: tuple[float, ...] | N
             images = [image[..., part] for image in (fixed, moved)]
             if quick and name == "ncc":  # which wants the range about zero
                 images = [image - 0.5 for image in images]
-            unit = 1 - 1 / ndim if name == "ngf" else _UNITS.get(name, 1.0)
-            total = total + weight / unit * functions[name](*images, mask)
+            share = weight / unit_of(name, ndim)
+            total = total + share * functions[name](*images, mask)
         return total / whole
 
     return compare
