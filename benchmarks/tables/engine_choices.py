@@ -24,7 +24,13 @@ from tfreg import io
 from tfreg.data import brain_pairs, breathing, cine, hippocampus
 from tfreg.errors import InputError
 
-COLUMNS = {"error": "mean ± sd", "dice": "mean ± sd", "folding": "mean", "seconds": "median"}
+COLUMNS = {
+    "error": "mean ± sd",
+    "dice": "mean ± sd",
+    "error voxels": "mean ± sd",
+    "folding": "mean",
+    "seconds": "median",
+}
 SHIPPED = "as shipped"
 _HU, _SHARE = 50.0, 0.05  # noise of CT, and of other images as a share of their range
 _LUNGS = {"transform": AFFINE_FIRST, "confine": True}
@@ -39,6 +45,7 @@ class Group:
         pairs: validation pairs, from whether they are real, a seed and how many at most.
         real: whether the real ones are there.
         choices: by name, the options of :class:`Instance`; beside them goes the task as it ships.
+        metric: by which it is chosen; of lengths one per group, that a column has one unit.
         count: pairs where none is asked for.
         labels: of Dice, as :func:`benchmarks.judge.judge` takes them.
     """
@@ -46,6 +53,7 @@ class Group:
     pairs: Callable[[bool, int, int], list[Pair]]
     real: Callable[[], bool]
     choices: Mapping[str, dict[str, Any]]
+    metric: str
     count: int
     labels: Labels = field(default_factory=dict)
 
@@ -126,6 +134,7 @@ GROUPS = {
                 **_LUNGS,
             },
         },
+        metric="error",
         count=4,
     ),
     "brain-mr": Group(
@@ -150,6 +159,7 @@ GROUPS = {
                 **_BRAIN,
             },
         },
+        metric="dice",
         count=16,
         labels=volumes.LABELS_OF_HIPPOCAMPI,
     ),
@@ -163,6 +173,7 @@ GROUPS = {
             "ncc, affine first": {"transform": AFFINE_FIRST},
             "ncc, accurate": {"pyramid": "accurate"},
         },
+        metric="dice",
         count=60,
         labels={"dice": 2},
     ),
@@ -185,6 +196,7 @@ GROUPS = {
                 "pyramid": "accurate",
             },
         },
+        metric="error voxels",
         count=16,
     ),
 }
@@ -219,7 +231,7 @@ def run(options: argparse.Namespace) -> Table:
             f"`brain-mr` and `cine`: {100 * _SHARE:g} % of the range on hippocampi of two people "
             "and on the ends of systole and diastole of the heart, Dice of the two parts and of "
             f"the myocardium; `ct-mr`: {100 * modalities.NOISE:g} % on CT and MRI of a head with a "
-            "known map, the mean error in px. `seconds`: one pair, warm, on all cores."
+            "known map, the mean error in voxels. `seconds`: one pair, warm, on all cores."
         ),
         columns=COLUMNS,
         settings={"seed": options.seed},
@@ -261,11 +273,9 @@ def _measure(table: Table, name: str, names: list[str], options: argparse.Namesp
             found = _figures(contender, pairs, group.labels)
             text = json.dumps({"about": about, "figures": found}, indent=1) + "\n"
             io.write_together(path.parent, {path.name: lambda to, text=text: to.write_text(text)})
-        unit = "px" if name == "ct-mr" else "mm"
         table.rows += [
-            Row.of(choice, name, metric, unit_of(metric, unit), found[metric])
-            for metric in COLUMNS
-            if metric in found
+            Row.of(choice, name, metric, unit_of(metric), found[metric])
+            for metric in (group.metric, "folding", "seconds")
         ]
 
 

@@ -298,10 +298,10 @@ def conclusion(
             mask = data.get("fixed_mask")
             if problem.moving_mask:
                 mask = _within(mask, ops.resample(data["moving_mask"], displacement, **_OUTSIDE))
-            shown_to_it = (moved - data["low"]) * data["scale"]
+            unit = (moved - data["low"]) * data["scale"]
             if problem.clipped:
-                shown_to_it = ops.resample(data["unit"], displacement)
-            return _compared(compare, data["fixed"], shown_to_it, mask, weights, data)
+                unit = ops.resample(data["unit"], displacement)
+            return _compared(compare, data["fixed"], unit, mask, weights, data)
 
         total = problem.total(parameters, data.get("start"), full)
         start = data["start"] if problem.started else keras_ops.zeros_like(total)
