@@ -7,7 +7,7 @@ from tfreg.data import breathing, lung_motion, respiration
 from tfreg.data.slices import SPLITS, patients
 from tfreg.errors import InputError
 
-SHAPE, SPACING = (30, 36, 40), (9.0, 8.0, 8.5)
+SHAPE, SPACING = (36, 32, 36), (9.0, 8.0, 8.5)
 LISTS = "b4a7481d683250858222ce5f5f890fb925fa2ea70d1dc419f65aab25080a1502"
 
 
@@ -35,7 +35,7 @@ def folder(tmp_path, monkeypatch):
         there = places.copy()
         there[:, 0] = top + 1.2 * (places[:, 0] - top)
         there[:, 1] = 48 + 1.1 * (places[:, 1] - 48)
-        shift = rng.normal(0, 5, 3)  # where the table stood
+        shift = rng.normal(0, 2, 3)  # where the table stood
         for breath, points in (("exp", places), ("insp", there + shift)):
             pack[f"case{case}_points_{breath}_xyz"] = points[:, ::-1]
             pack[f"case{case}_mask_{breath}"] = mask.astype("uint8")
@@ -67,7 +67,8 @@ def test_lungs_go_as_the_patients_did(folder, lungs, inspire):
     most = 0.2 if inspire else 1 - 1 / 1.2
     assert 0.25 * most - 0.01 < slope < most + 0.01
     assert np.abs(-u[:, 0] - slope * height - start).max() < 0.15 * slope * np.ptp(height)
-    assert abs(start) < 0.15 * slope * np.ptp(height)  # the tops rest
+    # A tenth of the places is the highest seventh of the lungs: it rests in the median.
+    assert abs(start) < 0.2 * slope * np.ptp(height)
     wide = np.polyfit(places[:, 1], u[:, 1], 1)[0]
     share = slope / most
     assert wide == pytest.approx(share * (0.1 if inspire else 1 / 1.1 - 1), abs=0.03)
