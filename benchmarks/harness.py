@@ -244,6 +244,8 @@ def machine() -> dict[str, Any]:
         "diffdrr",
         "nanodrr",
         "plastimatch",
+        "convexadam",
+        "syntx",
         "PyWavelets",
         "pystackreg",
     )
