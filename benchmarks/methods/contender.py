@@ -77,7 +77,7 @@ class Weighed(Protocol):
     """A contender in a process of its own, whose memory is nobody else's."""
 
     def peak_mib(self) -> float | None:
-        """The most that its process has held so far, libraries included; ``None``: there is none."""
+        """MiB that its process held at most, libraries included; ``None``: there is none."""
 
 
 def pick(requested: str | None, contenders: list[Contender]) -> list[Contender]:

@@ -61,7 +61,7 @@ class Worker:
         return answer
 
     def peak_mib(self) -> float | None:
-        """The most memory that the process, or one that it started, ever held; ``None``: none is."""
+        """The most memory that the process, or one that it started, held; ``None``: none is."""
         return None if self._process is None else self.ask(PEAK)
 
     def close(self) -> None:

@@ -161,7 +161,8 @@ def test_every_pair_has_its_reverse():
     names = [pair.name for pair in pairs]
     assert len(set(names)) == 6 and {len({*n.split(" <- ")}) for n in names} == {2}
     assert {" <- ".join(reversed(name.split(" <- "))) for name in names} == set(names)
-    assert [p.name for p in volumes.whole_brains("test", "phantom", limit=1)][0] in names
+    (one,) = volumes.whole_brains("test", "phantom", limit=1)
+    assert one.name in names
     assert len(volumes.whole_brains("test", "phantom", limit=3)) == 3
     np.testing.assert_array_equal(pairs[0].fixed, pairs[1].moving)
 
