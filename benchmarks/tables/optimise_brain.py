@@ -110,14 +110,13 @@ def run(options: argparse.Namespace) -> Table:
         protocol=(
             f"{len(pairs)} ordered pairs of two people, "
             f"{'x'.join(map(str, pairs[0].fixed.shape))} voxels of {pairs[0].spacing[0]:g} mm, as "
-            "scanned: all but `none` register affinely first, from where the boxes "
-            f"about the brains coincide, without a mask. {protocol.WARPS} `dice`: mean of "
-            f"{regions} regions, mean ± SD over pairs; `inverse`: how far the map and that of the "
-            "reversed pair, which each method registers as well, miss the start, mean over the brain; "
-            "`sd log J`: standard deviation of the logarithm of the Jacobian determinant in the "
-            f"brain; `folding`: share of voxels where the map folds. {protocol.SECONDS} "
-            "`peak_mib`: the most memory of the process, libraries included; every method, ours as "
-            "well, has one of its own."
+            "scanned: all but `none` register affinely first, from where the boxes about the brains "
+            f"coincide, without a mask. {protocol.WARPS} `dice`: mean of {regions} regions, mean ± "
+            "SD over pairs; `inverse`: how far the map and that of the reversed pair, which each "
+            "method registers as well, miss the start, mean over the brain; `sd log J`: standard "
+            "deviation of the logarithm of the Jacobian determinant in the brain; `folding`: share "
+            f"of voxels where the map folds. {protocol.SECONDS} `peak_mib`: the most memory of the "
+            "process, libraries included; every method, ours as well, has one of its own."
         ),
         columns=COLUMNS,
         settings={
