@@ -110,7 +110,7 @@ def run(options: argparse.Namespace) -> Table:
         protocol=(
             f"{len(pairs)} ordered pairs of two people, "
             f"{'x'.join(map(str, pairs[0].fixed.shape))} voxels of {pairs[0].spacing[0]:g} mm, as "
-            "scanned: all but `none` register affinely first, from where the boxes about the brains "
+            "scanned: all but `none` register affinely first, from where boxes about the brains "
             f"coincide, without a mask. {protocol.WARPS} `dice`: mean of {regions} regions, mean ± "
             "SD over pairs; `inverse`: how far the map and that of the reversed pair, which each "
             "method registers as well, miss the start, mean over the brain; `sd log J`: standard "
