@@ -1,9 +1,10 @@
 """One of our contenders in a process of its own, as the tools have: with its own memory."""
 
+import contextlib
 from multiprocessing.connection import Connection
 
 from benchmarks.methods.contender import Answer, Contender
-from benchmarks.methods.worker import THREADS, Worker, serve
+from benchmarks.methods.worker import THREADS, Worker, WorkerError, serve
 from benchmarks.pairs import Pair
 
 
@@ -25,9 +26,11 @@ class Apart:
         return self.contender.unavailable()
 
     def warm(self, pair: Pair) -> float | None:
-        """Compiles for the size of the pair, there."""
-        (compiling,) = self.worker.ask(("warm", pair.bare()))
-        return compiling
+        """Compiles for the size of the pair, there; what fails now will say so as it registers."""
+        with contextlib.suppress(WorkerError):
+            (compiling,) = self.worker.ask(("warm", pair.bare()))
+            return compiling
+        return None
 
     def register(self, pair: Pair) -> Answer:
         """Registers one pair."""
