@@ -22,6 +22,23 @@ def images(pair: Pair) -> list[Any]:
     return found
 
 
+def mask(pair: Pair, fixed: Any, dtype: str = "uint8") -> Any | None:
+    """The mask of the fixed image, where there is one.
+
+    Args:
+        pair: whose.
+        fixed: its fixed image, of :func:`images`.
+        dtype: of its voxels.
+    """
+    import SimpleITK as sitk
+
+    if pair.fixed_mask is None:
+        return None
+    found = sitk.GetImageFromArray(pair.fixed_mask.astype(dtype))
+    found.CopyInformation(fixed)
+    return found
+
+
 def displacement(pair: Pair, field: np.ndarray) -> np.ndarray:
     """The displacement in voxels of a field in mm, components x, y, z, of those images."""
     start = 0.0 if pair.start is None else np.array(pair.start)
@@ -42,10 +59,9 @@ def affine(pair: Pair, threads: int) -> Any:
     method.SetMetricAsCorrelation()
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(0.2, 1)
-    if pair.fixed_mask is not None:
-        mask = sitk.GetImageFromArray(pair.fixed_mask.astype("uint8"))
-        mask.CopyInformation(fixed)
-        method.SetMetricFixedMask(mask)
+    looked_at = mask(pair, fixed)
+    if looked_at is not None:
+        method.SetMetricFixedMask(looked_at)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-3, 100)
     method.SetOptimizerScalesFromPhysicalShift()

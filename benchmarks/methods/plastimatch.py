@@ -61,9 +61,9 @@ def _plastimatch(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, fl
     scaled = (_RANGE * (side - low) / (extent or 1) for side in (pair.fixed, pair.moving))
     shown = replace(pair, **dict(zip(("fixed", "moving"), scaled, strict=True)))
     images = dict(zip(("fixed", "moving"), in_space.images(shown), strict=True))
-    if pair.fixed_mask is not None:
-        images["mask"] = sitk.GetImageFromArray(pair.fixed_mask.astype("uint8"))
-        images["mask"].CopyInformation(images["fixed"])
+    mask = in_space.mask(pair, images["fixed"])
+    if mask is not None:
+        images["mask"] = mask
     with tempfile.TemporaryDirectory(prefix="tfreg-plastimatch-") as folder:
         Path(folder, "parms.txt").write_text(commands(affine, "mask" in images), encoding="ascii")
         begin = time.perf_counter()
