@@ -34,10 +34,11 @@ RUNS ?=
 
 # The committed results, on real images: some hours on an idle machine.
 tables: .venv/.dev
-	$(BIN)/python -m pip install --quiet --editable ".[torch,greedy,ants,drr,convexadam]"
+	$(BIN)/python -m pip install --quiet --editable ".[torch,greedy,ants,drr,convexadam,syntx]"
 	$(BIN)/python -m benchmarks run resampling
 	$(BIN)/python -m benchmarks run optimise-cine
 	$(BIN)/python -m benchmarks run optimise-chest-ct
+	$(BIN)/python -m benchmarks run optimise-brain
 	$(BIN)/python -m benchmarks run optimise-digits --pairs 5
 	$(BIN)/python -m benchmarks run optimise-growth
 	$(BIN)/python -m benchmarks run engine-choices

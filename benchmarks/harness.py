@@ -245,6 +245,7 @@ def machine() -> dict[str, Any]:
         "diffdrr",
         "nanodrr",
         "plastimatch",
+        "syntx",
         "PyWavelets",
         "pystackreg",
     )

@@ -52,6 +52,11 @@ class Pair:
         start = np.zeros(self.fixed.ndim) if self.start is None else np.array(self.start)
         return np.broadcast_to(start, (*self.fixed.shape, self.fixed.ndim)).copy()
 
+    def bare(self) -> "Pair":
+        """The pair without labels, points and the truth, which no method may see."""
+        hidden = ("fixed_labels", "moving_labels", "fixed_points", "moving_points", "truth")
+        return replace(self, **dict.fromkeys(hidden))
+
     def small(self) -> "Pair":
         """A quarter of the voxels along each axis, without masks and start."""
         every = (slice(None, None, 4),) * self.fixed.ndim

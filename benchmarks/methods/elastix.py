@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.methods.contender import Answer
-from benchmarks.methods.worker import THREADS, Worker, WorkerError
+from benchmarks.methods.worker import PEAK, THREADS, Worker, WorkerError, held
 from benchmarks.pairs import Pair, confined
 
 
@@ -176,6 +176,10 @@ class Elastix:
         *_, peak = self._ask(pair)
         return time.perf_counter() - begin, peak
 
+    def peak_mib(self) -> float | None:
+        """The peak of the worker's memory."""
+        return self.worker.peak_mib()
+
     def close(self) -> None:
         """Ends the worker."""
         self.worker.close()
@@ -190,8 +194,6 @@ class Elastix:
 
 
 def _serve(pipe: Connection) -> None:
-    import resource
-
     import itk
 
     with tempfile.TemporaryDirectory() as folder:
@@ -201,10 +203,12 @@ def _serve(pipe: Connection) -> None:
                 question = pipe.recv()
             except EOFError:
                 return
+            if question == PEAK:
+                pipe.send(held())
+                continue
             try:
                 displacement, seconds = _register(itk, Path(folder), *question)
-                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-                pipe.send((displacement, seconds, peak))
+                pipe.send((displacement, seconds, held()))
             except RuntimeError as error:
                 pipe.send(_reason(Path(folder), error))
 
