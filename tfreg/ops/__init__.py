@@ -24,6 +24,7 @@ from tfreg.ops.field import (
     jacobian_determinant,
     jacobian_matrix,
 )
+from tfreg.ops.squaring import flow
 from tfreg.ops.fluid import FluidOperator, fluid_velocity
 from tfreg.ops.grid import identity_grid
 from tfreg.ops.labels import resample_labels
@@ -77,6 +78,7 @@ __all__ = [
     "downsample",
     "exponential",
     "fit_linear",
+    "flow",
     "fluid_velocity",
     "forget_geodesics",
     "fuse_pyramids",
