@@ -87,5 +87,5 @@ def test_flow_of_minus_v_undoes_the_flow(rng, numpy):
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="most=0"):
         ops.flow(np.zeros((1, 4, 4, 2), "float32"), 0)
-    with pytest.raises(ValueError, match="velocity.shape"):
+    with pytest.raises(ValueError, match=r"velocity\.shape"):
         ops.flow(np.zeros((1, 4, 4, 3), "float32"))

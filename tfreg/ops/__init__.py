@@ -24,7 +24,6 @@ from tfreg.ops.field import (
     jacobian_determinant,
     jacobian_matrix,
 )
-from tfreg.ops.squaring import flow
 from tfreg.ops.fluid import FluidOperator, fluid_velocity
 from tfreg.ops.grid import identity_grid
 from tfreg.ops.labels import resample_labels
@@ -52,6 +51,7 @@ from tfreg.ops.pyramid_fusion import fuse_pyramids
 from tfreg.ops.resample import resample, sample
 from tfreg.ops.shooting import forget_geodesics, geodesic, shoot
 from tfreg.ops.spatial import spatial_displacement, spatial_parameters
+from tfreg.ops.squaring import flow
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
 from tfreg.ops.tps_layout import control_point_grid, tps_layout_displacement
 

@@ -23,7 +23,7 @@ from tfreg.registration.instance.maps import GeodesicTransform, Grid, transform_
 from tfreg.registration.instance.pyramid import Level, Pyramid
 from tfreg.registration.instance.similarity import Similarity, scaled_for
 from tfreg.registration.kinds import LINEAR
-from tfreg.registration.path import GeodesicPath
+from tfreg.registration.path import FlowPath, GeodesicPath
 
 Sizes = dict[str, tuple[int, ...]]
 
@@ -64,6 +64,7 @@ def plan(
     samples: int | None,
     bounded: tuple[bool, ...],
     replaced: bool,
+    symmetric: bool = False,
 ) -> tuple[Stage, ...]:
     """The stages of a registration; from the second on each starts from a displacement.
 
@@ -75,6 +76,7 @@ def plan(
         started: whether the first stage starts from a displacement.
         bounded: whether each transform is likely to be bounded, see :class:`View`.
         replaced: whether the similarity sees another moving image than the one that is moved.
+        symmetric: whether velocities are found in both directions.
     """
     masks = {name: name in sizes for name in ("fixed_mask", "moving_mask")}
     clips = masks["moving_mask"] or (masks["fixed_mask"] and similarity == "mse")
@@ -95,6 +97,7 @@ def plan(
                 clipped=replaced or (isinstance(similarity, str) and clips),
                 bounded=bounded[index],
                 optimiser=level.optimiser_of(kind),
+                symmetric=symmetric and kind == "velocity",
             )
             steps.append((problem, level))
         stages.append(Stage(tuple(steps), pyramid.tolerance, full))
@@ -111,7 +114,7 @@ def descend(
     clock: "Clock",
     progress: Callable[[LevelReport], Any] | None,
     origin: np.ndarray | None = None,
-) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...], GeodesicPath | None]:
+) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...], GeodesicPath | FlowPath | None]:
     """Runs all stages.
 
     Args:
@@ -128,7 +131,7 @@ def descend(
     Returns:
         Displacement, similarity before and after, whether each stage was accepted
         ``(stages, batch)``, and the moved images; the reports of the levels; and the path of the
-        last stage, where that is an LDDMM.
+        last stage, where that is an LDDMM or a velocity.
     """
     scaled, (low, scale) = scaled_for(stages[0].problem.similarity, images)
     units = {**images, **scaled}
@@ -191,7 +194,7 @@ def descend(
         still = problem.transform.start(len(low))
         first = finish(still, *data.values())[1]
     path = None
-    if isinstance(problem.transform, GeodesicTransform):
+    if problem.transform.kind in ("lddmm", "velocity"):
         path = _path(problem.transform, stage.full, parameters, displacement, started, clock)
     answer = (displacement, first, after, keras_ops.stack(accepted), moved)
     return tuple(map(keras_ops.convert_to_numpy, answer)), tuple(reports), path
@@ -207,20 +210,25 @@ def _unfolded(transform: Any, grid: Grid, parameters: Any, clock: "Clock") -> An
 
 
 def _path(
-    transform: GeodesicTransform,
+    transform: Any,
     full: Grid,
     parameters: Any,
     displacement: Any,
     start: Any,
     clock: "Clock",
-) -> GeodesicPath:
+) -> GeodesicPath | FlowPath:
     still = np.zeros(displacement.shape, "float32") if start is None else start
-    run, arguments = levels.momentum(transform, full), (parameters, displacement, still)
+    geodesic = isinstance(transform, GeodesicTransform)
+    run = (levels.momentum if geodesic else levels.velocity)(transform, full)
+    arguments = parameters, displacement, still
     clock.prepare([(run, arguments)])
     if start is not None:
         start = keras_ops.convert_to_numpy(start)
+    found = keras_ops.convert_to_numpy(run(*arguments))
+    if not geodesic:
+        return FlowPath(found, start)
     return GeodesicPath(
-        keras_ops.convert_to_numpy(run(*arguments)),
+        found,
         full.spacing,
         start,
         transform.operator,
