@@ -40,6 +40,7 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run optimise-chest-ct
 	$(BIN)/python -m benchmarks run optimise-digits --pairs 5
 	$(BIN)/python -m benchmarks run optimise-growth
+	$(BIN)/python -m benchmarks run wide-capture
 	$(BIN)/python -m benchmarks run dirnet-cine
 	$(BIN)/python -m benchmarks run dirnet-cine --pairs 100 --split train \
 		--methods "none,elastix 2x100,dirnet bl,dirnet plus" --out benchmarks/results/dirnet-cine-train
