@@ -19,7 +19,7 @@ def pair(rng):
     grid = Geometry((9, 8, 7), (2.0, 1.5, 3.0), (5.0, -4.0, 2.0), tuple(map(tuple, np.eye(3))))
     points = grid.to_physical(rng.uniform(0, 6, (12, 3)))
     images = (Image(rng.random(grid.shape), grid) for _ in range(2))
-    return placed.Placed("blocks", "brains", *images, points, points + [1.0, 2.0, -3.0])
+    return placed.Placed("blocks", "brains", *images, points, np.add(points, [1.0, 2.0, -3.0]))
 
 
 def test_the_header_carries_image_and_points_alike(pair):
@@ -74,7 +74,7 @@ class Right:
         if self.calls % 3 == 0:
             raise wide_capture.WorkerError("too far")
         off = 3.0 if self.calls % 2 else 30.0
-        return Moved(case.moving_points + [off, 0, 0], 0.5)
+        return Moved(np.add(case.moving_points, [off, 0, 0]), 0.5)
 
     def close(self):
         pass
