@@ -82,14 +82,17 @@ def drawn(pairs: Sequence[Placed], count: int, seed: int) -> list[Placed]:
 
 
 def brains(data: str) -> list[Placed]:
-    """Two different people each, both ways, in voxels of 2 mm; points: the centres of all regions.
+    """Two different people each, both ways, in voxels of 2 mm; points: the centres of the regions
+    that all have.
 
     Args:
         data: a source of :mod:`tfreg.data.brain_volumes`.
     """
     found = brain_volumes.volumes("test", data)
     images = [_image(image, found.spacing) for image in found.images]
-    regions = range(1, int(found.labels.max()) + 1)
+    # Some people lack a small region.
+    regions = set(range(1, int(found.labels.max()) + 1))
+    regions = sorted(regions.intersection(*(np.unique(labels) for labels in found.labels)))
     centres = [
         image.geometry.to_physical(
             np.stack([np.argwhere(labels == region).mean(axis=0) for region in regions])

@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> Table:
             f"{options.pairs} starts each: the moving image is turned as a whole about a random "
             f"axis by up to {placed.ANGLE:g} degrees and shifted by up to {placed.SHIFT:g} mm "
             "along each axis, in its header. Images have voxels of 1.4 to 2.5 mm, no masks. "
-            "`error`: mean distance of the centres of all regions (brains), of landmarks or of the "
+            "`error`: mean distance of the centres of regions (brains), of landmarks or of the "
             "true displacement (CTs) after a rigid registration, median over the starts; "
             f"`success`: starts with less than {THRESHOLD:g} mm; a method that fails leaves the "
             "start. `error of successes`: mean of those. `tfreg rigid` begins at the centres of "
