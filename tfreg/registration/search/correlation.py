@@ -27,7 +27,7 @@ def translations(fixed: int, moving: int, period: int, ndim: int) -> Callable:
     Args:
         fixed, moving: voxels per axis of the cube of the fixed image, and of that in which the
             rotated moving image is seen.
-        period: of the correlation; translations by more than half of it leave hardly an overlap.
+        period: of the correlation, ``fixed + moving - 1`` or more.
         ndim: number of axes.
 
     Returns:

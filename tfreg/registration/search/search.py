@@ -1,10 +1,11 @@
 """Global search for the rigid map with which a registration starts.
 
 All translations of rotations that lie evenly among all are scored by normalised cross-correlation
-on cubes of a few voxels; the best ones, and those that the headers and the centres tell, are
-refined together, and of them the best ones once more on twice as many voxels per axis.
+on cubes of a few voxels; the best of each of the best rotations, and what the headers and the
+centres of mass tell, are refined together on finer cubes, and those that then differ once more.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +19,33 @@ from tfreg.registration.search.rotations import angle_of, rotations
 from tfreg.registration.search_report import SearchReport
 from tfreg.transforms import Affine
 
-# Voxels per axis of the fixed cube, of that of the rotated moving image, the correlation's period.
-_SIZES = {2: (32, 56, 84), 3: (16, 28, 40)}
-_ROTATIONS = {2: 72, 3: 512}
-_AT_ONCE = 32  # rotations, and poses that are refined
+
+@dataclass(frozen=True)
+class _Plan:
+    """How images of a number of axes are searched.
+
+    Attributes:
+        rotations: how many.
+        scored: voxels per axis of the fixed cube, of that of the rotated moving image, and the
+            period of the correlation, so long that no two translations meet.
+        refined: voxels per axis of both cubes; in the end there are twice as many.
+        poses: how many are refined, of all.
+        at_once: rotations that are scored together.
+    """
+
+    rotations: int
+    scored: tuple[int, int, int]
+    refined: tuple[int, int]
+    poses: int
+    at_once: int
+
+
+_PLANS = {
+    2: _Plan(72, (24, 42, 72), (32, 56), 32, 72),
+    3: _Plan(512, (10, 18, 27), (16, 28), 96, 128),
+}
 _FINALISTS = 6
+_APART = 1.5  # voxels between the corners of two poses that differ
 _STEPS = 40  # of either refinement
 _RATE = 0.5  # voxels
 CONTOURS = ("mi", "ngf")  # similarities of two modalities, of which contours are compared
@@ -71,29 +94,27 @@ def search(
     """
     clock = Clock()
     ndim = fixed.geometry.ndim
-    size, seen, period = _SIZES[ndim]
+    plan = _PLANS[ndim]
     fields = Field.of(fixed, fixed_mask, contours), Field.of(moving, moving_mask, contours)
-    # The rotated moving image has to fit whichever way it lies.
-    spacing = max(fields[0].largest / size, fields[1].diagonal / seen)
-    # The moving image is kept in its own directions, in which it is shorter than its diagonal.
-    cubes = cube(fields[0], size, spacing), cube(fields[1], seen, spacing)
-    turns = rotations(ndim, _ROTATIONS[ndim])
-    scores, shifts = _scored(cubes, turns, period, clock)
+    cubes, spacing = _cubes(fields, plan.scored[:2])
+    turns = rotations(ndim, plan.rotations)
+    scores, shifts = _scored(cubes, turns, plan, clock)
     known = _starts(fixed, moving, cubes)
-    best = np.argsort(-scores, kind="stable")[: _AT_ONCE - len(known)]
+    best = np.argsort(-scores, kind="stable")[: plan.poses - len(known)]
     matrices = np.concatenate([turns[best], np.tile(np.eye(ndim), (len(known), 1, 1))])
     offsets = np.concatenate([np.einsum("rij,rj->ri", turns[best], shifts[best]), known])
+    cubes, edge = _cubes(fields, plan.refined)
     matrices, offsets, _ = _refined(cubes, matrices, offsets, clock)
-    finer = cube(fields[0], 2 * size, spacing / 2), cube(fields[1], 2 * seen, spacing / 2)
-    kept = slice(_FINALISTS)
-    matrices, offsets, scores = _refined(finer, matrices[kept], offsets[kept], clock)
+    kept = _different(matrices, offsets, cubes[0], _APART * edge)
+    cubes, _ = _cubes(fields, tuple(2 * count for count in plan.refined))
+    matrices, offsets, scores = _refined(cubes, matrices[kept], offsets[kept], clock)
     centre, other = fields[0].centre, fields[1].centre
     transform = Affine(_orthogonal(matrices[0]), offsets[0] + other - centre, centre)
     middle = fixed.geometry.centre[None]
     report = SearchReport(
         rotations=len(turns),
-        translations=period**ndim,
-        voxels=(size,) * ndim,
+        translations=plan.scored[2] ** ndim,
+        voxels=plan.scored[:1] * ndim,
         spacing=spacing,
         refined=len(best) + len(known),
         scores=tuple(float(score) for score in scores),
@@ -105,6 +126,25 @@ def search(
     return Found(transform, report, clock.compile_seconds)
 
 
+def _cubes(fields: tuple[Field, Field], counts: tuple[int, ...]) -> tuple[tuple[Cube, Cube], float]:
+    """Both fields in voxels of one size, in which the moving one fits whichever way it lies."""
+    spacing = max(fields[0].largest / counts[0], fields[1].diagonal / counts[1])
+    return tuple(cube(f, n, spacing) for f, n in zip(fields, counts, strict=True)), spacing
+
+
+def _different(matrices: np.ndarray, offsets: np.ndarray, fixed: Cube, apart: float) -> np.ndarray:
+    """The first poses that differ, by how far they take the corners of a cube; always as many."""
+    ndim, half = len(fixed.centre), len(fixed.values) / 2
+    signs = np.array(list(itertools.product((-half, half), repeat=ndim)))
+    places = np.einsum("rij,cj->rci", matrices, signs @ fixed.steps.T) + offsets[:, None]
+    kept: list[int] = []
+    for index, place in enumerate(places):
+        gaps = [np.linalg.norm(place - places[other], axis=1).mean() for other in kept]
+        if len(kept) < _FINALISTS and min(gaps, default=np.inf) > apart:
+            kept.append(index)
+    return np.resize(kept, _FINALISTS)
+
+
 def _starts(fixed: Image, moving: Image, cubes: tuple[Cube, Cube]) -> list[np.ndarray]:
     """Offsets of the moving centre in mm, without a turn: the headers', and that of the masses."""
     centre, other = cubes[0].centre, cubes[1].centre
@@ -113,24 +153,22 @@ def _starts(fixed: Image, moving: Image, cubes: tuple[Cube, Cube]) -> list[np.nd
 
 
 def _scored(
-    cubes: tuple[Cube, Cube], turns: np.ndarray, period: int, clock: Clock
+    cubes: tuple[Cube, Cube], turns: np.ndarray, plan: _Plan, clock: Clock
 ) -> tuple[np.ndarray, np.ndarray]:
     """The score of each rotation's best translation, and that in mm."""
     fixed, moving = cubes
     ndim = len(fixed.centre)
-    run = translations(len(fixed.values), len(moving.values), period, ndim)
+    run, count = translations(*plan.scored, ndim), plan.at_once
     back = np.linalg.inv(moving.steps)
     matrices = (back @ turns @ fixed.steps).astype("float32")
     images = fixed.values, fixed.weights, moving.values, moving.weights
-    clock.prepare([(run, (*images, matrices[:_AT_ONCE]))])
+    clock.prepare([(run, (*images, matrices[:count]))])
     scores, shifts = [], []
-    for first in range(0, len(turns), _AT_ONCE):
-        part = np.resize(matrices[first : first + _AT_ONCE], (_AT_ONCE, ndim, ndim))
-        found = [keras_ops.convert_to_numpy(one) for one in run(*images, part)]
-        scores.append(found[0])
-        shifts.append(found[1])
-    kept = slice(len(turns))
-    return np.concatenate(scores)[kept], np.concatenate(shifts)[kept] @ fixed.steps.T
+    for first in range(0, len(turns), count):
+        found = run(*images, matrices[first : first + count])
+        scores.append(keras_ops.convert_to_numpy(found[0]))
+        shifts.append(keras_ops.convert_to_numpy(found[1]))
+    return np.concatenate(scores), np.concatenate(shifts) @ fixed.steps.T
 
 
 def _refined(
