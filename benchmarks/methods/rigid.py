@@ -132,13 +132,14 @@ def elastix(fixed: Any, moving: Any, points: np.ndarray, how: str) -> tuple[np.n
         images.append(one)
     parameters = itk.ParameterObject.New()
     settings = parameters.GetDefaultParameterMap("rigid")
-    settings |= {
-        "Metric": ["AdvancedNormalizedCorrelation"],
-        "AutomaticTransformInitialization": ["true"],
-        "AutomaticTransformInitializationMethod": [how],
-        "RandomSeed": ["1"],
-        "WriteResultImage": ["false"],
-    }
+    for name, value in (
+        ("Metric", "AdvancedNormalizedCorrelation"),
+        ("AutomaticTransformInitialization", "true"),
+        ("AutomaticTransformInitializationMethod", how),
+        ("RandomSeed", "1"),
+        ("WriteResultImage", "false"),
+    ):
+        settings[name] = [value]
     parameters.AddParameterMap(settings)
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()
@@ -150,7 +151,8 @@ def elastix(fixed: Any, moving: Any, points: np.ndarray, how: str) -> tuple[np.n
     angles = [float(v) for v in answer["TransformParameters"]]
     centre = [float(v) for v in answer["CenterOfRotationPoint"]]
     transform = sitk.Euler3DTransform(centre, *angles[:3], angles[3:])
-    transform.SetComputeZYX(tuple(answer.get("ComputeZYX", ["false"])) == ("true",))
+    turned = answer["ComputeZYX"] if "ComputeZYX" in answer else ["false"]
+    transform.SetComputeZYX(turned[0] == "true")
     return np.array([transform.TransformPoint(list(map(float, p))) for p in points]), seconds
 
 
