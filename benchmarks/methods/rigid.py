@@ -151,7 +151,7 @@ def elastix(fixed: Any, moving: Any, points: np.ndarray, how: str) -> tuple[np.n
     angles = [float(v) for v in answer["TransformParameters"]]
     centre = [float(v) for v in answer["CenterOfRotationPoint"]]
     transform = sitk.Euler3DTransform(centre, *angles[:3], angles[3:])
-    turned = answer["ComputeZYX"] if "ComputeZYX" in answer else ["false"]
+    turned = dict(answer).get("ComputeZYX", ["false"])
     transform.SetComputeZYX(turned[0] == "true")
     return np.array([transform.TransformPoint(list(map(float, p))) for p in points]), seconds
 
