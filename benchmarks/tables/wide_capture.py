@@ -51,9 +51,9 @@ CONTENDERS = [
     _Best(),
     Ours("tfreg rigid", "mass"),
     Ours("tfreg rigid search", "search"),
-    Elsewhere("elastix, centres", "itk", elastix, "GeometricalCenter"),
-    Elsewhere("elastix, gravity", "itk", elastix, "CenterOfGravity"),
-    Elsewhere("ANTs, mass", "ants", ants, "mass"),
+    Elsewhere("elastix centres", "itk", elastix, "GeometricalCenter"),
+    Elsewhere("elastix gravity", "itk", elastix, "CenterOfGravity"),
+    Elsewhere("ANTs mass", "ants", ants, "mass"),
     Elsewhere("ANTs affine_initializer", "ants", ants, "affine_initializer"),
 ]
 
