@@ -9,7 +9,7 @@ from tfreg.errors import InputError
 
 _PYRAMIDS = ("fast", "default", "accurate")
 _NETWORK = ("memory_gib", "stages")
-_ALIGNMENTS = ("geometry", "centre", "mass")
+ALIGNMENTS = ("geometry", "centre", "mass", "search")
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Settings:
     Attributes:
         model: name of a preset, or ``None``: without a network.
         refine: as in ``RegistrationModel.register``.
-        initial: ``"geometry"``, ``"centre"``, ``"mass"`` or the path of a transform.
+        initial: ``"geometry"``, ``"centre"``, ``"mass"``, ``"search"`` or the path of a transform.
         network: further arguments of the network's ``register``, see its ``options``.
         transform, pyramid: as in ``tfreg.registration.register``; ``None`` with a network, or what
             the task says.
@@ -28,6 +28,7 @@ class Settings:
         confine: whether nothing outside both masks is seen, by the same.
         nifti_space: as in ``tfreg.io.read``.
         task: ``settings`` of ``tfreg.registration.register``, or ``None``.
+        symmetric: as in ``tfreg.registration.register``.
     """
 
     model: str | None
@@ -40,6 +41,7 @@ class Settings:
     network: dict[str, Any] = field(default_factory=dict)
     nifti_space: str | None = None
     task: str | None = None
+    symmetric: bool = False
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Settings":
@@ -49,9 +51,9 @@ class Settings:
             InputError: where an option would have no effect.
         """
         if options.model is not None:
-            for name in ("transform", "pyramid", "settings"):
+            for name in ("transform", "pyramid", "settings", "symmetric"):
                 value = getattr(options, name)
-                if value is not None:
+                if value not in (None, False):
                     raise InputError(
                         f"--{name} is for registering without a network; leave out --model or it. "
                         f"Received: {value}"
@@ -99,6 +101,7 @@ class Settings:
             options.confine,
             nifti_space=options.nifti_space,
             task=task,
+            symmetric=options.symmetric,
         )
 
     @property
@@ -110,6 +113,7 @@ class Settings:
             "similarity": similarity_of(self.similarity),
             "pyramid": self.pyramid,
             "confine": self.confine or None,
+            "symmetric": self.symmetric,
         }
 
     def refinement(self, model: Any) -> Any:
@@ -131,6 +135,7 @@ class Settings:
             found["pyramid"] = self.pyramid
         found |= {} if self.similarity is None else {"similarity": self.similarity}
         found |= {"confine": True} if self.confine else {}
+        found |= {"symmetric": True} if self.symmetric else {}
         if self.nifti_space is not None:
             found["nifti_space"] = self.nifti_space
         return found
@@ -182,15 +187,20 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         help="the same: see nothing outside both masks, for an organ that slides along its border",
     )
     parser.add_argument(
+        "--symmetric",
+        action="store_true",
+        help="of a velocity: compare the fixed image under the inverse map as well",
+    )
+    parser.add_argument(
         "--pyramid", choices=_PYRAMIDS, help="without a network: how much time to take"
     )
     parser.add_argument(
         "--init",
         default="geometry",
-        metavar="|".join((*_ALIGNMENTS, "FILE")),
+        metavar="|".join((*ALIGNMENTS, "FILE")),
         help="where images with a place in space start: where the headers say, with the centres of "
-        "their fields of view aligned, with those of both masks or else of mass, or a transform "
-        "(default: geometry)",
+        "their fields of view aligned, with those of both masks or else of mass, where a search "
+        "over all rotations and translations leads, or a transform (default: geometry)",
     )
     add_nifti_space(parser)
     parser.add_argument("--report", action="store_true", help="also write report.html, to look at")

@@ -31,6 +31,7 @@ def register(
     ndim: int | None = None,
     channels: bool = False,
     progress: Callable[[LevelReport], Any] | None = None,
+    symmetric: bool = False,
 ) -> Registration | PhysicalRegistration:
     """Finds the map that makes a moving image most similar to a fixed one.
 
@@ -46,8 +47,8 @@ def register(
             physical space any grid will do.
         transform: ``"translation"``, ``"rigid"``, ``"similarity"``, ``"affine"``, ``"bspline"``
             (cubic), ``"dense"`` (a displacement per voxel), ``"velocity"`` (stationary, cubic
-            spline) or ``"lddmm"`` (the geodesic of a momentum, a path of diffeomorphisms: see
-            :meth:`Registration.at` and :attr:`Registration.path`); or several in sequence, such as
+            spline) or ``"lddmm"`` (the geodesic of a momentum), both paths of diffeomorphisms, see
+            :meth:`Registration.at` and :attr:`Registration.path`; or several in sequence, such as
             ``["affine", "bspline"]``: each starts where the one before ended, displacements add
             up, the map of a velocity or a momentum is applied first. Default: ``"bspline"``, or
             what ``settings`` say.
@@ -88,8 +89,9 @@ def register(
             such as a network's answer. Default: no displacement.
         initial: the alignment of images in physical space before that, and of those only:
             ``"geometry"`` (the headers are trusted), ``"centre"`` (of the fields of view),
-            ``"mass"`` (centres of both masks where both are given, else of mass), or a transform
-            from fixed to moving points.
+            ``"mass"`` (centres of both masks where both are given, else of mass), ``"search"`` (the
+            best of all rotations and translations, see ``answer.search``), or a transform from
+            fixed to moving points.
         samples: number of voxels of the fixed image that the similarity looks at per level, drawn
             at random once, within the mask if there is one; less time on large volumes. ``None``
             for all. For ncc, mind, mi and mse.
@@ -99,6 +101,8 @@ def register(
             channels)``, or with ``ndim`` ``(batch, *spatial, channels)``. All similarities but mi
             and mind take several.
         progress: called with a :class:`LevelReport` after each level; its time is not charged.
+        symmetric: of a velocity, whether the fixed image under the inverse map is compared with the
+            moving one as well, so that neither of them is preferred; twice the time.
 
     Returns:
         The answer, a :class:`PhysicalRegistration` for images in physical space. A transform with
@@ -147,6 +151,7 @@ def register(
         seed=seed,
         progress=progress,
         masks=[name for name, mask in masks.items() if mask is not None],
+        symmetric=symmetric,
     )
     return job.register(
         method,

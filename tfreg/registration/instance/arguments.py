@@ -137,6 +137,19 @@ def check_samples(samples: Any, seed: Any, similarity: Similarity) -> None:
         )
 
 
+def check_symmetric(symmetric: Any, transform: str | Sequence[str], samples: int | None) -> None:
+    """Raises ``InputError`` where both directions cannot be looked at."""
+    if not isinstance(symmetric, bool):
+        raise InputError(f"symmetric must be True or False. Received: symmetric={symmetric!r}")
+    if symmetric and "velocity" not in kinds_of(transform):
+        raise InputError(
+            "symmetric is of a velocity, the inverse of whose map is known. "
+            f"Received: transform={transform}"
+        )
+    if symmetric and samples is not None:
+        raise InputError(f"symmetric looks at all voxels. Received: samples={samples}")
+
+
 def start_of(start: Any, batch: int, shape: tuple[int, ...], ndim: int) -> np.ndarray | None:
     """The start as a displacement ``(batch, *shape, ndim)`` in voxels, or ``None``."""
     if start is None:

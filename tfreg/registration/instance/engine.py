@@ -25,7 +25,7 @@ from tfreg.registration.instance.pyramid import Level, Pyramid
 from tfreg.registration.instance.seen import Seen
 from tfreg.registration.instance.similarity import Similarity, depth, names_of, scaled_for
 from tfreg.registration.kinds import LINEAR
-from tfreg.registration.path import GeodesicPath
+from tfreg.registration.path import FlowPath, GeodesicPath
 
 Sizes = dict[str, tuple[int, ...]]
 
@@ -66,6 +66,7 @@ def plan(
     samples: int | None,
     bounded: tuple[bool, ...],
     replaced: bool,
+    symmetric: bool = False,
 ) -> tuple[Stage, ...]:
     """The stages of a registration; from the second on each starts from a displacement.
 
@@ -77,6 +78,7 @@ def plan(
         started: whether the first stage starts from a displacement.
         bounded: whether each transform is likely to be bounded, see :class:`View`.
         replaced: whether the similarity sees another moving image than the one that is moved.
+        symmetric: whether velocities are found in both directions.
     """
     masks = {name: name in sizes for name in ("fixed_mask", "moving_mask")}
     names = names_of(similarity)
@@ -98,6 +100,7 @@ def plan(
                 clipped=replaced or bool(names and clips),
                 bounded=bounded[index],
                 optimiser=level.optimiser_of(kind),
+                symmetric=symmetric and kind == "velocity",
             )
             steps.append((problem, level))
         stages.append(Stage(tuple(steps), pyramid.tolerance, full))
@@ -127,7 +130,7 @@ def descend(
     clock: "Clock",
     progress: Callable[[LevelReport], Any] | None,
     origin: np.ndarray | None = None,
-) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...], GeodesicPath | None]:
+) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...], GeodesicPath | FlowPath | None]:
     """Runs all stages.
 
     Args:
@@ -144,7 +147,7 @@ def descend(
     Returns:
         Displacement, similarity before and after, whether each stage was accepted
         ``(stages, batch)``, and the moved images; the reports of the levels; and the path of the
-        last stage, where that is an LDDMM.
+        last stage, where that is an LDDMM or a velocity.
     """
     similarity, judging = stages[0].problem.similarity, _judging(stages)
     scaled, (low, scale) = scaled_for(similarity, images)
@@ -209,7 +212,7 @@ def descend(
         still = problem.transform.start(len(low))
         first = finish(still, *data.values())[1]
     path = None
-    if isinstance(problem.transform, GeodesicTransform):
+    if problem.transform.kind in ("lddmm", "velocity"):
         path = _path(problem.transform, stage.full, parameters, displacement, started, clock)
     answer = (displacement, first, after, keras_ops.stack(accepted), moved)
     return tuple(map(keras_ops.convert_to_numpy, answer)), tuple(reports), path
@@ -225,20 +228,25 @@ def _unfolded(transform: Any, grid: Grid, parameters: Any, clock: "Clock") -> An
 
 
 def _path(
-    transform: GeodesicTransform,
+    transform: Any,
     full: Grid,
     parameters: Any,
     displacement: Any,
     start: Any,
     clock: "Clock",
-) -> GeodesicPath:
+) -> GeodesicPath | FlowPath:
     still = np.zeros(displacement.shape, "float32") if start is None else start
-    run, arguments = levels.momentum(transform, full), (parameters, displacement, still)
+    geodesic = isinstance(transform, GeodesicTransform)
+    run = (levels.momentum if geodesic else levels.velocity)(transform, full)
+    arguments = parameters, displacement, still
     clock.prepare([(run, arguments)])
     if start is not None:
         start = keras_ops.convert_to_numpy(start)
+    found = keras_ops.convert_to_numpy(run(*arguments))
+    if not geodesic:
+        return FlowPath(found, start)
     return GeodesicPath(
-        keras_ops.convert_to_numpy(run(*arguments)),
+        found,
         full.spacing,
         start,
         transform.operator,

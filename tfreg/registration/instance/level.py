@@ -7,7 +7,7 @@ the regulariser, tolerance) are arguments of the compiled functions.
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras import ops as keras_ops
@@ -52,6 +52,8 @@ class Problem:
         bounded: whether only what both images show counts, see
             :mod:`tfreg.registration.instance.field_of_view`.
         optimiser: one of ``OPTIMISERS``.
+        symmetric: of a velocity, whether the fixed image, warped by its inverse, is compared with
+            the moving one as well.
     """
 
     transform: LinearTransform | FreeFormTransform
@@ -64,6 +66,7 @@ class Problem:
     clipped: bool = False
     bounded: bool = False
     optimiser: str = "adam"
+    symmetric: bool = False
 
     @property
     def identity(self) -> str | None:
@@ -139,6 +142,25 @@ def _defined(values: Any, mask: Any) -> Any:
     return keras_ops.where(some, values, _WORST)
 
 
+def swapped(problem: Problem, data: dict[str, Any]) -> tuple[Problem, dict[str, Any]]:
+    """The problem seen from the moving image, as it lies where the level starts."""
+    fixed, start = data["fixed"], data.get("start")
+    if start is None:
+        start = keras_ops.zeros((*fixed.shape[:-1], problem.transform.grid.ndim), fixed.dtype)
+    mask = None
+    if problem.moving_mask:
+        mask = ops.resample(data["moving_mask"], start, **_OUTSIDE)
+    if problem.bounded:
+        weights = shown(data["bounds"], start, problem.transform.grid)
+        mask = weights if mask is None else mask * weights
+    found = {"fixed": ops.resample(data["moving"], start, image_gradient=False), "moving": fixed}
+    if mask is not None:
+        found["fixed_mask"] = mask
+    if problem.fixed_mask:
+        found["moving_mask"] = data["fixed_mask"]
+    return replace(problem, moving_mask=problem.fixed_mask, bounded=False), found
+
+
 def _within(mask: Any, moved_mask: Any) -> Any:
     return moved_mask if mask is None else mask * moved_mask
 
@@ -210,6 +232,10 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
         field = problem.transform.displacement(parameters)
         displacement = problem.added(field, data.get("start"))
         value = -similarity(problem, displacement, data)
+        if problem.symmetric:
+            back = problem.transform.displacement(-parameters)
+            other, seen = swapped(problem, data)
+            value = (value - similarity(other, back, seen)) / 2
         if isinstance(problem.transform, GeodesicTransform):
             folded = problem.transform.folded(keras_ops.stop_gradient(field))
             value = keras_ops.where(folded, -_WORST, value + problem.transform.wall(field))
@@ -262,12 +288,25 @@ def momentum(transform: GeodesicTransform, full: Grid) -> Callable:
     """Compiled: parameters to momenta on the full grid, zero where the map was left out."""
 
     def run(parameters: Any, displacement: Any, start: Any) -> Any:
-        axes = tuple(range(1, len(displacement.shape)))
-        kept = keras_ops.any(displacement != start, axis=axes, keepdims=True)
-        found = transform.momentum(parameters, full)
-        return keras_ops.where(kept, found, keras_ops.zeros_like(found))
+        return _kept(transform.momentum(parameters, full), displacement, start)
 
     return ops.compiled(run, identity=f"momentum {transform} {full}")
+
+
+@functools.lru_cache(maxsize=64)
+def velocity(transform: FreeFormTransform, full: Grid) -> Callable:
+    """Compiled: parameters to the velocity on the full grid, zero where the map was left out."""
+
+    def run(parameters: Any, displacement: Any, start: Any) -> Any:
+        return _kept(transform.field(parameters, full), displacement, start)
+
+    return ops.compiled(run, identity=f"velocity {transform} {full}")
+
+
+def _kept(found: Any, displacement: Any, start: Any) -> Any:
+    axes = tuple(range(1, len(displacement.shape)))
+    kept = keras_ops.any(displacement != start, axis=axes, keepdims=True)
+    return keras_ops.where(kept, found, keras_ops.zeros_like(found))
 
 
 @functools.lru_cache(maxsize=64)
@@ -340,7 +379,7 @@ def forget() -> None:
     again. For a process that registers images of ever new sizes.
     """
     functions = (shrink, shrink_displacement, descent, finer_parameters, matrix, momentum, folded)
-    for function in (*functions, described, conclusion):
+    for function in (*functions, described, velocity, conclusion):
         function.cache_clear()
     features.forget_descriptors()
     ops.forget_geodesics()

@@ -13,6 +13,7 @@ from tfreg.registration.instance.arguments import (
     check_content,
     check_samples,
     check_start,
+    check_symmetric,
     kinds_of,
     pyramids_of,
     start_of,
@@ -46,6 +47,7 @@ class Optimisation:
     samples: int | None = None
     seed: int = 0
     progress: Callable[[LevelReport], Any] | None = None
+    symmetric: bool = False
     # It has no model, whose answer it would refine.
     model: ClassVar[None] = None
     refinement: ClassVar[None] = None
@@ -70,6 +72,7 @@ class Optimisation:
         if self.progress is not None and not callable(self.progress):
             raise InputError(f"progress must be a function. Received: progress={self.progress!r}")
         check_samples(self.samples, self.seed, self.similarity)
+        check_symmetric(self.symmetric, self.transform, self.samples)
 
     def pyramids(self, shape: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[Pyramid, ...]:
         """The levels of each transform, for images of a size."""
@@ -120,6 +123,7 @@ class Optimisation:
             self.samples,
             bounded,
             self.confine,
+            self.symmetric,
         )
         voxels = draw(stages, batch, images.get("fixed_mask"), self.samples, self.seed)
         clock.compile(stages, sizes, batch, voxels, pair.fixed.shape[-1])
