@@ -46,7 +46,7 @@ _OTHERS = "; ".join(
 )
 
 
-def lines() -> list[Contender]:
+def contenders() -> list[Contender]:
     """The lines of the table."""
     options = {"transform": AFFINE_FIRST, "similarity": SIMILARITY, "weight": WEIGHT}
     return [
@@ -100,7 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
     data = declared.source(options, "dkt31", brain_volumes.available)
-    chosen = pick(options.methods, lines() if options.split == "test" else candidates())
+    chosen = pick(options.methods, contenders() if options.split == "test" else candidates())
     fine = data != "phantom" and not options.half
     pairs = volumes.whole_brains(options.split, data, fine, options.seed, options.pairs)
     regions = brain_volumes.REGIONS if data == "dkt31" else int(pairs[0].fixed_labels.max())

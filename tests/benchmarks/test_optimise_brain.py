@@ -193,7 +193,7 @@ def test_a_table_of_phantoms(tmp_path, monkeypatch, capsys):
 
 
 def test_rows_of_both_splits():
-    names = [line.name for line in optimise_brain.lines()]
+    names = [line.name for line in optimise_brain.contenders()]
     assert names == [
         *("none", "tfreg affine", "elastix 10 mm x500", "elastix 5 mm x2000", "greedy"),
         *("ANTs SyN", "plastimatch B-spline", "convexAdam", "syntx SyN"),

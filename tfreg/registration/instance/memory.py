@@ -11,7 +11,7 @@ from tfreg.registration.instance.similarity import Similarity, depth, names_of
 # Peak memory in float32 values per voxel of the largest level and pair, rounded up from
 # `python -m benchmarks run optimise-growth` less what compiling takes. Of LDDMM, which keeps the
 # stages of all steps in time, it is what volumes of 72 voxels an edge need beyond those of 48.
-_VALUES_PER_VOXEL = {"lddmm": 700, "velocity": 200, "lncc": 120, "lncc5": 120, "dense": 120}
+_VALUES_PER_VOXEL = {"lddmm": 700, "velocity": 512, "lncc": 120, "lncc5": 120, "dense": 120}
 _OTHERS = 48
 _OWN = 120  # of a similarity of one's own
 _CHANNEL = 16  # of each channel beyond the first
