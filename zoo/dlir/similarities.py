@@ -1,13 +1,10 @@
 """What the loss of DLIR calls alike: NCC as the paper, or declared variants."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
-from keras import ops as keras_ops
-
 from tfreg import losses
-from tfreg.errors import InputError
+from tfreg.features import mind_ssc
 
 SIMILARITIES = ("ncc", "lncc", "mind")
 # Of the squared difference of two descriptors, whose 12 values are between 0 and 1: as NCC and
@@ -23,9 +20,6 @@ def similarity_of(name: str) -> Callable[[Any, Any, Any], Any]:
             that changes as it breathes matters less to; ``"mind"``: 1 less the mean squared
             difference of the descriptors MIND-SSC, times 5.
 
-    Raises:
-        InputError: where tfreg has no such descriptors.
-
     Example:
 
     >>> import numpy as np
@@ -38,19 +32,8 @@ def similarity_of(name: str) -> Callable[[Any, Any, Any], Any]:
         return losses.ncc
     if name == "lncc":
         return lambda fixed, moved, mask: losses.lncc(fixed, moved, mask=mask)
-    try:
-        from tfreg.features import mind_ssc
-    except ImportError as error:
-        raise InputError(
-            "similarity='mind' needs tfreg.features.mind_ssc, which this tfreg lacks."
-        ) from error
-    return functools.partial(_mind, mind_ssc)
+    return _mind
 
 
-def _mind(mind_ssc: Callable, fixed: Any, moved: Any, mask: Any) -> Any:
-    difference = keras_ops.square(mind_ssc(fixed) - mind_ssc(moved))
-    difference = keras_ops.mean(difference, axis=-1, keepdims=True)
-    weights = keras_ops.ones_like(difference) if mask is None else mask
-    axes = tuple(range(1, len(difference.shape)))
-    total = keras_ops.maximum(keras_ops.sum(weights, axis=axes), 1e-6)
-    return 1 - _MIND_WEIGHT * keras_ops.sum(weights * difference, axis=axes) / total
+def _mind(fixed: Any, moved: Any, mask: Any) -> Any:
+    return 1 - _MIND_WEIGHT * losses.mse(mind_ssc(fixed), mind_ssc(moved), mask=mask)

@@ -22,7 +22,7 @@ from tfreg.data.source import Source
 from tfreg.data.varied import Varied
 from tfreg.registration import Preprocessing
 from zoo.dlir.model import KEPT
-from zoo.dlir.similarities import SIMILARITIES, similarity_of
+from zoo.dlir.similarities import SIMILARITIES
 from zoo.dlir.stages import Stages
 from zoo.recipes import Training
 
@@ -82,10 +82,6 @@ class ChestCT(Stages):
             help="better: what registers leaves out a stage that lowers NCC; of the preset, not "
             "of the training",
         )
-
-    def check(self, settings: dict[str, Any]) -> None:
-        super().check(settings)
-        similarity_of(settings["similarity"])  # which must be there
 
     def preset_name(self, settings: dict[str, Any]) -> str:
         """Such as ``dlir-chest-ct-copd-vary-lncc``: what is not the default is named."""

@@ -1,6 +1,5 @@
 import functools
 import json
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -314,10 +313,3 @@ def test_a_chest_training_by_lncc_that_keeps_what_is_better(tmp_path):
     assert preset.licence == "Apache-2.0" and "COPDgene" in preset.provenance["data"]
     assert " --motion copd --vary --similarity lncc --keep better " in preset.training["command"]
     assert zoo.load(preset.path).keep == "better"
-
-
-def test_a_similarity_that_is_not_there_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr(train_chest_ct.ChestCT, "prepare", None)
-    monkeypatch.setitem(sys.modules, "tfreg.features", None)
-    assert main(["train", "dlir-chest-ct", "--similarity", "mind"]) == 2
-    assert "needs tfreg.features.mind_ssc" in capsys.readouterr().err
