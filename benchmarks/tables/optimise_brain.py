@@ -18,7 +18,7 @@ from benchmarks.methods.apart import Apart
 from benchmarks.methods.contender import Contender, pick
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.greedy import greedy
-from benchmarks.methods.instance import AFFINE_FIRST, Instance, instances
+from benchmarks.methods.instance import AFFINE_FIRST, Instance, instances, of_task
 from benchmarks.methods.nothing import Nothing
 from benchmarks.pairs import Pair
 from tfreg.data import brain_volumes
@@ -65,6 +65,7 @@ def contenders() -> list[Contender]:
         convexadam_module.convexadam(affine=True),
         syntx_module.syntx(),
         *map(Apart, instances("fast", "default", "accurate", **options)),
+        Apart(of_task("brain-mr")),
     ]
 
 
@@ -72,6 +73,7 @@ def candidates() -> list[Contender]:
     """What the settings of tfreg are chosen among, on validation pairs."""
     return [
         Nothing(),
+        Apart(of_task("brain-mr")),
         *(
             Apart(instance)
             for similarity in ("ncc", "lncc")
@@ -123,7 +125,8 @@ def run(options: argparse.Namespace) -> Table:
             "pairs": len(pairs),
             "seed": options.seed,
             "tfreg": f"affine, then B-splines, {SIMILARITY.upper()}"
-            + (" and bending energy" if WEIGHT is None else f", bending energy with {WEIGHT:g}"),
+            + (" and bending energy" if WEIGHT is None else f", bending energy with {WEIGHT:g}")
+            + "; `tfreg brain-mr` is the setting for this task",
             "elastix": "affine, then B-spline, NCC, 4 levels, 5000 new random samples per "
             f"iteration, {protocol.RANDOM}",
             "others": _OTHERS,

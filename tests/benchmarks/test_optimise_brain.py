@@ -197,9 +197,9 @@ def test_rows_of_both_splits():
     assert names == [
         *("none", "tfreg affine", "elastix 10 mm x500", "elastix 5 mm x2000", "greedy"),
         *("ANTs SyN", "plastimatch B-spline", "convexAdam", "syntx SyN"),
-        *("tfreg fast", "tfreg default", "tfreg accurate"),
+        *("tfreg fast", "tfreg default", "tfreg accurate", "tfreg brain-mr"),
     ]
-    assert len({line.name for line in optimise_brain.candidates()}) == 9
+    assert len({line.name for line in optimise_brain.candidates()}) == 10
 
 
 @pytest.mark.parametrize(
