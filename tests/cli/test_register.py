@@ -131,6 +131,18 @@ def test_a_sum_and_a_task(run, tmp_path, digits):
     assert written["similarity"] == "ncc=1,mind=0.5" and "transform" not in written
 
 
+def test_a_search_and_both_directions(run, tmp_path, digits):
+    words = ("fixed.nii.gz", "moving_away.mha", "--init", "search", "--pyramid", "fast")
+    assert run(*words, "--transform", "rigid,velocity", "--symmetric")[0] == 0
+    pair = [io.read(digits / name) for name in ("fixed.nii.gz", "moving_away.mha")]
+    options = {"initial": "search", "symmetric": True, "pyramid": "fast"}
+    answer = register(*pair, ["rigid", "velocity"], **options)
+    written = record(tmp_path / "out")
+    assert written["similarity_after"] == round(answer.similarity_after, 6) > 0.8
+    assert written["initial"] == "search" and written["symmetric"] is True
+    assert written["search"]["rotations"] == answer.inner.search.rotations == 72
+
+
 def test_initial_alignments(run, tmp_path, digits):
     code, said, error = run("fixed.nii.gz", "moving_away.mha", "-m", MODEL)
     assert code == 2 and "--init mass" in error and len(error.splitlines()) == 1
@@ -221,6 +233,8 @@ def test_arrays_without_a_network_and_with_a_mask(run, tmp_path):
         (["fixed.nii.gz", "moving.nii.gz", "--similarity", "mi=0,ncc=1"], "weight of mi must be"),
         (["fixed.nii.gz", "moving.nii.gz", "--settings", "knee"], "settings must be one of"),
         (["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--settings", "cine"], "--settings"),
+        (["fixed.nii.gz", "moving.nii.gz", "--symmetric"], "symmetric is of a velocity"),
+        (["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--symmetric"], "--symmetric is for"),
         (["fixed.nii.gz", "moving.nii.gz", "--shard", "1/2"], "--shard"),
         (
             ["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--fixed-mask", "fixed_mask.nrrd"],
