@@ -79,10 +79,10 @@ def test_symmetric_values_know_no_first_image(pair, rng, numpy, similarity):
         _, _, before, _ = level.descent(problem, tuple(data))(*settings, *rest)
         return float(numpy(before)[0])
 
-    assert value(problem, 1) == pytest.approx(value(problem, -1), abs=1e-5)
+    assert value(problem, 1) == pytest.approx(value(problem, -1), abs=1e-4)
     alone = replace(problem, symmetric=False)
     assert abs(value(alone, 1) - value(alone, -1)) > 1e-3
-    assert value(problem, 1) == pytest.approx((value(alone, 1) + value(alone, -1)) / 2, abs=1e-5)
+    assert value(problem, 1) == pytest.approx((value(alone, 1) + value(alone, -1)) / 2, abs=1e-4)
 
 
 @pytest.mark.parametrize(
