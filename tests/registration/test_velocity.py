@@ -98,7 +98,8 @@ def test_symmetric_prefers_neither_image(pair, similarity):
     for symmetric in (True, False):
         options = {"pyramid": SHORT, "symmetric": symmetric, "similarity": similarity}
         there, back = (register(*images, "velocity", **options) for images in (pair, pair[::-1]))
-        assert there.similarity_after > 0.98 and there.check().folding == 0
+        assert there.accepted and there.check().folding == 0
+        assert similarity != "ncc" or there.similarity_after > 0.98
         sums = there.path.velocity + back.path.velocity
         misses[symmetric] = np.abs(sums)[4:-4, 4:-4].max() / np.abs(there.path.velocity).max()
     assert misses[True] < 0.02 and misses[True] < 0.2 * misses[False], misses
