@@ -12,9 +12,9 @@ from shipped import STAGED
 
 import zoo
 from tfreg import Geometry, Image, io, transforms
-from tfreg.cli import batch, main
+from tfreg.cli import main, work
 from tfreg.cli.pairs import read_pairs, shard_of
-from tfreg.cli.pipeline import run_all
+from tfreg.cohort.pipeline import run_all
 from tfreg.cli.registrar import Files
 from tfreg.data import phantoms
 from tfreg.errors import InputError, InputWarning
@@ -215,7 +215,7 @@ def test_interrupted(many, run, monkeypatch):
             raise KeyboardInterrupt
         return self.registrar.register([loaded.read for loaded in group])
 
-    monkeypatch.setattr(batch._Batch, "register", register)
+    monkeypatch.setattr(work.Batch, "register", register)
     code, said, _ = run("-m", MODEL)
     assert code == 130 and said == ""
     assert summary(many / "out")["flat"]["status"] == "not done"
@@ -229,7 +229,7 @@ def test_a_failure_that_nobody_expected(many, run, monkeypatch):
     def write(self, pair, loaded, answer):
         raise ZeroDivisionError("by\nzero")
 
-    monkeypatch.setattr(batch._Batch, "write", write)
+    monkeypatch.setattr(work.Batch, "write", write)
     code, _, error = run("-m", MODEL)
     assert code == 3 and "Traceback" not in error
     assert "tfreg batch: a: unexpected failure: ZeroDivisionError: by zero\n" in error
