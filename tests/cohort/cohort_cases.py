@@ -62,7 +62,9 @@ class Work:
 
     def write(self, pair, loaded, answer):
         record = json.dumps({"run": self.run, "process": answer})
-        writers = {name: lambda path: path.write_text(record) for name in ("registration.json", "moved")}
+        writers = {
+            name: lambda path: path.write_text(record) for name in ("registration.json", "moved")
+        }
         io.write_folder(self.out / pair.name, writers, "registration.json", self.run)
         return self.row(pair, "done")
 

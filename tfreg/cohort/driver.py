@@ -28,7 +28,7 @@ _BEAT = 5.0  # seconds between two looks at the scheduler
 _ANSWER = 15.0  # seconds that the scheduler may take to answer
 _GONE = 60.0  # seconds without an answer, until it is given up
 _UNSEEN = 3  # looks at which no worker had a chunk, until it is sent again
-_START = 90.0  # seconds from being given to a worker to the first word of its journal
+_START = 180.0  # seconds from being given to a worker to the first word of its journal
 
 
 class SchedulerLost(InputError):

@@ -1,9 +1,8 @@
 """Training Quicksilver: momenta, the prediction network, the correction network; by all recipes."""
 
 import argparse
-import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -77,11 +76,6 @@ class Learning(recipes.Recipe):
             help="predict displacements and no momenta, without correction: what momenta are worth",
         )
         add(
-            "--bfloat16",
-            action="store_true",
-            help="train in mixed precision, which is faster where the processor has it",
-        )
-        add(
             "--remapped",
             action="store_true",
             help="two modalities: the networks see the fixed images in another contrast",
@@ -134,17 +128,14 @@ class Learning(recipes.Recipe):
         shape = examples.images.shape[1:]
         covers = "trained size" if examples.stated is None else "field of view"
         preprocessing = Preprocessing(shape, examples.stated, covers=covers)
-        with _precision("mixed_bfloat16" if settings["bfloat16"] else "float32"):
-            model = kind(
-                len(shape),
-                settings["width"],
-                settings["dropout"],
-                corrected=not (settings["no_correction"] or settings["displacements"]),
-                weight=float(self.lo.levels[-1].weight),
-                voxel_size=preprocessing.voxel_size,
-            )
-        # That is how its networks learn; the preset says how they are to be used.
-        model.dtype_policy = keras.DTypePolicy("float32")
+        model = kind(
+            len(shape),
+            settings["width"],
+            settings["dropout"],
+            corrected=not (settings["no_correction"] or settings["displacements"]),
+            weight=float(self.lo.levels[-1].weight),
+            voxel_size=preprocessing.voxel_size,
+        )
         if settings["displacements"]:
             for _, _, momenta in lessons.values():
                 momenta[:] = _displacements(model, momenta)
@@ -203,16 +194,6 @@ class Learning(recipes.Recipe):
         self, lessons: "Lessons", scale: float, settings: dict[str, Any]
     ) -> MomentumPatches:
         return MomentumPatches(*lessons, scale, settings["batch"], settings["seed"], self.mirrored)
-
-
-@contextlib.contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def remapped(image: np.ndarray) -> np.ndarray:
