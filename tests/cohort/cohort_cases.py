@@ -24,7 +24,7 @@ class Files:
 
 
 class Work:
-    """``kill`` ends the process, ``hang`` sleeps for ever, ``raise`` fails; anything else is well."""
+    """``kill`` ends the process, ``hang`` sleeps, ``raise`` fails; anything else is well."""
 
     together = True
 

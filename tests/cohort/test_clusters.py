@@ -77,7 +77,7 @@ def test_files_of_queues_that_cannot_be_used(tmp_path, text, message):
 def test_a_scheduler_that_does_not_answer(monkeypatch):
     monkeypatch.setattr(clusters, "_CONNECT", 1.0)
     with (
-        pytest.raises(InputError, match="No scheduler answers at tcp://127.0.0.1:1"),
+        pytest.raises(InputError, match=r"No scheduler answers at tcp://127\.0\.0\.1:1"),
         clusters.opened("tcp://127.0.0.1:1"),
     ):
         pass

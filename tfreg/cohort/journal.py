@@ -2,9 +2,9 @@
 
 A line ``b 3`` says that work on pair 3 of the chunk begins, ``e 3`` that it ends, ``a`` that a
 worker begins with the chunk, ``t 3`` that pair 3 took longer than it may. A pair between ``b`` and
-``e`` when the next worker begins was in the hands of the one that died: one death is charged to it.
-The file is on the disk that the results go to, so that no scheduler needs to know of deaths, and what
-one of them forgets when it is restarted is still there.
+``e`` when the next worker begins was in the hands of the one that died: one death is charged to
+it. The file is on the disk that the results go to: no scheduler needs to know of deaths, and what
+one forgets when it is started again is still there.
 """
 
 import os
