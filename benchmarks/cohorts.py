@@ -1,12 +1,13 @@
 """Ten thousand small pairs, some of them bad, on workers that are killed: what is left of them.
 
 ``python -m benchmarks.cohorts --pairs 10000 --kills 10 --out FOLDER`` makes the pairs, starts
-``tfreg batch --cluster local:N`` as a user would, kills its worker processes by their pids at random
-moments, and looks at every folder afterwards. With ``--scheduler`` the cluster is a scheduler and
-workers of their own, and the scheduler is killed once and started again.
+``tfreg batch --cluster local:N`` as a user would, kills its worker processes by their pids at
+random moments, and looks at every folder afterwards. With ``--scheduler`` the cluster is a
+scheduler and workers of their own, and the scheduler is killed once and started again.
 """
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -73,7 +74,7 @@ def make(folder: Path, count: int, seed: int = 0, bad: float = 0.01) -> dict[str
         folder: made if absent.
         count: of pairs.
         seed: decides the images, and which are bad.
-        bad: share of the pairs that are truncated, not finite, of sizes that do not fit, or missing.
+        bad: share of the pairs that are truncated, not finite, of other sizes, or missing.
 
     Returns:
         What is bad about each bad pair, by its name.
@@ -243,10 +244,8 @@ class _Own:
             except psutil.NoSuchProcess:
                 children = []
             for one in [process, *children]:
-                try:
+                with contextlib.suppress(psutil.NoSuchProcess, OSError):
                     one.kill()
-                except (psutil.NoSuchProcess, OSError):
-                    pass
             process.wait()
         self._processes = []
 
@@ -256,20 +255,16 @@ def _workers(pid: int) -> list[int]:
     import psutil
 
     found = []
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         for child in psutil.Process(pid).children(recursive=True):
             if "multiprocessing.spawn" in " ".join(child.cmdline()):
                 found.append(child.pid)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        pass
     return found
 
 
 def _kill(pid: int) -> int:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     return pid
 
 

@@ -21,7 +21,7 @@ def test_pairs_and_what_is_bad_about_some(tmp_path):
         if kind == "missing":
             assert not path.exists()
         elif kind == "truncated":
-            with pytest.raises(ValueError, match="reshape|data"):
+            with pytest.raises(ValueError, match=r"reshape|data"):
                 np.load(path)
         else:
             image = np.load(path)
