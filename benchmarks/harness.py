@@ -246,6 +246,7 @@ def machine() -> dict[str, Any]:
         "plastimatch",
         "PyWavelets",
         "pystackreg",
+        "distributed",
     )
     versions = {}
     for package in packages:

@@ -85,8 +85,7 @@ def opened(
         with _remote(where, tls) as client:
             yield client
     elif Path(where).suffix in (".yaml", ".yml"):
-        settings = _yaml(Path(where))
-        with dask.config.set(CONFIG), dask.config.set(settings), _queue(where) as client:
+        with dask.config.set(CONFIG), _queue(Path(where)) as client:
             yield client
     else:
         raise InputError(
@@ -124,7 +123,6 @@ def _local(count: int, memory_gib: float | None, logs: Any) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _remote(address: str, tls: str | None) -> Iterator[Any]:
-    import dask
     import distributed
 
     secure = address.startswith("tls://")
@@ -140,7 +138,7 @@ def _remote(address: str, tls: str | None) -> Iterator[Any]:
             InputWarning,
             stacklevel=2,
         )
-    with dask.config.set(_yaml(Path(tls)) if tls else {}):
+    with _configured(_yaml(Path(tls)) if tls else {}):
         try:
             security = distributed.Security(require_encryption=True) if tls else None
             client = distributed.Client(
@@ -154,39 +152,50 @@ def _remote(address: str, tls: str | None) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _queue(path: str) -> Iterator[Any]:
+def _queue(path: Path) -> Iterator[Any]:
     import dask
     import distributed
 
+    settings = _yaml(path)
     try:
-        import dask_jobqueue
+        import dask_jobqueue  # and its own defaults, which the file changes
     except ImportError as error:
         raise InputError(f"{NEEDS} ({error})") from error
-    known = [name for name in _yaml(Path(path)).get("jobqueue", {}) if name in QUEUES]
+    known = [name for name in settings.get("jobqueue") or {} if name in QUEUES]
     if len(known) != 1:
         raise InputError(
             f"{path} must name one queue below jobqueue, as dask-jobqueue's own files do: "
             f"{', '.join(QUEUES)}. Received: {', '.join(known) or 'none'}"
-        )
-    most = dask.config.get("distributed.adaptive.maximum", float("inf"))
-    if not 0 < float(most) < float("inf"):
-        raise InputError(
-            f"{path} must say how many workers to ask for at most: distributed: adaptive: "
-            f"maximum: N. Received: {most}"
         )
     kind: Any = dask_jobqueue
     if known[0] == "local":
         import dask_jobqueue.local
     for part in QUEUES[known[0]].split("."):
         kind = getattr(kind, part)
-    try:
-        cluster = kind()
-    except (ValueError, TypeError, OSError) as error:
-        raise InputError(f"{path} cannot be used: {' '.join(str(error).split())}") from error
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
-        # Workers that end at their lifetime are replaced, and jobs that wait are no failure.
-        cluster.adapt()
-        yield client
+    with _configured(settings):
+        most = dask.config.get("distributed.adaptive.maximum", float("inf"))
+        if not 0 < float(most) < float("inf"):
+            raise InputError(
+                f"{path} must say how many workers to ask for at most: distributed: adaptive: "
+                f"maximum: N. Received: {most}"
+            )
+        try:
+            cluster = kind()
+        except (ValueError, TypeError, OSError) as error:
+            raise InputError(f"{path} cannot be used: {' '.join(str(error).split())}") from error
+        with cluster, distributed.Client(cluster, set_as_default=False) as client:
+            # Workers that end at their lifetime are replaced, and jobs that wait are no failure.
+            cluster.adapt()
+            yield client
+
+
+@contextlib.contextmanager
+def _configured(settings: dict[str, Any]) -> Iterator[None]:
+    """Dask's configuration with these changes; what they do not name stays."""
+    import dask
+
+    with dask.config.set(dask.config.merge(dask.config.config, settings)):
+        yield
 
 
 def _loopback(address: str) -> bool:

@@ -120,7 +120,8 @@ class Learning(recipes.Recipe):
         return found
 
     def prepare(self, settings: dict[str, Any], folder: Path) -> recipes.Training:
-        found = self.momenta(settings, folder)
+        with recipes.precision("float32"):  # what is learned from, however it is learned
+            found = self.momenta(settings, folder)
         seen = remapped if settings["remapped"] else _as_it_is
         lessons = {split: _lessons(*parts, seen) for split, parts in found.items()}
         kind = DisplacementPrediction if settings["displacements"] else Quicksilver
