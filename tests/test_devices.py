@@ -30,11 +30,11 @@ def test_more_devices_than_there_are():
 
     with on_devices(1):
         pass
-    with pytest.raises(
-        InputError, match=r"--devices: this machine has \d+ \(\w+\). Received: 4096"
+    with (
+        pytest.raises(InputError, match=r"--devices: this machine has \d+ \(\w+\). Received: 4096"),
+        on_devices(4096),
     ):
-        with on_devices(4096):
-            pass
+        pass
 
 
 @pytest.mark.long

@@ -62,11 +62,11 @@ def run(options: argparse.Namespace) -> Table:
             "a third of them and the last, so without start-up and compiling; one thread for each "
             f"process; the median of {REPEATS} turns, in which all take part one after the other. "
             "`overhead`: of `--cluster local:N` beside N processes of `tfreg batch --shard I/N`, "
-            "per pair, of the same turn. `speed-up`: beside one worker. Then pairs of 64x64, one in "
-            f"{cohorts.VOLUMES} of 32x32x32, of which 1 % are bad (truncated, not finite, of other "
-            "sizes, missing), on two workers that are killed at random by their pids; what became of "
-            "them is in the notes; and the memory of the driving process until a tenth was done, and "
-            "at most."
+            "per pair, of the same turn. `speed-up`: beside one worker. Then pairs of 64x64, one "
+            f"in {cohorts.VOLUMES} of 32x32x32, of which 1 % are bad (truncated, not finite, of "
+            "other sizes, missing), on two workers that are killed at random by their pids; what "
+            "became of them is in the notes; and the memory of the driving process until a tenth "
+            "was done, and at most."
         ),
         columns=COLUMNS,
         settings={"seed": options.seed, "pairs": options.pairs, "many": options.many},
@@ -132,8 +132,8 @@ def _many(table: Table, folder: Path, methods: Any, options: argparse.Namespace)
         ):
             table.rows.append(Row.of(method, "all", metric, unit, [value]))
         table.notes.append(
-            f"{method}: {outcome.done:,} done with a whole folder, {outcome.listed:,} listed with a "
-            f"reason, {len(outcome.twice)} twice, {len(outcome.half)} half-written, "
+            f"{method}: {outcome.done:,} done with a whole folder, {outcome.listed:,} listed "
+            f"with a reason, {len(outcome.twice)} twice, {len(outcome.half)} half-written, "
             f"{len(outcome.killed)} workers killed, {len(outcome.codes)} starts, "
             f"{outcome.seconds:.0f} s"
         )

@@ -55,10 +55,10 @@ def run(options: argparse.Namespace) -> Table:
         data="noise displaced by two voxels",
         protocol=(
             "`seconds` of a pair within a whole `tfreg batch` of one process with one thread, from "
-            "files to files (.mha), between a third of its pairs and the last: without start-up and "
-            "compiling. `reading` and `writing`: seconds that the two images and the results of a "
-            "pair take alone, on the disk of this machine; in a batch both go on while the next "
-            "pair is registered."
+            "files to files (.mha), between a third of its pairs and the last: without start-up "
+            "and compiling. `reading` and `writing`: seconds that the two images and the results "
+            "of a pair take alone, on the disk of this machine; in a batch both go on while the "
+            "next pair is registered."
         ),
         columns=COLUMNS,
         settings={"seed": options.seed, "threads": 1, "share": options.share},
