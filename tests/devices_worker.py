@@ -39,7 +39,7 @@ class Losses(keras.callbacks.Callback):
 
 
 def trained(recipe, settings, folder, plan):
-    """Trains on so many devices to each step of a plan; the losses, the last weights, and copies."""
+    """Trains on so many devices to each step of a plan; losses, last weights, and copies."""
     losses = Losses()
     for count, steps in plan:
         keras.utils.set_random_seed(0)
