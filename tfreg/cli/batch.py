@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="SECONDS",
         help="with --cluster: a worker that takes longer over a pair is started anew, and after "
-        f"the third time the pair has failed (default: {TIMEOUT:g})",
+        f"the third time the pair has failed; compiling counts (default: {TIMEOUT:g})",
     )
     add(
         "--resources",

@@ -6,6 +6,7 @@ import tempfile
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -193,10 +194,17 @@ def of(options: str) -> Batch:
     startup.prepare()
     given = json.loads(options)
     settings = dict.fromkeys(("transform", "similarity", "pyramid")) | given["settings"]
-    if settings["transform"] is not None:
-        settings["transform"] = tuple(settings["transform"])
-    registrar = Registrar(Settings(**settings), Path(given["anchor"]))
+    registrar = _registrar(json.dumps(settings), given["anchor"])
     return Batch(registrar, Path(given["out"]), given["report"], given["run"])
+
+
+@lru_cache(maxsize=1)
+def _registrar(settings: str, anchor: str) -> Registrar:
+    """The same for runs one after the other: what a worker has compiled stays."""
+    given = json.loads(settings)
+    if given["transform"] is not None:
+        given["transform"] = tuple(given["transform"])
+    return Registrar(Settings(**given), Path(anchor))
 
 
 def pairs_of(pairs: Any) -> list[Pair]:

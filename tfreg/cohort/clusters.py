@@ -37,8 +37,6 @@ CONFIG = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
-    "distributed.worker.daemon": True,
-    "distributed.admin.log-format": "%(asctime)s %(name)s %(levelname)s %(message)s",
 }
 _CONNECT = 30.0  # seconds
 
@@ -48,7 +46,6 @@ def opened(
     where: str,
     tls: str | None = None,
     memory_gib: float | None = None,
-    logs: str | os.PathLike | None = None,
 ) -> Iterator[Any]:
     """A ``distributed.Client``, and at the end nothing that was started for it is left.
 
@@ -56,7 +53,6 @@ def opened(
         where: ``"local:N"``, the address of a scheduler, or the path of a YAML file.
         tls: a YAML file of Dask's configuration with ``distributed: comm: tls:``, for addresses.
         memory_gib: what a worker of ``local:N`` may take, beyond which it is started anew.
-        logs: folder for what the workers of ``local:N`` say.
 
     Raises:
         InputError: on anything else, a file that cannot be used, or a scheduler that does not
@@ -79,7 +75,7 @@ def opened(
             f"--cluster-tls is for the address of a scheduler. Received: --cluster {where}"
         )
     if local and int(local[1]):
-        with dask.config.set(CONFIG), _local(int(local[1]), memory_gib, logs) as client:
+        with dask.config.set(CONFIG), _local(int(local[1]), memory_gib) as client:
             yield client
     elif address:
         with _remote(where, tls) as client:
@@ -95,7 +91,7 @@ def opened(
 
 
 @contextlib.contextmanager
-def _local(count: int, memory_gib: float | None, logs: Any) -> Iterator[Any]:
+def _local(count: int, memory_gib: float | None) -> Iterator[Any]:
     import distributed
 
     threads = str(max(1, (os.cpu_count() or 1) // count))
@@ -115,7 +111,6 @@ def _local(count: int, memory_gib: float | None, logs: Any) -> Iterator[Any]:
         memory_limit=0 if memory_gib is None else int(memory_gib * 2**30),
         env=environment,
         silence_logs=40,
-        local_directory=None if logs is None else str(logs),
     )
     with cluster, distributed.Client(cluster, set_as_default=False) as client:
         yield client

@@ -28,6 +28,7 @@ _BEAT = 5.0  # seconds between two looks at the scheduler
 _ANSWER = 15.0  # seconds that the scheduler may take to answer
 _GONE = 60.0  # seconds without an answer, until it is given up
 _UNSEEN = 3  # looks at which no worker had a chunk, until it is sent again
+_LONELY = 60.0  # seconds without a worker, until that is said, each time
 _START = 180.0  # seconds from being given to a worker to the first word of its journal
 
 
@@ -93,6 +94,7 @@ class Driver:
         self._made = 0
         self._workers: dict[str, int] = {}
         self._looked = self._answered = 0.0
+        self._lonely = time.monotonic()  # since when there was no worker, or it was said
 
     def run(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yields each pair's number and row as they end, every pair once.
@@ -211,6 +213,11 @@ class Driver:
             return
         self._looked = self._answered = now = time.monotonic()
         self._workers = dict(workers)
+        if self._workers:
+            self._lonely = now
+        elif now - self._lonely > _LONELY:
+            self._lonely = now
+            self._say("the scheduler has no worker yet, or none any more; waiting")
         place = {key: worker for worker, keys in has.items() for key in keys}
         idle = any(not has.get(worker) for worker in self._workers)
         for key, chunk in list(self._out.items()):

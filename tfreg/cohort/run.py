@@ -115,7 +115,8 @@ class Run:
             with contextlib.suppress(Exception):
                 found.close()  # type: ignore[attr-defined]
             self._sweep(self.run)
-        self.ledger.say("end", run=self.run, **self.counts)
+        # A worker may still be writing after a stop: the next run removes what it leaves.
+        self.ledger.say("stop" if self.stopped else "end", run=self.run, **self.counts)
 
     def _sweep(self, run: str) -> None:
         """Removes what killed workers left half written, and the journals."""
