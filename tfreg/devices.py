@@ -7,12 +7,13 @@ the loss, up to the order in which floating-point sums are taken.
 """
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 
 
 @contextlib.contextmanager
@@ -75,6 +76,49 @@ def replicas(model: keras.Model) -> int:
     if keras.config.backend() != "tensorflow":
         return 1
     return model.distribute_strategy.num_replicas_in_sync
+
+
+def parted(validation: Any) -> tuple[Any, dict[str, int]]:
+    """Held-out arrays as several devices take them, and the arguments that ``fit`` needs beside.
+
+    JAX parts every batch evenly: what is left over of the arrays is left out, with a warning.
+
+    Args:
+        validation: ``None``, or nested arrays of one length, as ``keras.Model.fit`` takes them.
+    """
+    distribution = None
+    if keras.config.backend() == "jax" and validation is not None:
+        distribution = keras.distribution.distribution()
+    if distribution is None:
+        return validation, {}
+    count = distribution.device_mesh.devices.size
+    items = len(keras.tree.flatten(validation)[0])
+    kept = items // count * count
+    if kept < items:
+        warnings.warn(
+            f"the validation loss is that of {kept} of {items} items: as many for each of the "
+            f"{count} devices",
+            InputWarning,
+            stacklevel=3,
+        )
+        validation = keras.tree.map_structure(
+            lambda part: None if part is None else part[:kept], validation
+        )
+    return validation, {"validation_batch_size": max(1, 32 // count) * count}
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """What runs within takes any number of items, on one device where several part them evenly."""
+    if keras.config.backend() != "jax" or keras.distribution.distribution() is None:
+        yield
+        return
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
 
 
 def mirrored() -> bool:

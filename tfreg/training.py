@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from tfreg.devices import shared_loss
+from tfreg.devices import parted, shared_loss
 from tfreg.errors import InputError
 from tfreg.steps import STEPS_PER_EPOCH, check_steps
 
@@ -129,6 +129,7 @@ def fit(
         kept = path.read_text(encoding="utf-8").splitlines()[: 1 + done // steps_per_epoch]
         path.write_text("\n".join(kept) + "\n", encoding="utf-8")
     log = keras.callbacks.CSVLogger(path, append=done > 0)
+    validation, beside = parted(validation)
     with shared_loss(model), _one_line(folder):
         model.fit(
             batches(done, steps),
@@ -136,6 +137,7 @@ def fit(
             epochs=steps // steps_per_epoch,
             steps_per_epoch=steps_per_epoch,
             validation_data=validation,
+            **beside,
             callbacks=[keras.callbacks.TerminateOnNaN(), log, checkpoint, *callbacks],
             shuffle=False,
             verbose=verbose,

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from tfreg.data import Batches, Source
-from tfreg.devices import mirrored
+from tfreg.devices import alone, mirrored
 from tfreg.models import Model
 from tfreg.registration import Preprocessing
 from tfreg.training import fit
@@ -170,7 +170,8 @@ class Recipe:
         if half:  # the score is that of the network as it is used
             training = replace(training, model=twin(training.model))
         name = name or self.preset_name(settings)
-        return write(training, self, settings, folder, name, curve)
+        with alone():
+            return write(training, self, settings, folder, name, curve)
 
 
 @contextlib.contextmanager
