@@ -182,6 +182,49 @@ def test_a_scheduler_that_forgets_a_chunk_is_reminded(tmp_path, monkeypatch, how
     assert client.most <= 5  # two for each worker, and one that was given up
 
 
+def test_a_long_pair_is_no_standstill(tmp_path, monkeypatch):
+    """A worker that has begun before anybody looked is left alone, however long it says nothing."""
+    for name, value in (("_TICK", 0.02), ("_BEAT", 0.05), ("_START", 0.2)):
+        monkeypatch.setattr(driver_module, name, value)
+    client = Silent({})
+    submit = client.submit
+
+    def begun(function, order, chunk, pairs, key, **more):
+        path = tmp_path / "journals" / chunk
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("a\nb 0\n")
+        client.lose, client.how = {chunk: 1}, "stuck"
+        future = submit(function, order, chunk, pairs, key, **more)
+        rows = [[n, {"name": name, "status": "done"}] for n, (name, _) in enumerate(pairs)]
+        threading.Timer(1.0, future.end, [{"rows": rows, "seconds": 1.0}]).start()
+        return future
+
+    client.submit = begun
+    pairs = cohort_cases.pairs(tmp_path, ["well"] * 3)
+    order = Order("w:o", "{}", str(tmp_path / "journals"), "", 30.0)
+    rows = list(driver_module.Driver(client, pairs, order, None).run())
+    assert len(rows) == 3 and client.restarted == [] and len(client.sent) == 1
+
+
+def test_resources_that_no_worker_has_are_waited_for(tmp_path, monkeypatch):
+    for name, value in (("_TICK", 0.02), ("_BEAT", 0.05), ("_LONELY", 0.1)):
+        monkeypatch.setattr(driver_module, name, value)
+    client, said = Silent({"chunk-000001": 1}), []
+    client.how = "lost"
+    pairs = cohort_cases.pairs(tmp_path, ["well"])
+    order = Order("w:o", "{}", str(tmp_path / "journals"), "", 1.0)
+    more = {"resources": {"GPU": 1.0}, "said": said.append}
+
+    def stop():
+        if len(said) >= 2:
+            raise KeyboardInterrupt
+
+    running = driver_module.Driver(client, pairs, order, None, idle=stop, **more)
+    with pytest.raises(KeyboardInterrupt):
+        list(running.run())
+    assert "waiting: the scheduler has no worker with GPU=1" in said[0] and len(client.sent) == 1
+
+
 def test_a_scheduler_that_does_not_answer_is_lost(tmp_path, monkeypatch):
     for name, value in (("_TICK", 0.02), ("_BEAT", 0.05), ("_GONE", 0.3)):
         monkeypatch.setattr(driver_module, name, value)

@@ -46,7 +46,9 @@ class _Chunk:
         sent: how often.
         future: Dask's.
         key: the future's.
-        worker: that was last seen to have it, since when, and the size of its journal then.
+        worker: that was last seen to have it.
+        since: when it was seen first.
+        size: of its journal before it was sent; -1: a second worker has it, who may have begun.
         unseen: looks at which no worker had it.
     """
 
@@ -94,7 +96,8 @@ class Driver:
         self._made = 0
         self._workers: dict[str, int] = {}
         self._looked = self._answered = 0.0
-        self._lonely = time.monotonic()  # since when there was no worker, or it was said
+        self._lonely = time.monotonic()  # since when nothing was done, or that was said
+        self._placed = False  # whether a worker ever had a chunk
 
     def run(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yields each pair's number and row as they end, every pair once.
@@ -127,7 +130,7 @@ class Driver:
                 numbers = self._chunks.take(len(self._workers))
                 chunk = _Chunk(f"chunk-{self._made:06d}", numbers)
             chunk.sent += 1
-            chunk.worker, chunk.unseen = "", 0
+            chunk.worker, chunk.unseen, chunk.size = "", 0, self._written(chunk)
             chunk.key = f"tfreg-{Path(self._order.folder).name}-{chunk.name}-{chunk.sent}"
             self._out[chunk.key] = chunk
             try:
@@ -213,26 +216,31 @@ class Driver:
             return
         self._looked = self._answered = now = time.monotonic()
         self._workers = dict(workers)
-        if self._workers:
-            self._lonely = now
-        elif now - self._lonely > _LONELY:
-            self._lonely = now
-            self._say("the scheduler has no worker yet, or none any more; waiting")
+        self._say_if_lonely(any(has.values()), now)
         place = {key: worker for worker, keys in has.items() for key in keys}
         idle = any(not has.get(worker) for worker in self._workers)
         for key, chunk in list(self._out.items()):
             if chunk.future.status != "pending":
                 self._done.put(key)  # in case nobody says so; a second time is ignored
             elif key in place:
-                chunk.unseen = 0
+                self._placed, chunk.unseen = True, 0
                 if chunk.worker != place[key]:
-                    chunk.worker, chunk.since, chunk.size = place[key], now, self._written(chunk)
-            elif idle:
+                    chunk.size = -1 if chunk.worker else chunk.size
+                    chunk.worker, chunk.since = place[key], now
+            elif idle and (self._placed or not self._resources):
                 chunk.worker, chunk.unseen = "", chunk.unseen + 1
                 if chunk.unseen >= _UNSEEN:
                     self._give_up(chunk, "no worker has it")
         for worker, keys in has.items():
             self._watch(worker, [self._out[key] for key in keys if key in self._out], now)
+
+    def _say_if_lonely(self, working: bool, now: float) -> None:
+        if working or not self._out:
+            self._lonely = now
+        elif now - self._lonely > _LONELY:
+            self._lonely = now
+            having = "".join(f" with {name}={n:g}" for name, n in (self._resources or {}).items())
+            self._say(f"waiting: the scheduler has no worker{having} that takes work")
 
     def _written(self, chunk: _Chunk) -> int:
         return size_of(Path(self._order.folder) / chunk.name)
