@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -202,13 +203,11 @@ def write_folder(
     folder, partial = Path(folder), None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".partial-{mark}-" if mark else ".partial-"
-        partial = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+        own = f"{mark}-{secrets.token_hex(6)}".lstrip("-")
+        partial = folder.parent / f".partial-{own}"
+        partial.mkdir()  # not by tempfile, whose folders are private
         for name, write in writers.items():
             write(partial / name)
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o777 & ~mask)  # what is made to be temporary is made to be private
         if not folder.exists():
             try:
                 os.rename(partial, folder)
