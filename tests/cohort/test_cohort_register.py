@@ -49,6 +49,8 @@ def test_results_one_by_one_and_there_the_second_time(images, tmp_path):
         ([{"fixed": "a.npy"}], {}, "number 1: moving is empty"),
         ([{"fixed": "a", "moving": "b", "colour": "c"}], {}, "colour"),
         ([{"fixed": "a", "moving": "b"}], {"colour": 1}, "The settings are model, "),
+        ([{"fixed": "a", "moving": "b"}], {"refine": 5}, "refine has an effect only with"),
+        ([{"fixed": "a", "moving": "b"}], {"model": MODEL, "pyramid": "fast"}, "only without"),
         ([{"fixed": "a", "moving": "b"}], {"timeout": 0}, "timeout must be positive"),
         ([{"fixed": "a", "moving": "b"}], {"limit_failures": 0}, "limit_failures must be"),
     ],

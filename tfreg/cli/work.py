@@ -163,9 +163,14 @@ def options_of(settings: Mapping[str, Any], out: Path, report: bool, run: str) -
     """What :func:`of` takes.
 
     Raises:
-        InputError: on settings that there are not.
+        InputError: on settings that there are not, or that would have no effect.
     """
     given = {"model": None, "refine": 0, "initial": "geometry", **settings}
+    without = given["model"] is None
+    for name in ("refine", "network") if without else ("transform", "pyramid"):
+        if given.get(name):
+            kind = "with a network; name a model" if without else "without a network"
+            raise InputError(f"{name} has an effect only {kind}. Received: {given[name]!r}")
     if given["model"] is None:
         kinds = given.get("transform") or "bspline"
         kinds = kinds.split(",") if isinstance(kinds, str) else kinds
