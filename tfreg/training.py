@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -77,6 +78,7 @@ class Checkpoint(keras.callbacks.Callback):
         state = json.dumps({"step": step, "weights": name, "recipe": self.recipe})
         partial = self._state.with_suffix(".partial")
         try:
+            _check_room(self.folder / f"{name}.partial", self.model)
             self.model.save_weights(self.folder / name, overwrite=True)
             partial.write_text(state, encoding="utf-8")
             os.replace(partial, self._state)  # from here on the new weights count
@@ -142,6 +144,22 @@ def fit(
             shuffle=False,
             verbose=verbose,
         )
+
+
+def _check_room(path: Path, model: keras.Model) -> None:
+    """Raises ``OSError`` where the disk has no room for a checkpoint.
+
+    HDF5 notices a full disk late, and leaves a file that it can neither write nor close.
+    """
+    variables = [*model.variables, *model.optimizer.variables]
+    values = sum(math.prod(variable.shape) for variable in variables)
+    try:
+        with open(path, "wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, 4 * values + 2**16)
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
