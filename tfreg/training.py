@@ -1,6 +1,7 @@
 """Training that survives interruption and can be repeated."""
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -157,6 +158,9 @@ def _check_room(path: Path, model: keras.Model) -> None:
         with open(path, "wb") as file:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file.fileno(), 0, 4 * values + 2**16)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise  # else the file system cannot say
     finally:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
@@ -168,6 +172,8 @@ def _one_line(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.filename is not None and Path(folder) not in Path(error.filename).parents:
+            raise  # a file that could not be read
         raise InputError(
             f"{folder} cannot be written to: {error.strerror or error}. The last checkpoint is "
             "whole; the same command goes on from it."

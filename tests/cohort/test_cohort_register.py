@@ -1,5 +1,6 @@
 """The public door, and the command on workers; workers load TensorFlow, so these are long."""
 
+import contextlib
 import csv
 import json
 import os
@@ -87,15 +88,16 @@ def test_the_command_on_workers_one_of_which_is_killed(images, tmp_path, capfd, 
         writer.writerow(["fixed", "moving"])
         writer.writerows([[pair["fixed"], pair["moving"]] for pair in images])
         writer.writerow([tmp_path / "f0.npy", tmp_path / "none.npy"])
-    ended = threading.Event()
+    ended, killed = threading.Event(), []
 
     def kill():
-        """The first worker that registers, in the middle of it."""
+        """The first worker that has a chunk, in the middle of it."""
         while not ended.wait(0.05):
-            if list((tmp_path / "out").glob(".cohort-*/chunk-*")):
-                for child in psutil.Process().children(recursive=True):
-                    if "spawn_main" in " ".join(child.cmdline()):
+            for child in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    if any("chunk-" in file.path for file in child.open_files()):
                         os.kill(child.pid, signal.SIGKILL)
+                        killed.append(child.pid)
                         return
 
     killer = threading.Thread(target=kill)
@@ -106,6 +108,7 @@ def test_the_command_on_workers_one_of_which_is_killed(images, tmp_path, capfd, 
     finally:
         ended.set()
         killer.join()
+    assert killed
     said = capfd.readouterr()
     assert code == 3 and "5 of 5 pairs: 4 done, 0 there before, 1 failed" in said.out
     assert "dashboard at http://127.0.0.1:" in said.err

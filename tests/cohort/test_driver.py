@@ -12,6 +12,7 @@ from tfreg.cohort import driver as driver_module
 from tfreg.cohort.chunks import Chunks
 from tfreg.cohort.ledger import read
 from tfreg.cohort.worker import Order
+from tfreg.errors import InputError
 
 pytest.importorskip("distributed", reason="needs tfreg[cluster]")
 
@@ -223,6 +224,57 @@ def test_resources_that_no_worker_has_are_waited_for(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         list(running.run())
     assert "waiting: the scheduler has no worker with GPU=1" in said[0] and len(client.sent) == 1
+
+
+def test_what_waits_for_a_slow_chunk_is_no_standstill(tmp_path, monkeypatch):
+    """The second chunk of a worker begins when the first ends, long after it was given to it."""
+    for name, value in (("_TICK", 0.02), ("_BEAT", 0.05), ("_START", 0.5)):
+        monkeypatch.setattr(driver_module, name, value)
+    client = Silent({})
+    client.sync = lambda what, **_: {"w0": 1} if what == "ncores" else {"w0": list(client.sent)}
+    futures = []
+
+    def submit(function, order, chunk, pairs, key, **_):
+        rows = [[n, {"name": name, "status": "done"}] for n, (name, _) in enumerate(pairs)]
+        answer, future = {"rows": rows, "seconds": 1.0}, Future(client, key)
+        client.sent.append(key)
+        futures.append(future)
+        journal = tmp_path / "journals" / chunk
+        journal.parent.mkdir(exist_ok=True)
+        if len(futures) == 1:
+            journal.write_text("a\nb 0\n")
+            threading.Timer(1.0, future.end, [answer]).start()
+        else:  # whose first word reaches us late, as on a network's file system
+            threading.Timer(1.3, future.end, [answer]).start()
+        return future
+
+    client.submit = submit
+    pairs = cohort_cases.pairs(tmp_path, ["well"] * 20)
+    order = Order("w:o", "{}", str(tmp_path / "journals"), "", 30.0)
+    rows = list(driver_module.Driver(client, pairs, order, None).run())
+    assert len(rows) == 20 and client.restarted == [] and len(client.sent) == 2
+
+
+def test_a_queue_is_shown_work_for_all_that_it_may_give(tmp_path):
+    import dask
+
+    client = Silent({})
+    client.how = "lost"
+    pairs = cohort_cases.pairs(tmp_path, ["well"] * 400)
+    order = Order("w:o", "{}", str(tmp_path / "journals"), "", 30.0)
+    with dask.config.set({"distributed.adaptive.maximum": 5}):
+        driver = driver_module.Driver(client, pairs, order, None)
+    driver._send()
+    assert len(client.sent) == 10
+
+
+def test_workers_within_the_calling_process_are_refused(tmp_path):
+    client = Silent({})
+    client.sync = lambda what, **_: {"inproc://127.0.0.1/1/2": 1} if what == "ncores" else {}
+    order = Order("w:o", "{}", str(tmp_path / "journals"), "", 30.0)
+    pairs = cohort_cases.pairs(tmp_path, ["well"])
+    with pytest.raises(InputError, match=r"processes of their own.*Received: inproc://"):
+        list(driver_module.Driver(client, pairs, order, None).run())
 
 
 def test_a_scheduler_that_does_not_answer_is_lost(tmp_path, monkeypatch):

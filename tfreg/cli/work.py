@@ -99,6 +99,9 @@ class Batch:
         from tfreg import io
 
         folder = self.out / pair.name
+        # Two workers may have a pair, of which one was thought lost: the first folder stays.
+        if self.run and (done := self._done(pair, loaded.provenance)):
+            return done
         answer = loaded.read.concluded(answer)
         physical = loaded.read.physical
         record, files = (self._physical if physical else self._arrays)(pair, answer, folder)

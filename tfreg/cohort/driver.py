@@ -95,6 +95,8 @@ class Driver:
         self._done: queue.SimpleQueue = queue.SimpleQueue()
         self._made = 0
         self._workers: dict[str, int] = {}
+        self._expected = _expected()
+        self._freed: dict[str, float] = {}  # when a worker last ended a chunk
         self._looked = self._answered = 0.0
         self._lonely = time.monotonic()  # since when nothing was done, or that was said
         self._placed = False  # whether a worker ever had a chunk
@@ -121,7 +123,7 @@ class Driver:
                     chunk.future.cancel()
 
     def _send(self) -> None:
-        most = max(1, 2 * len(self._workers))
+        most = max(1, 2 * len(self._workers), 2 * self._expected)
         while len(self._out) < most and (self._again or self._chunks):
             if self._again:
                 chunk = self._again.popleft()
@@ -154,6 +156,7 @@ class Driver:
         if chunk is None:  # sent again since
             return
         future, chunk.future = chunk.future, None
+        self._freed[chunk.worker] = time.monotonic()
         error: Any = None
         if future.status == "finished":
             try:
@@ -216,6 +219,12 @@ class Driver:
             return
         self._looked = self._answered = now = time.monotonic()
         self._workers = dict(workers)
+        inside = [worker for worker in self._workers if worker.startswith("inproc:")]
+        if inside:  # a watchdog that ends its worker would end the caller
+            raise InputError(
+                "The client's workers must be processes of their own: Client(processes=True). "
+                f"Received: {inside[0]}"
+            )
         self._say_if_lonely(any(has.values()), now)
         place = {key: worker for worker, keys in has.items() for key in keys}
         idle = any(not has.get(worker) for worker in self._workers)
@@ -231,6 +240,8 @@ class Driver:
                 chunk.worker, chunk.unseen = "", chunk.unseen + 1
                 if chunk.unseen >= _UNSEEN:
                     self._give_up(chunk, "no worker has it")
+            else:  # it waits where all have work
+                chunk.unseen = 0
         for worker, keys in has.items():
             self._watch(worker, [self._out[key] for key in keys if key in self._out], now)
 
@@ -255,7 +266,8 @@ class Driver:
         else:
             limit = _START
         since = [chunk.since for chunk in begun or chunks]
-        if not since or now - max(since) <= limit:
+        # The second chunk of a worker waits for the first, however long that takes.
+        if not since or now - max(*since, self._freed.get(worker, 0.0)) <= limit:
             return
         self._say(f"{worker} stands still and is started anew")
         with contextlib.suppress(Exception):
@@ -270,3 +282,11 @@ class Driver:
         self._out.pop(chunk.key, None)
         chunk.future = None
         self._again.append(chunk)
+
+
+def _expected() -> int:
+    """How many workers a queue may give: it starts as many as there is work for."""
+    import dask
+
+    most = float(dask.config.get("distributed.adaptive.maximum", 0) or 0)
+    return int(most) if most < float("inf") else 0

@@ -100,8 +100,8 @@ class Run:
     def _taken(self, found: Iterator[tuple[int, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
         for before in self.ledger.unfinished:
             self._sweep(before)
-        self.ledger.say("begin", run=self.run, pairs=len(self.pairs))
         try:
+            self.ledger.say("begin", run=self.run, pairs=len(self.pairs))
             for number, row in found:
                 if number in self.ledger:
                     continue
@@ -115,8 +115,11 @@ class Run:
             with contextlib.suppress(Exception):
                 found.close()  # type: ignore[attr-defined]
             self._sweep(self.run)
-        # A worker may still be writing after a stop: the next run removes what it leaves.
-        self.ledger.say("stop" if self.stopped else "end", run=self.run, **self.counts)
+            complete = sum(self.counts.values()) == len(self.pairs)
+            # A worker may still be writing after a stop: the next run removes what it leaves.
+            if complete or self.stopped:
+                self.ledger.say("end" if complete else "stop", run=self.run, **self.counts)
+            self.ledger.close()
 
     def _sweep(self, run: str) -> None:
         """Removes what killed workers left half written, and the journals."""

@@ -4,6 +4,7 @@ The pairs that were in the hands of a worker that died come last, one by one, so
 are done; one of which ``DEATHS`` workers died is listed and not touched again.
 """
 
+import contextlib
 import faulthandler
 import os
 import socket
@@ -11,7 +12,6 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from tfreg.cohort.work import Work, work_of
 
 DEATHS = 3  # of workers, until a pair is believed to be their cause: two retries
 _TOO_LATE = 75  # the exit code of a worker that ends itself
+_ONE = threading.Lock()  # a worker may have several threads; networks are for one at a time
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,17 @@ def run_chunk(order: dict[str, Any], chunk: str, pairs: list[list[Any]]) -> dict
     Returns:
         ``rows``: ``[number, row]`` for each pair, in the order in which they ended; ``seconds``.
     """
-    given, begin = Order(**order), time.perf_counter()
-    journal = Journal(Path(given.folder) / chunk)
-    try:
-        work = work_of(given.work, given.options)
-        known = [work.pair(name, files) for name, files in pairs]
-        rows = list(_outcomes(work, known, journal, given))
-        return {"rows": rows, "seconds": time.perf_counter() - begin}
-    finally:
-        journal.close()
+    given = Order(**order)
+    with _ONE:
+        begin = time.perf_counter()
+        journal = Journal(Path(given.folder) / chunk)
+        try:
+            work = work_of(given.work, given.options)
+            known = [work.pair(name, files) for name, files in pairs]
+            rows = list(_outcomes(work, known, journal, given))
+            return {"rows": rows, "seconds": time.perf_counter() - begin}
+        finally:
+            journal.close()
 
 
 def _outcomes(work: Work, pairs: list[Any], journal: Journal, order: Order) -> Iterator[list[Any]]:
@@ -160,7 +163,7 @@ class _Watched:
         with self._working([self._numbers[pair.name]]):
             return self._work.write(pair, loaded, answer)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _working(self, numbers: list[int]) -> Iterator[None]:
         token = object()
         with self._journal.working(numbers):
@@ -176,5 +179,6 @@ class _Watched:
             for begun, numbers in list(self._active.values()):
                 if now - begun > self._timeout * len(numbers):
                     self._journal.too_late(numbers)
-                    faulthandler.dump_traceback()  # to the worker's log: where it hangs
+                    with contextlib.suppress(Exception):  # where it hangs, to the worker's log
+                        faulthandler.dump_traceback()
                     os._exit(_TOO_LATE)

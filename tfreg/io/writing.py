@@ -213,8 +213,9 @@ def write_folder(
                 os.rename(partial, folder)
                 return
             except OSError:
-                if not folder.is_dir():  # else another process was sooner
+                if not folder.is_dir():
                     raise
+                return  # another process was sooner, and its folder is whole
         _replace_files(folder, partial, writers, last)
     except (OSError, RuntimeError) as error:
         reason_ = getattr(error, "strerror", None) or error
