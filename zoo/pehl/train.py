@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfreg.devices import alone
 from tfreg.errors import InputError
 from tfreg.registration import Preprocessing
 from zoo import recipes
@@ -179,7 +180,8 @@ class Zone(recipes.Recipe):
         # The score is that of the weights as they are written.
         model.set_weights(rounded(model.get_weights()))
         inputs, true = training.batches.split(training.held_out)
-        value = float(np.mean(model.score(inputs, true, settings["batch"])))
+        with alone():
+            value = float(np.mean(model.score(inputs, true, settings["batch"])))
         curves["registration"] = {
             "iteration": [settings["iterations"]],
             model.metric: [round(value, 4)],
@@ -239,7 +241,8 @@ class Inverse(keras.optimizers.schedules.LearningRateSchedule):
 
 def _left(regressor: Regressor, held_out: dict[str, np.ndarray]) -> list[float]:
     """What the group's parameters are off by, in 95 % of held-out pairs, in mm and degrees."""
-    found = regressor.predict(held_out["residuals"], verbose=0)
+    with alone():
+        found = regressor.predict(held_out["residuals"], verbose=0)
     reach = np.quantile(np.abs(found - held_out["offsets"]), _BEYOND, axis=0)
     return (reach * regressor.ranges).tolist()
 

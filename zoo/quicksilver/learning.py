@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from tfreg.devices import alone
 from tfreg.errors import InputError
 from tfreg.registration import Preprocessing, Pyramid
 from tfreg.steps import check_steps
@@ -178,10 +179,11 @@ class Learning(recipes.Recipe):
         if model.correction is not None:
             found = self.momenta(settings, folder)
             seen = remapped if settings["remapped"] else _as_it_is
-            lessons = {
-                split: _left(model, *parts, seen, place_of / "left" / split)
-                for split, parts in found.items()
-            }
+            with alone():
+                lessons = {
+                    split: _left(model, *parts, seen, place_of / "left" / split)
+                    for split, parts in found.items()
+                }
             model.correction_scale = scale_of(lessons["train"][2])
             model.correction.set_weights(model.prediction.get_weights())
             batches = self._patches(lessons["train"], model.correction_scale, settings)
