@@ -157,12 +157,13 @@ def run(
         try:
             while True:
                 command = [sys.executable, "-m", "tfreg.cli", "batch", str(pairs), "-o", str(out)]
-                process = subprocess.Popen(
-                    [*command, *SETTINGS, "--cluster", where],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE,
-                    text=True,
-                )
+                said_by_it = Path(place) / "stderr"
+                with open(said_by_it, "wb") as file:  # a pipe that nobody reads fills
+                    process = subprocess.Popen(
+                        [*command, *SETTINGS, "--cluster", where],
+                        stdout=subprocess.DEVNULL,
+                        stderr=file,
+                    )
                 victims = own.workers if own else lambda process=process: _workers(process.pid)
                 while process.poll() is None:
                     time.sleep(0.2)
@@ -181,12 +182,12 @@ def run(
                         lose = None
                         own.lose()
                         said(f"scheduler killed at {done:.0%}")
-                error = process.stderr.read() if process.stderr else ""
                 outcome.codes.append(process.returncode)
                 if own and own.lost:
                     where = own.start()
                     continue
                 if process.returncode not in (0, 3):
+                    error = said_by_it.read_text(encoding="utf-8", errors="replace")
                     raise InputError(f"tfreg batch ended with {process.returncode}: {error[-500:]}")
                 break
         finally:

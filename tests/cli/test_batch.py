@@ -373,6 +373,17 @@ def test_a_folder_that_was_half_replaced_is_registered_again(many, run):
     assert left == []
 
 
+def test_what_another_worker_has_written_meanwhile_stays(many, monkeypatch):
+    """Two workers may have a pair, of which one was thought lost."""
+    done = work.of(work.options_of({"model": MODEL}, many / "out", False, "run"))
+    pair = read_pairs(many / "pairs.csv")[0]
+    loaded = done.load(pair)
+    answer = done.register([loaded])[0]
+    first = done.write(pair, loaded, answer)
+    monkeypatch.setattr(io, "write_folder", None)
+    assert done.write(pair, loaded, answer) == first and first["status"] == "done"
+
+
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2", ""])
 def test_shards_that_there_are_not(text):
     with pytest.raises(InputError, match="--shard"):

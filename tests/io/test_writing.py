@@ -166,6 +166,20 @@ def test_a_folder_is_whole_or_absent(tmp_path):
     assert [path.name for path in folder.parent.iterdir()] == ["pair"]
 
 
+def test_a_folder_that_another_process_made_meanwhile_stays(tmp_path, monkeypatch):
+    folder = tmp_path / "pair"
+
+    def late(source, target):
+        target.mkdir()
+        (target / "record").write_text("theirs")
+        raise OSError(39, "Directory not empty")
+
+    monkeypatch.setattr(os, "rename", late)
+    io.write_folder(folder, texts(a="1", record="1"), last="record")
+    assert [path.name for path in tmp_path.iterdir()] == ["pair"]
+    assert [path.read_text() for path in folder.iterdir()] == ["theirs"]
+
+
 def test_while_files_of_a_folder_are_replaced_its_record_is_absent(tmp_path, monkeypatch):
     folder = tmp_path / "pair"
     io.write_folder(folder, texts(a="1", b="1", record="1"), last="record")
