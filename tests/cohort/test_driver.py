@@ -48,12 +48,14 @@ def test_every_pair_once_on_both_workers(running):
 
 @pytest.mark.parametrize("word", ["kill", "hang"])
 def test_a_pair_that_ends_its_worker_is_tried_three_times_and_listed(running, word):
-    words = ["well"] * 5 + [word] + ["well"] * 30
-    begun = running(words, timeout=1.0 if word == "hang" else 600.0)
+    more = 3 if word == "hang" else 30  # the time of all that are registered together is waited for
+    words = ["well"] * 3 + [word] + ["well"] * more
+    begun = running(words, timeout=0.5 if word == "hang" else 600.0)
     rows = found(begun.rows)
-    assert len(rows) == 36 and begun.run.counts == {"done": 35, "there": 0, "failed": 1}
-    reason = rows[f"00005-{word}"]["error"]
-    assert ("took longer than 1 s, 3 times" if word == "hang" else "worker died 3 times") in reason
+    assert begun.run.counts == {"done": 3 + more, "there": 0, "failed": 1}
+    reason = rows[f"00003-{word}"]["error"]
+    late = "took longer than 0.5 s, 3 times"
+    assert (late if word == "hang" else "worker died 3 times") in reason and len(rows) == 4 + more
     assert leftovers(begun.out) == []
 
 
