@@ -1,11 +1,13 @@
 """What ``--cluster`` takes, who can reach a cluster, and that nothing of it is left."""
 
+import contextlib
 import datetime
 import ipaddress
 import subprocess
 import sys
 import time
 import warnings
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,6 +38,24 @@ def test_a_local_cluster_listens_to_this_machine_alone(client):
     assert len(client.nthreads()) == 2 and set(client.nthreads().values()) == {1}
     assert sockets(psutil.Process()) == {"127.0.0.1"}
     assert client.dashboard_link.startswith("http://127.0.0.1:")
+
+
+def test_processes_that_are_slow_to_end_are_no_failure(monkeypatch):
+    import distributed
+
+    closed = []
+
+    def close(timeout):
+        closed.append(timeout)
+        raise TimeoutError
+
+    client = contextlib.nullcontext("client")
+    monkeypatch.setattr(distributed, "Client", lambda *_, **__: client)
+    cluster = SimpleNamespace(close=close)
+    monkeypatch.setattr(distributed, "LocalCluster", lambda **_: cluster)
+    with clusters.opened("local:1") as found:
+        assert found == "client"
+    assert closed == [60.0]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 Dask's own words.
 """
 
+import asyncio
 import contextlib
 import ipaddress
 import os
@@ -39,6 +40,7 @@ CONFIG = {
     "distributed.worker.memory.pause": False,
 }
 _CONNECT = 30.0  # seconds
+_CLOSE = 60.0  # seconds that the processes of a cluster may take to end
 
 
 @contextlib.contextmanager
@@ -112,8 +114,21 @@ def _local(count: int, memory_gib: float | None) -> Iterator[Any]:
         env=environment,
         silence_logs=40,
     )
-    with cluster, distributed.Client(cluster, set_as_default=False) as client:
+    with _of(cluster) as client:
         yield client
+
+
+@contextlib.contextmanager
+def _of(cluster: Any) -> Iterator[Any]:
+    import distributed
+
+    try:
+        with distributed.Client(cluster, set_as_default=False) as client:
+            yield client
+    finally:
+        # What was done is done: a killed process that is slow to go is no failure.
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            cluster.close(timeout=_CLOSE)
 
 
 @contextlib.contextmanager
@@ -149,7 +164,6 @@ def _remote(address: str, tls: str | None) -> Iterator[Any]:
 @contextlib.contextmanager
 def _queue(path: Path) -> Iterator[Any]:
     import dask
-    import distributed
 
     settings = _yaml(path)
     try:
@@ -178,7 +192,7 @@ def _queue(path: Path) -> Iterator[Any]:
             cluster = kind()
         except (ValueError, TypeError, OSError) as error:
             raise InputError(f"{path} cannot be used: {' '.join(str(error).split())}") from error
-        with cluster, distributed.Client(cluster, set_as_default=False) as client:
+        with _of(cluster) as client:
             # Workers that end at their lifetime are replaced, and jobs that wait are no failure.
             cluster.adapt()
             yield client
