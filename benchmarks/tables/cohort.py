@@ -59,7 +59,8 @@ def run(options: argparse.Namespace) -> Table:
         data="phantom hearts of 128x128, and small blobs of 64x64 and 32x32x32",
         protocol=(
             f"`pairs per second` of {options.pairs} pairs of 128x128 (.npy) with {PRESET}, between "
-            "a third of them and the last, so without start-up and compiling; one thread for each "
+            "a third of them and the last, as their records were written, so without start-up and "
+            "compiling; one thread for each "
             f"process; the median of {REPEATS} turns, in which all take part one after the other. "
             "`overhead`: of `--cluster local:N` beside N processes of `tfreg batch --shard I/N`, "
             "per pair, of the same turn. `speed-up`: beside one worker. Then pairs of 64x64, one "
@@ -189,8 +190,14 @@ def _rate(pairs: Path, out: Path, method: str) -> float:
 
 
 def warm_rate(ledger: Path) -> float:
-    """Pairs a second between a third of a ledger and its end."""
-    times = sorted(line["time"] for line in read(ledger) if line.get("status") == "done")
+    """Pairs a second between a third of those that a ledger lists as done and the last.
+
+    When each was done its record tells: a driver hears of a chunk's pairs all at once, in the
+    middle of the chunk of another worker.
+    """
+    done = [line["name"] for line in read(ledger) if line.get("status") == "done"]
+    records = (ledger.parent / name / "registration.json" for name in done)
+    times = sorted(record.stat().st_mtime for record in records)
     first = len(times) // 3
     # What ended in the burst of that moment was done before it.
     after = [time for time in times if time > times[first] + 0.1]

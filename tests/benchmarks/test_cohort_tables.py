@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -29,8 +30,13 @@ def test_unusable_options_are_named(words, message, capsys, tmp_path):
 def test_the_rate_of_a_ledger_leaves_out_its_start(tmp_path):
     """Compiling takes 100 s, and pairs end in bursts of four, two seconds apart."""
     lines = [{"event": "begin", "run": "x"}]
-    lines += [{"time": 100.0 + 2 * (n // 4), "status": "done"} for n in range(40)]
-    lines += [{"time": 111.0, "status": "failed"}]
+    for number in range(40):  # all of which the driver hears of at the end
+        lines.append({"time": 200.0, "name": str(number), "status": "done"})
+        record = tmp_path / str(number) / "registration.json"
+        record.parent.mkdir()
+        record.write_text("{}")
+        os.utime(record, (100.0 + 2 * (number // 4),) * 2)
+    lines += [{"time": 111.0, "name": "bad", "status": "failed"}]
     path = tmp_path / "ledger.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert cohort.warm_rate(path) == pytest.approx(2.0)
