@@ -93,7 +93,7 @@ class Methods:
         """Answers after each number of iterations, from the poses of the most iterations."""
         if not models:
             return {}
-        one = models[0].beside(*models[1:]) if len(models) > 1 else models[0]
+        one = _joined(models)
         paths: dict[bytes, np.ndarray] = {}
 
         def answer(case: Case, count: int) -> Answer:
@@ -117,7 +117,7 @@ class Methods:
         if not models:
             return None
         thing = self.thing
-        one = models[0].beside(*models[1:]) if len(models) > 1 else models[0]
+        one = _joined(models)
         cold = list(models)
 
         def register(case: Case) -> Answer:
@@ -179,6 +179,11 @@ def _presets(name: str, folder: Path | None) -> dict[str, str | Path]:
     if folder is not None:
         found |= {path.stem: path for path in sorted(folder.glob("**/presets/*.json"))}
     return {key: value for key, value in found.items() if key.startswith(f"pehl-{name}-")}
+
+
+def _joined(models: Sequence[Any]) -> Any:
+    """The model of all their zones."""
+    return models[0].beside(*models[1:]) if len(models) > 1 else models[0]
 
 
 def _family(presets: Mapping[str, str | Path], part: str = "") -> list[Any]:

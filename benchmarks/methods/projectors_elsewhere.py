@@ -122,9 +122,10 @@ def nanodrr_parts(voxels: np.ndarray, spacing: np.ndarray, camera: Any) -> tuple
 
 def nanodrr(case: "Case", seed: int) -> dict[str, Callable[[], Any]]:
     """nanodrr's renderer, as it is by default."""
+    from nanodrr.drr import render  # first of all: after TensorFlow it can end in a crash
+
     spacing = np.array(case.grid.spacing)
     subject, inverse, distance = nanodrr_parts(case.volume(seed), spacing, case.camera)
-    from nanodrr.drr import render
 
     def image_at(at: Any) -> Any:
         return render(subject, inverse, at, distance, *case.camera.shape)[:, 0]

@@ -53,6 +53,11 @@ _SPREAD = ("powell gc", "gauss-newton gc", "pehl 3", "pehl 6")
 _RMSE = ("start", "pehl 3", "pehl 3 paper schedule")
 _REFERENCES = ("gauss-newton gc", "pehl 3")
 _BASELINE = "powell mi, gc"
+_ELSEWHERE = (
+    "nanodrr: its own registration module, renderer (trilinear, 500 samples) and gradient "
+    f"correlation, at half of the resolution, {STEPS} steps of Adam at rates of {RATES[0]:g} rad "
+    f"and {RATES[1]:g} mm along a cosine, which are our choice. "
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,27 +86,27 @@ def run(options: argparse.Namespace) -> Table:
     chosen = choose(options.methods, METHODS)
     from zoo.pehl.paper import PERTURBATION
 
+    elsewhere = "nanodrr gc" in chosen
     table = Table(
         name="pehl",
         data="synthetic X-rays of an implant drawn by code, and of a skull from CT",
         protocol=(
-            f"{options.cases} X-rays each, of Powell and nanodrr the first {options.slow}, on "
-            "which others are compared with them; true "
+            f"{options.cases} X-rays each, of Powell{' and nanodrr' * elsewhere} the first "
+            f"{options.slow}, on which others are compared with them; true "
             f"poses in the zone {tuple(options.zone)}, rendered by Siddon's sum from finer voxels "
             "before backgrounds, blurred and with noise, none of which a network was trained on. "
             "Powell's method and Gauss-Newton share projector (Joseph's sum), similarity, region "
-            "and levels; SciPy's settings are its defaults. nanodrr: its own registration module, "
-            "renderer (trilinear, 500 samples) and gradient correlation, at half of the "
-            f"resolution, {STEPS} steps of Adam at rates of {RATES[0]:g} rad and {RATES[1]:g} mm "
-            "along a cosine, which are our choice. Starts: normal offsets of the paper's standard "
+            "and levels; SciPy's settings are its defaults. "
+            f"{_ELSEWHERE * elsewhere}Starts: normal offsets of the paper's standard "
             f"deviations {PERTURBATION} (mm, degrees) times the group's factor; those out of the "
             "zone are kept. `mtre`: mTREproj over the corners of the object's box, median; "
             "`success`: share below 1 % of its diagonal, an error counts as a failure; `capture`: "
             "the initial mTREproj up to which 95 % succeed, over the starts of all factors "
             "together, where there are more than 20; where all succeed it is the largest start, a "
             "lower bound; `renderings`: images of the object at any resolution, of PEHL patches "
-            "for a group; `seconds`: one X-ray at a time, warm, of `pehl 1` to `9` the first "
-            f"{_TIMED} of each group, whose answers to the others are steps of `pehl 9`. "
+            "for a group; `seconds`: one X-ray at a time, warm, of `pehl 1` to `9` and "
+            f"`pehl 3 + refine` the first {_TIMED} of each group, whose answers to the others come "
+            "of the steps of `pehl 9`. "
             "`5 tries`: from the start, and from it turned out of the plane by 15 degrees each "
             "way, of which the most similar answer counts; that was chosen on other X-rays of the "
             "skull. `spread`: RMSDproj of answers from "

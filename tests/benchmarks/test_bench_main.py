@@ -38,7 +38,7 @@ WRONG = [
 
 
 def test_the_list_and_wrong_options_load_nothing_heavy():
-    """All of them in one process: less than a second of it, at the first and at the last."""
+    """All of them in one process, which compiles the modules as well in a fresh clone."""
     words = [["list"], *(words for words, _ in WRONG)]
     answer = subprocess.run(
         [sys.executable, "-c", _ALONE, json.dumps(words), json.dumps(HEAVY)],
@@ -49,7 +49,7 @@ def test_the_list_and_wrong_options_load_nothing_heavy():
     )
     *listed, last = answer.stdout.splitlines()
     codes, loaded, seconds = json.loads(last)
-    assert codes == [0] + [2] * len(WRONG) and loaded == [] and seconds < 1
+    assert codes == [0] + [2] * len(WRONG) and loaded == [] and seconds < 3
     assert [line.split()[0] for line in listed] == list(tables())
     for line, (_, message) in zip(answer.stderr.splitlines(), WRONG, strict=True):  # a line each
         assert message in line
