@@ -3,10 +3,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from shipped import RECIPE
 
-from tfreg.errors import InputError
+from tfreg.errors import InputError, InputWarning
 from tfreg.steps import check_devices
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -35,6 +36,19 @@ def test_more_devices_than_there_are():
         on_devices(4096),
     ):
         pass
+
+
+def test_held_out_items_are_parted_evenly(monkeypatch):
+    from tfreg import devices
+
+    items = {"fixed": np.arange(70), "mask": None}
+    assert devices.in_use() == 1 and devices.parted(items) == (items, {})
+    monkeypatch.setattr(devices, "in_use", lambda: 3)
+    assert devices.parted(None) == (None, {})
+    with pytest.warns(InputWarning, match="69 of 70 items: as many for each of the 3 devices"):
+        kept, beside = devices.parted(items)
+    np.testing.assert_array_equal(kept["fixed"], np.arange(69))
+    assert kept["mask"] is None and beside == {"validation_batch_size": 30}
 
 
 @pytest.mark.long

@@ -81,17 +81,15 @@ def replicas(model: keras.Model) -> int:
 def parted(validation: Any) -> tuple[Any, dict[str, int]]:
     """Held-out arrays as several devices take them, and the arguments that ``fit`` needs beside.
 
-    JAX parts every batch evenly: what is left over of the arrays is left out, with a warning.
+    Every batch is parted evenly, so that no device has none of it; what is left over of the arrays
+    is left out, with a warning.
 
     Args:
         validation: ``None``, or nested arrays of one length, as ``keras.Model.fit`` takes them.
     """
-    distribution = None
-    if keras.config.backend() == "jax" and validation is not None:
-        distribution = keras.distribution.distribution()
-    if distribution is None:
+    count = in_use()
+    if count == 1 or validation is None:
         return validation, {}
-    count = distribution.device_mesh.devices.size
     items = len(keras.tree.flatten(validation)[0])
     kept = items // count * count
     if kept < items:
@@ -121,13 +119,21 @@ def alone() -> Iterator[None]:
         keras.distribution.set_distribution(before)
 
 
+def in_use() -> int:
+    """How many devices what is built now is on."""
+    if keras.config.backend() == "jax":
+        distribution = keras.distribution.distribution()
+        return 1 if distribution is None else int(distribution.device_mesh.devices.size)
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return int(tf.distribute.get_strategy().num_replicas_in_sync)
+    return 1
+
+
 def mirrored() -> bool:
     """Whether what is built now has copies."""
-    if keras.config.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return tf.distribute.get_strategy().num_replicas_in_sync > 1
+    return keras.config.backend() == "tensorflow" and in_use() > 1
 
 
 @contextlib.contextmanager
