@@ -90,7 +90,7 @@ def parted(validation: Any) -> tuple[Any, dict[str, int]]:
     count = in_use()
     if count == 1 or validation is None:
         return validation, {}
-    items = len(keras.tree.flatten(validation)[0])
+    items = next(len(part) for part in keras.tree.flatten(validation) if part is not None)
     kept = items // count * count
     if kept < items:
         warnings.warn(
