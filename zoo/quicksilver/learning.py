@@ -139,8 +139,9 @@ class Learning(recipes.Recipe):
             voxel_size=preprocessing.voxel_size,
         )
         if settings["displacements"]:
-            for _, _, momenta in lessons.values():
-                momenta[:] = _displacements(model, momenta)
+            with recipes.precision("float32"):
+                for _, _, momenta in lessons.values():
+                    momenta[:] = _displacements(model, momenta)
         model.momentum_scale = scale_of(lessons["train"][2])
         model.build()
         return recipes.Training(
