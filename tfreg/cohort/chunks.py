@@ -52,11 +52,11 @@ class Chunks:
         return chunk
 
     def _most(self, workers: int) -> int:
-        if not self.seconds:
-            return _FIRST
+        share = -(-len(self._waiting) // (2 * max(1, workers)))
+        if not self.seconds:  # where there are few pairs, all workers have some
+            return min(_FIRST, share)
         most = min(_MOST, max(1, round(_SECONDS / self.seconds)))
         # The last chunks are small, so that no worker stands idle for long; batches stay full.
-        share = -(-len(self._waiting) // (2 * max(1, workers)))
         most = min(most, max(share, _BATCH))
         return most // _BATCH * _BATCH if most > _BATCH else most
 

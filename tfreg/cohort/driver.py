@@ -123,13 +123,14 @@ class Driver:
                     chunk.future.cancel()
 
     def _send(self) -> None:
-        most = max(1, 2 * len(self._workers), 2 * self._expected)
+        workers = max(len(self._workers), self._expected)
+        most = max(1, 2 * workers)
         while len(self._out) < most and (self._again or self._chunks):
             if self._again:
                 chunk = self._again.popleft()
             else:
                 self._made += 1
-                numbers = self._chunks.take(len(self._workers))
+                numbers = self._chunks.take(workers)
                 chunk = _Chunk(f"chunk-{self._made:06d}", numbers)
             chunk.sent += 1
             chunk.worker, chunk.unseen, chunk.size = "", 0, self._written(chunk)
