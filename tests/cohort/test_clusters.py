@@ -3,6 +3,8 @@
 import contextlib
 import datetime
 import ipaddress
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,6 +40,16 @@ def test_a_local_cluster_listens_to_this_machine_alone(client):
     assert len(client.nthreads()) == 2 and set(client.nthreads().values()) == {1}
     assert sockets(psutil.Process()) == {"127.0.0.1"}
     assert client.dashboard_link.startswith("http://127.0.0.1:")
+
+
+def test_a_worker_that_dask_gave_up_is_replaced(monkeypatch):
+    """Where starting it again takes longer than Dask waits, as on a busy machine."""
+    monkeypatch.setattr(clusters, "_KEEP", 0.5)
+    monkeypatch.setitem(clusters.CONFIG, "distributed.deploy.lost-worker-timeout", "10ms")
+    with clusters.opened("local:1") as client:
+        lost = client.submit(os.getpid).result(timeout=120)
+        os.kill(lost, signal.SIGKILL)
+        assert client.submit(os.getpid, pure=False).result(timeout=120) != lost
 
 
 def test_processes_that_are_slow_to_end_are_no_failure(monkeypatch):

@@ -11,8 +11,9 @@ import ipaddress
 import os
 import re
 import socket
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,19 @@ QUEUES = {
     "local": "local.LocalCluster",  # jobs that are processes, to try a file with
 }
 # What a run on a cluster of its own needs of Dask. A worker that does not answer is gone after a
-# minute (Dask: five); memory that TensorFlow keeps is no reason to pause a worker, which nobody
+# minute (Dask: five), and its place is given up after two, which a busy machine or a slow disk may
+# need to start another (Dask: 15 seconds); memory that TensorFlow keeps is no reason to pause a worker, which nobody
 # would wake again; and one lost worker says nothing against the chunk that it had.
 CONFIG = {
     "distributed.scheduler.allowed-failures": 3,
     "distributed.scheduler.worker-ttl": "60s",
+    "distributed.deploy.lost-worker-timeout": "120s",
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
 }
 _CONNECT = 30.0  # seconds
+_KEEP = 30.0  # seconds between two looks at how many workers there are
 _CLOSE = 60.0  # seconds that the processes of a cluster may take to end
 
 
@@ -114,18 +118,27 @@ def _local(count: int, memory_gib: float | None) -> Iterator[Any]:
         env=environment,
         silence_logs=40,
     )
-    with _of(cluster) as client:
+    with _of(cluster, lambda: cluster.scale(count)) as client:
         yield client
 
 
 @contextlib.contextmanager
-def _of(cluster: Any) -> Iterator[Any]:
+def _of(cluster: Any, refill: Callable[[], Any]) -> Iterator[Any]:
+    """A client of a cluster of ours; ``refill`` starts workers in the place of lost ones."""
     import distributed
 
+    ended = threading.Event()
+
+    def keep() -> None:
+        while not ended.wait(_KEEP):  # Dask itself forgets a worker that could not be started again
+            cluster.loop.add_callback(refill)
+
+    threading.Thread(target=keep, name="keep workers", daemon=True).start()
     try:
         with distributed.Client(cluster, set_as_default=False) as client:
             yield client
     finally:
+        ended.set()
         # What was done is done: a killed process that is slow to go is no failure.
         with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
             cluster.close(timeout=_CLOSE)
@@ -192,7 +205,7 @@ def _queue(path: Path) -> Iterator[Any]:
             cluster = kind()
         except (ValueError, TypeError, OSError) as error:
             raise InputError(f"{path} cannot be used: {' '.join(str(error).split())}") from error
-        with _of(cluster) as client:
+        with _of(cluster, lambda: cluster.scale(jobs=len(cluster.worker_spec))) as client:
             # Workers that end at their lifetime are replaced, and jobs that wait are no failure.
             cluster.adapt()
             yield client
