@@ -32,8 +32,8 @@ QUEUES = {
 }
 # What a run on a cluster of its own needs of Dask. A worker that does not answer is gone after a
 # minute (Dask: five), and its place is given up after two, which a busy machine or a slow disk may
-# need to start another (Dask: 15 seconds); memory that TensorFlow keeps is no reason to pause a worker, which nobody
-# would wake again; and one lost worker says nothing against the chunk that it had.
+# need to start another (Dask: 15 seconds). Memory that TensorFlow keeps is no reason to pause a
+# worker, which nobody would wake again; and one lost worker says nothing against its chunk.
 CONFIG = {
     "distributed.scheduler.allowed-failures": 3,
     "distributed.scheduler.worker-ttl": "60s",
