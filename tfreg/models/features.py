@@ -85,9 +85,7 @@ class FeatureModel(Model):
         for first in range(0, rows, step):
             last = min(first + step, rows)
             start = min(max(first - reach, 0), rows - seen)
-            part = self.in_batches(
-                function, units[:, start : start + seen], batch_size=batch_size
-            )
+            part = self.in_batches(function, units[:, start : start + seen], batch_size=batch_size)
             if found is None:
                 found = np.empty((*units.shape[:-1], part.shape[-1]), "float32")
             found[:, first:last] = part[:, first - start : last - start]

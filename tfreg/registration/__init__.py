@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.registration.answer import Check, LevelReport, Registration
+from tfreg.registration.channels import Features
+from tfreg.registration.described.demons import demons
+from tfreg.registration.described.matching import match
 from tfreg.registration.instance.level import forget
 from tfreg.registration.instance.optimisation import Refinement
 from tfreg.registration.instance.pyramid import SETTINGS, Level, Pyramid, pyramid
@@ -24,6 +27,7 @@ __all__ = [
     "SETTINGS",
     "Check",
     "Confined",
+    "Features",
     "GeodesicPath",
     "Level",
     "LevelReport",
@@ -35,7 +39,9 @@ __all__ = [
     "Registration",
     "RegistrationModel",
     "confine",
+    "demons",
     "forget",
+    "match",
     "pyramid",
     "register",
     "register_projection",
