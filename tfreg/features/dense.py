@@ -120,6 +120,27 @@ def spread(parts: Any, size: int, stride: int = 1) -> Any:
     return ops.reshape(flat, (-1, *shape, channels))
 
 
+def widened(values: Any, size: int, stride: int) -> Any:
+    """The way back from maxima: each value at all places of its window, where these overlap their
+    mean.
+
+    Args:
+        values: tensor ``(batch, *places, channels)``.
+        size: places of a window along each axis.
+        stride: places between neighbouring windows.
+
+    Returns:
+        Tensor ``(batch, *(stride (places - 1) + size), channels)``.
+    """
+    places, channels = tuple(values.shape[1:-1]), values.shape[-1]
+    matrix = _means(places, size, stride)
+    matrix = matrix.reshape(len(matrix), -1, size ** len(places)).sum(axis=-1)
+    flat = ops.reshape(values, (-1, matrix.shape[1], channels))
+    flat = ops.matmul(ops.convert_to_tensor(matrix, values.dtype), flat)
+    shape = (stride * (n - 1) + size for n in places)
+    return ops.reshape(flat, (-1, *shape, channels))
+
+
 @functools.lru_cache(maxsize=16)
 def _means(places: tuple[int, ...], size: int, stride: int) -> np.ndarray:
     """``(voxels, places and taps)``: the mean of what is said of each voxel."""
@@ -146,19 +167,3 @@ def _taps(values: Any, sizes: tuple[int, ...], dilation: int) -> Iterator[tuple[
 def _part(values: Any, axis: int, start: int, size: int) -> Any:
     box = (slice(None),) * axis + (slice(start, start + size),)
     return values[box]
-
-
-def patches(images: Any, size: int) -> Any:
-    """The cube about every voxel as channels, of images mirrored at their borders.
-
-    Args:
-        images: ``(batch, *spatial, 1)``.
-        size: odd, voxels along each axis.
-
-    Returns:
-        ``(batch, *spatial, size ** ndim)``.
-    """
-    wide = around(images, size // 2)
-    ndim = len(images.shape) - 2
-    shifted = [part for _, part in _taps(wide, (size,) * ndim, 1)]
-    return ops.concatenate(shifted, axis=-1)

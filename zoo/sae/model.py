@@ -20,7 +20,7 @@ from keras import ops as keras_ops
 
 from tfreg import losses
 from tfreg.errors import InputError
-from tfreg.features.dense import around, convolve, maximum, spread, vectors
+from tfreg.features.dense import around, convolve, maximum, spread, vectors, widened
 from tfreg.models import FeatureModel
 from tfreg.ops.precision import at_least_float32
 
@@ -165,9 +165,7 @@ class StackedAutoencoder(FeatureModel):
         for index in reversed(range(len(self.decoders))):
             code = self._patches(code, index)
             if self._pools(index):
-                ones = [1] * (self.ndim + 1)
-                places = keras_ops.tile(code[..., None, :], [*ones, self.pool**self.ndim, 1])
-                code = spread(places, self.pool, self.stride)
+                code = widened(code, self.pool, self.stride)
         return code
 
     def compute_loss(
@@ -233,12 +231,15 @@ class StackedAutoencoder(FeatureModel):
         return keras_ops.sigmoid(found + keras_ops.cast(layer.bias, found.dtype))
 
     def _patches(self, code: Any, index: int) -> Any:
-        """What a decoder makes of codes at all places."""
+        """What a decoder makes of codes: of voxels at as few places as cover them all."""
         size = self.kernels[index]
-        found = self.decoders[index](code)
-        places = found.shape[1:-1]
-        channels = found.shape[-1] // size**self.ndim
-        return spread(keras_ops.reshape(found, (-1, *places, size**self.ndim, channels)), size)
+        apart = size - 1 if index == 0 and size > 1 else 1
+        if any((n - 1) % apart for n in code.shape[1:-1]):
+            apart = 1
+        found = self.decoders[index](code[(slice(None), *[slice(None, None, apart)] * self.ndim)])
+        places, channels = found.shape[1:-1], found.shape[-1] // size**self.ndim
+        parts = keras_ops.reshape(found, (-1, *places, size**self.ndim, channels))
+        return spread(parts, size, apart)
 
 
 def _ncc(target: Any, found: Any) -> Any:

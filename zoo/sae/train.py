@@ -18,7 +18,7 @@ class Patches(PatchRecipe):
 
     name = "sae"
     method = METHOD
-    iterations, learning_rate = 3000, 3e-3
+    iterations, learning_rate = 2000, 3e-3
     about = "codes of a stacked autoencoder"
 
     def model(self, settings: dict[str, Any]) -> StackedAutoencoder:
