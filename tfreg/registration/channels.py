@@ -23,7 +23,7 @@ class Features:
 
     Args:
         describe: a function of one image ``(*spatial,)`` that answers ``(*spatial, channels)``,
-            such as ``zoo.load("sae-brain").features``.
+            such as ``zoo.load(NAME).features``.
         name: what to call them.
 
     Raises:
