@@ -114,5 +114,5 @@ def test_what_cannot_describe():
     with pytest.raises(InputError, match="describe must be a function of one image"):
         Features("no function")
     fixed, moving = (np.stack([one, one], axis=-1) for one in pair())
-    with pytest.raises(InputError, match="images of one channel. Received: 2"):
+    with pytest.raises(InputError, match=r"images of one channel\. Received: 2"):
         register(fixed, moving, similarity=Features(slopes), channels=True)

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+import zoo
+from tfreg.cli import main
+from tfreg.data import brain_volumes
+from tfreg.registration import Features, Level, Pyramid, demons, match, register
+from zoo import methods, patch_recipes
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Three phantom brains, and few patches to judge by."""
+    real = brain_volumes.volumes
+
+    def few(split, source="dkt31", fine=False):
+        found = real(split, source, fine)
+        return found._replace(images=found.images[:2], labels=found.labels[:2])
+
+    monkeypatch.setattr(brain_volumes, "volumes", few)
+    monkeypatch.setattr(patch_recipes, "HELD_OUT", 64)
+
+
+@pytest.mark.parametrize("name", ["sae", "sae-pca"])
+def test_a_training_leaves_a_preset_whose_features_register(tmp_path, capsys, name):
+    words = ["--data", "phantom", "--iterations", "100", "--batch", "16", "--out", str(tmp_path)]
+    assert main(["train", name, *words]) == 0
+    assert f"{name}-phantom: validation ncc " in capsys.readouterr().out
+    preset = zoo.describe(tmp_path / "presets" / f"{name}-phantom.json", task="features")
+    assert preset.licence == "Apache-2.0" and "phantom brains" in preset.summary
+    assert preset.score["value"] > 0.3 and preset.training["iterations"] == 100
+    assert preset.preprocessing["spacing"] == [2.0, 2.0, 2.0]
+    model = zoo.load(preset.path, task="features")
+    images = brain_volumes.volumes("test", "phantom").images[:, 20:44, 28:54, 20:44]
+    described = Features(model.features, name)
+    rounds = [(0.1, 2, 1, 3.0)]
+    levels = Pyramid((Level(steps=4, grid_spacing=8),))
+    for answer in (
+        demons(*images, features=described, shrink=(1,), steps=4),
+        match(*images, features=described, rounds=rounds),
+        register(*images, similarity=described, pyramid=levels),
+    ):
+        assert answer.similarity == name and answer.similarity_after >= answer.similarity_before
+        assert np.abs(answer.displacement).max() > 0.05
+
+
+def test_choices_of_data():
+    for name in ("sae", "sae-pca"):
+        recipe = methods.recipe(name)
+        assert list(recipe.sources) == ["hippocampus", "brain", "phantom"]
+        assert recipe.preset_name({"data": "brain"}) == f"{name}-brain"
+
+
+@pytest.mark.real_data
+def test_volumes_of_patients():
+    for data, shape in (("hippocampus", (48, 64, 48)), ("brain", (76, 92, 72))):
+        images, spacing = patch_recipes.volumes("validation", data)
+        assert images.shape[1:] == shape and len(spacing) == 3
+        assert images.min() >= 0 and images.max() <= 1
