@@ -16,7 +16,7 @@ from tfreg.ops.backend import held
 from tfreg.ops.grid import identity_grid
 from tfreg.ops.separable import apply_per_axis
 from tfreg.registration import job
-from tfreg.registration.answer import LevelReport, Registration
+from tfreg.registration.answer import LevelReport, Registration, StageReport
 from tfreg.registration.channels import Features
 from tfreg.registration.described.ends import conclusion, described, prepared, started
 from tfreg.registration.described.force import GRADIENTS, force, smoothed, squarings
@@ -214,6 +214,7 @@ class Demons:
             compile_seconds=clock.compile_seconds,
             similarity="mse" if self.features is None else self.features.name,
             accepted=better,
+            stages=(StageReport("demons", better),),
             levels=tuple(reports),
         )
 

@@ -15,7 +15,7 @@ from tfreg import ops
 from tfreg.errors import InputError
 from tfreg.losses.means import mean
 from tfreg.registration import job
-from tfreg.registration.answer import LevelReport, Registration
+from tfreg.registration.answer import LevelReport, Registration, StageReport
 from tfreg.registration.channels import Features
 from tfreg.registration.described.ends import conclusion, described, prepared, started
 from tfreg.registration.described.search import distinctiveness, found_again, interpolated, unit
@@ -200,6 +200,7 @@ class Matching:
             compile_seconds=clock.compile_seconds,
             similarity="mse" if self.features is None else self.features.name,
             accepted=better,
+            stages=(StageReport("matching", better),),
             levels=tuple(_report(shape, parts) for parts in zip(*logs, strict=True)),
         )
 
