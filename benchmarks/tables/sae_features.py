@@ -178,9 +178,9 @@ def _protocol(pairs: Mapping[str, list[Pair]]) -> str:
         " as the similarity) with that of `affine`, whose time is in its own row alone, the others "
         f"with their own. {protocol.WARPS} `dice`: mean over the labels, mean ± SD over pairs; "
         "`folding`: share of voxels where the map folds; `seconds`: one pair, warm, without "
-        "features; `seconds_features`: those of both images of a pair; `compile`: once per size of image, in "
-        f"neither. `{ELSEWHERE}`: the network of the other group. Intervals of differences are by "
-        "people, of whom there are few brains. "
+        "features; `seconds_features`: those of both images of a pair; `compile`: once per size of "
+        f"image, in neither. `{ELSEWHERE}`: the network of the other group. Intervals of "
+        "differences are by people, of whom there are few brains. "
         f"`{WHOLE}`: features of a single one of 1 mm, in a process of its own; `peak_mib`: the "
         "most memory of that, libraries included."
     )
