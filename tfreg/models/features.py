@@ -28,7 +28,7 @@ class FeatureModel(Model):
     """
 
     task: ClassVar[str] = "features"
-    slab_voxels: ClassVar[int] = 2**19
+    slab_voxels: ClassVar[int] = 2**20
 
     @property
     def reach(self) -> int | None:
@@ -81,12 +81,11 @@ class FeatureModel(Model):
         row = batch_size * int(np.prod(units.shape[2:]))
         seen = min(rows, max(self.slab_voxels // row, 4 * reach + 1))
         step = rows if seen == rows else seen - 2 * reach
-        found = None
+        parts = []
         for first in range(0, rows, step):
             last = min(first + step, rows)
             start = min(max(first - reach, 0), rows - seen)
-            part = self.in_batches(function, units[:, start : start + seen], batch_size=batch_size)
-            if found is None:
-                found = np.empty((*units.shape[:-1], part.shape[-1]), "float32")
-            found[:, first:last] = part[:, first - start : last - start]
-        return found
+            slab = units[:, start : start + seen]
+            part = self.in_batches(function, slab, batch_size=batch_size)
+            parts.append(part[:, first - start : last - start].astype("float32"))
+        return np.concatenate(parts, axis=1)

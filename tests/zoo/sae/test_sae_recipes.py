@@ -28,7 +28,7 @@ def test_a_training_leaves_a_preset_whose_features_register(tmp_path, capsys, na
     assert f"{name}-phantom: validation ncc " in capsys.readouterr().out
     preset = zoo.describe(tmp_path / "presets" / f"{name}-phantom.json", task="features")
     assert preset.licence == "Apache-2.0" and "phantom brains" in preset.summary
-    assert preset.score["value"] > 0.3 and preset.training["iterations"] == 100
+    assert preset.score["value"] > 0.05 and preset.training["iterations"] == 100
     assert preset.preprocessing["spacing"] == [2.0, 2.0, 2.0]
     model = zoo.load(preset.path, task="features")
     images = brain_volumes.volumes("test", "phantom").images[:, 20:44, 28:54, 20:44]

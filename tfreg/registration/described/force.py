@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from keras import ops as keras_ops
-from scipy import special
 
 from tfreg import ops
 from tfreg.ops.separable import apply_per_axis
@@ -95,6 +94,8 @@ def smoothed(displacement: Any, sigma: float) -> Any:
 @functools.lru_cache(maxsize=16)
 def weights_of(sigma: float) -> np.ndarray:
     """The kernel of :func:`smoothed`, of odd length, with a sum of 1."""
+    from scipy import special
+
     variance = sigma**2
     half = [float(special.ive(0, variance))]
     total = half[0]
