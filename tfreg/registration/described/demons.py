@@ -170,35 +170,38 @@ class Demons:
         fixed, moving = described(pair, self.features)
         batch, shape, ndim = len(fixed), pair.shape, pair.ndim
         start = start_of(pair.start, batch, shape, ndim)
-        if start is None:
-            start = np.zeros((batch, *shape, ndim), "float32")
-        weight = np.ones((batch, *shape, 1), "float32")
+        data, begun = {"fixed": fixed, "moving": moving}, moving.shape[1:-1] != shape
+        if start is not None or begun:
+            start = np.zeros((batch, *shape, ndim), "float32") if start is None else start
+            data["moving"], data["shown"] = prepared(started(), moving, start, clock=clock)
         if pair.fixed_mask is not None:
-            weight = np.ascontiguousarray(pair.fixed_mask / pair.fixed_mask.max())
-        begun = prepared(started(), moving, start, clock=clock)
+            data["weight"] = np.ascontiguousarray(pair.fixed_mask / pair.fixed_mask.max())
         displacement, factor, reports = None, None, []
         for each, steps in self.levels(shape):
-            begin, factors = clock.seconds, (each,) * ndim
-            data = fixed, *begun, weight
+            begin, arrays = clock.seconds, tuple(data.values())
             if each > 1:
-                data = prepared(shrink(factors, 0.0), *data, clock=clock)
+                arrays = prepared(shrink((each,) * ndim, 0.0), *arrays, clock=clock)
+            small = tuple(arrays[0].shape[1:-1])
             if displacement is None:
-                displacement = np.zeros((batch, *data[0].shape[1:-1], ndim), "float32")
+                displacement = np.zeros((batch, *small, ndim), "float32")
             else:
-                finer = _finer(tuple(data[0].shape[1:-1]), factor, each)
+                finer = _finer(small, factor, each)
                 displacement = prepared(finer, displacement, clock=clock)
-            run, settings = self._loop(pair.spacing), (displacement, *data)
+            how = self.sigma, self.update_sigma, self.step_length, self.gradient
+            run = _loop(pair.spacing, *how, tuple(data)[2:])
+            settings = displacement, *arrays
             clock.prepare([(run, (np.int32(0), np.float32(0), *settings))])
             displacement, before, after, taken = run(
                 np.int32(steps), np.float32(self.tolerance), *settings
             )
             values = (np.asarray(keras_ops.convert_to_numpy(v)) for v in (before, after))
             count = np.full(batch, int(taken))
-            small = tuple(data[0].shape[1:-1])
             reports.append(LevelReport("demons", small, count, *values, clock.seconds - begin))
             factor = each
         if factor > 1:
             displacement = prepared(_finer(shape, factor, 1), displacement, clock=clock)
+        if start is None:
+            start = np.zeros((batch, *shape, ndim), "float32")
         answer = prepared(
             conclusion(), displacement, start, fixed, moving, pair.fixed, pair.moving, clock=clock
         )
@@ -218,25 +221,27 @@ class Demons:
             levels=tuple(reports),
         )
 
-    def _loop(self, spacing: tuple[float, ...]) -> Callable:
-        how = self.sigma, self.update_sigma, self.step_length, self.gradient
-        return _loop(spacing, *how)
-
 
 @functools.lru_cache(maxsize=8)
 def _loop(
-    spacing: tuple[float, ...], sigma: float, update_sigma: float, step_length: float, gradient: str
+    spacing: tuple[float, ...],
+    sigma: float,
+    update_sigma: float,
+    step_length: float,
+    gradient: str,
+    names: tuple[str, ...],
 ) -> Callable:
     """Compiled: all steps of a level.
 
-    A function ``(steps, tolerance, displacement, fixed, moving, shown, weight) -> (displacement,
-    mean square of the differences before, after, steps taken)``; ``shown`` is 1 where the moving
-    image is.
+    A function ``(steps, tolerance, displacement, fixed, moving, *masks) -> (displacement, mean
+    square of the differences before, after, steps taken)``. Of the masks that ``names`` lists
+    ``"shown"`` is 1 where the moving image is, and ``"weight"`` where forces act.
     """
     halvings = squarings(step_length)
 
     def run(steps: Any, tolerance: Any, start: Any, fixed: Any, moving: Any, *masks: Any) -> tuple:
-        shown, weight = masks
+        known = dict(zip(names, masks, strict=True))
+        weight = known.get("weight", 1.0)
         least, most = 0.0, [float(n) - 1 for n in moving.shape[1:-1]]
         grid = identity_grid(fixed.shape[1:-1])
 
@@ -251,9 +256,12 @@ def _loop(
             update = force(fixed, moved, spacing, step_length, gradient)
             where = grid + displacement
             inside = keras_ops.all((where >= least) & (where <= most), axis=-1, keepdims=True)
-            there = ops.resample(shown, displacement, image_gradient=False)
-            update = update * weight * there * keras_ops.cast(inside, update.dtype)
-            update = held(lambda u: smoothed(u, update_sigma), displacement, update)
+            update = update * weight * keras_ops.cast(inside, update.dtype)
+            if "shown" in known:
+                there = ops.resample(known["shown"], displacement, image_gradient=False)
+                update = update * there
+            if update_sigma:
+                update = smoothed(update, update_sigma)
             change = keras_ops.sqrt(keras_ops.max(mean(update * update))) * math.sqrt(len(spacing))
             update = held(lambda u: ops.exponential(u, halvings), displacement, update)
             displacement = held(lambda u, v: ops.compose(u, v), displacement, displacement, update)
@@ -266,7 +274,7 @@ def _loop(
         count, displacement, _ = keras_ops.while_loop(unfinished, step, begin)
         return displacement, unlike(start), unlike(displacement), count
 
-    how = f"{spacing} {sigma} {update_sigma} {step_length} {gradient}"
+    how = f"{spacing} {sigma} {update_sigma} {step_length} {gradient} {names}"
     return ops.compiled(run, identity=f"demons {how}")
 
 
