@@ -53,13 +53,8 @@ def lines(group: str, data: str) -> list[Contender]:
         group: of :data:`GROUPS`.
         data: ``"real"`` or ``"phantom"``, whose presets were all trained on phantom brains.
     """
-    from tfreg.features import attributes, raw_patches
-
-    def raw(image: np.ndarray) -> np.ndarray:
-        return raw_patches(image, PATCH)
-
     presets = {kind: preset(kind, group, data) for kind in LEARNED}
-    handmade = {"hand-made": attributes, "raw": raw}
+    handmade = {"hand-made": _attributes, "raw": _patches}
     steps = {"shrink": SHRINK, "steps": STEPS}
     spacing = 4 if group == "hippocampus" else 8
     found: list[Contender] = [
@@ -82,6 +77,18 @@ def lines(group: str, data: str) -> list[Contender]:
         (other,) = (one for one in GROUPS if one != group)
         found.insert(-7, Described(ELSEWHERE, "match", preset("sae", other, data)))
     return found
+
+
+def _attributes(image: np.ndarray) -> np.ndarray:
+    from tfreg.features import attributes
+
+    return attributes(image)
+
+
+def _patches(image: np.ndarray) -> np.ndarray:
+    from tfreg.features import raw_patches
+
+    return raw_patches(image, PATCH)
 
 
 def pairs_of(
