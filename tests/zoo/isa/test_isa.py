@@ -126,13 +126,8 @@ def test_images_that_are_too_small(model):
 
 
 def test_a_training_leaves_a_preset(tmp_path, capsys, monkeypatch):
-    real = brain_volumes.volumes
-
-    def few(split, source="dkt31", fine=False):
-        found = real(split, source, fine)
-        return found._replace(images=found.images[:2], labels=found.labels[:2])
-
-    monkeypatch.setattr(brain_volumes, "volumes", few)
+    for split in ("train", "validation", "test"):
+        monkeypatch.setitem(brain_volumes.SOURCES["phantom"].splits, split, 2)
     monkeypatch.setattr(patch_recipes, "HELD_OUT", 64)
     monkeypatch.setattr(train, "WHITENED", 10)
     words = ["--data", "phantom", "--iterations", "100", "--batch", "32", "--out", str(tmp_path)]

@@ -123,9 +123,10 @@ def test_components_are_products_with_the_patch_about_a_voxel(rng):
     whole = PatchPCA(size=3, components=27)
     whole.build()
     whole.use(principal([patches], 27))
-    again = ops.convert_to_numpy(whole(patches.reshape(-1, 3, 3, 3, 1).astype("float32")))
+    cubes = patches.reshape(-1, 3, 3, 3, 1).astype("float32")
+    again = ops.convert_to_numpy(whole(cubes))
     np.testing.assert_allclose(again.reshape(-1, 27), patches, atol=1e-4)
-    np.testing.assert_allclose(whole.score(patches[:4].reshape(-1, 3, 3, 3, 1)), 1, atol=1e-4)
+    np.testing.assert_allclose(whole.score(cubes[:4]), 1, atol=1e-4)
 
 
 @pytest.mark.parametrize("options", [{"size": 4}, {"size": 3, "components": 28}])

@@ -10,17 +10,13 @@ from zoo import methods, patch_recipes
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Three phantom brains, and few patches to judge by."""
-    real = brain_volumes.volumes
-
-    def few(split, source="dkt31", fine=False):
-        found = real(split, source, fine)
-        return found._replace(images=found.images[:2], labels=found.labels[:2])
-
-    monkeypatch.setattr(brain_volumes, "volumes", few)
+    """Two phantom brains each, and few patches to judge by."""
+    for split in ("train", "validation", "test"):
+        monkeypatch.setitem(brain_volumes.SOURCES["phantom"].splits, split, 2)
     monkeypatch.setattr(patch_recipes, "HELD_OUT", 64)
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("name", ["sae", "sae-pca"])
 def test_a_training_leaves_a_preset_whose_features_register(tmp_path, capsys, name):
     words = ["--data", "phantom", "--iterations", "100", "--batch", "16", "--out", str(tmp_path)]
