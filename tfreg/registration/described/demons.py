@@ -16,14 +16,20 @@ from tfreg.ops.backend import held
 from tfreg.ops.grid import identity_grid
 from tfreg.ops.separable import apply_per_axis
 from tfreg.registration import job
-from tfreg.registration.answer import LevelReport, Registration, StageReport
+from tfreg.registration.answer import LevelReport, Registration
 from tfreg.registration.channels import Features
-from tfreg.registration.described.ends import conclusion, described, prepared, started
+from tfreg.registration.described.ends import (
+    concluded,
+    described,
+    prepared,
+    started,
+    unit_weights,
+)
 from tfreg.registration.described.force import GRADIENTS, force, smoothed, squarings
 from tfreg.registration.images import Pair
 from tfreg.registration.instance.arguments import check_content, start_of
 from tfreg.registration.instance.engine import Clock
-from tfreg.registration.instance.level import shrink
+from tfreg.registration.instance.level import forgettable, shrink
 from tfreg.registration.space.physical import PhysicalRegistration
 
 SHRINK, STEPS = (4, 2, 1), 50
@@ -60,11 +66,13 @@ def demons(
         sigma: of the Gaussian ``G`` that smooths the displacement after each step, in voxels of the
             level.
         update_sigma: of one that smooths each update before.
-        step_length: largest step, in voxels of the level.
+        step_length: largest step, in voxels of the level (of voxels that are no cubes in units of
+            the root of the mean square of their edges).
         gradient: ``"symmetric"`` (of both images), ``"fixed"`` or ``"moved"``.
-        tolerance: of the root mean square of the last update, in voxels, below which a level ends;
-            0: it takes all steps.
-        fixed_mask: where forces act, weights ``>= 0`` of the shape of ``fixed``.
+        tolerance: of the root mean square of the last update, in voxels, below which a level ends,
+            of a batch that of all its pairs; 0: it takes all steps.
+        fixed_mask: where forces act and channels are compared, weights ``>= 0`` of the shape of
+            ``fixed``.
         spacing, start, initial, ndim, channels: as in :func:`tfreg.registration.register`. A start
             is left as it is, and what is found comes before it.
 
@@ -174,8 +182,9 @@ class Demons:
         if start is not None or begun:
             start = np.zeros((batch, *shape, ndim), "float32") if start is None else start
             data["moving"], data["shown"] = prepared(started(), moving, start, clock=clock)
-        if pair.fixed_mask is not None:
-            data["weight"] = np.ascontiguousarray(pair.fixed_mask / pair.fixed_mask.max())
+        weight = unit_weights(pair.fixed_mask)
+        if weight is not None:
+            data["weight"] = weight
         displacement, factor, reports = None, None, []
         for each, steps in self.levels(shape):
             begin, arrays = clock.seconds, tuple(data.values())
@@ -200,28 +209,11 @@ class Demons:
             factor = each
         if factor > 1:
             displacement = prepared(_finer(shape, factor, 1), displacement, clock=clock)
-        if start is None:
-            start = np.zeros((batch, *shape, ndim), "float32")
-        answer = prepared(
-            conclusion(), displacement, start, fixed, moving, pair.fixed, pair.moving, clock=clock
-        )
-        field, moved, before, after, better = map(keras_ops.convert_to_numpy, answer)
-        return Registration(
-            fixed=pair.visible(pair.fixed),
-            moving=pair.visible(pair.moving),
-            moved=pair.visible(moved),
-            displacement=field,
-            similarity_before=before,
-            similarity_after=after,
-            seconds=clock.seconds,
-            compile_seconds=clock.compile_seconds,
-            similarity="mse" if self.features is None else self.features.name,
-            accepted=better,
-            stages=(StageReport("demons", better),),
-            levels=tuple(reports),
-        )
+        seen, levels = (fixed, moving), tuple(reports)
+        return concluded(pair, seen, displacement, start, self.features, "demons", levels, clock)
 
 
+@forgettable
 @functools.lru_cache(maxsize=8)
 def _loop(
     spacing: tuple[float, ...],
@@ -278,6 +270,7 @@ def _loop(
     return ops.compiled(run, identity=f"demons {how}")
 
 
+@forgettable
 @functools.lru_cache(maxsize=64)
 def _finer(shape: tuple[int, ...], coarse: int, fine: int) -> Callable:
     """Compiled: a displacement of a level on the grid of a finer one, in its voxels."""

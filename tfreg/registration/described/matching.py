@@ -14,15 +14,19 @@ from keras import ops as keras_ops
 from tfreg import ops
 from tfreg.errors import InputError
 from tfreg.losses.means import mean
+from tfreg.ops.backend import gather
 from tfreg.registration import job
-from tfreg.registration.answer import LevelReport, Registration, StageReport
+from tfreg.registration.answer import LevelReport, Registration
 from tfreg.registration.channels import Features
-from tfreg.registration.described.ends import conclusion, described, prepared, started
+from tfreg.registration.described.ends import concluded, described, prepared, started
 from tfreg.registration.described.search import distinctiveness, found_again, interpolated, unit
 from tfreg.registration.images import Pair
 from tfreg.registration.instance.arguments import check_content, start_of
 from tfreg.registration.instance.engine import Clock
+from tfreg.registration.instance.level import forgettable
 from tfreg.registration.space.physical import PhysicalRegistration
+
+_SHOWN = 0.5  # of a voxel that must lie within the moving image
 
 
 class Round(NamedTuple):
@@ -79,7 +83,8 @@ def match(
         threshold: correlation from which a match counts.
         nearer: by how much more alike a match at the edge of the window must be than one at its
             middle.
-        fixed_mask: voxels of the fixed image that are looked for, and found.
+        fixed_mask: voxels of the fixed image that are looked for and found, and where channels are
+            compared.
         spacing, start, initial, ndim, channels: as in :func:`tfreg.registration.register`. A start
             is left as it is, and what is found comes before it.
 
@@ -170,61 +175,54 @@ class Matching:
         start = start_of(pair.start, batch, shape, ndim)
         if start is None:
             start = np.zeros((batch, *shape, ndim), "float32")
-        begun, _ = prepared(started(), moving, start, clock=clock)
-        begun = keras_ops.convert_to_numpy(begun)
-        fields, logs = [], []
-        for item in range(batch):
-            mask = None if pair.fixed_mask is None else pair.fixed_mask[item, ..., 0] > 0
-            field, log = self._matched(fixed[item], begun[item], mask, clock)
-            fields.append(field)
-            logs.append(log)
-        answer = prepared(
-            conclusion(),
-            np.stack(fields),
-            start,
-            fixed,
-            moving,
-            pair.fixed,
-            pair.moving,
-            clock=clock,
+        begun = prepared(started(), moving, start, clock=clock)
+        sides = [fixed, *map(keras_ops.convert_to_numpy, begun)]
+        mask = np.ones_like(sides[-1]) if pair.fixed_mask is None else pair.fixed_mask
+        found = [
+            self._matched(*(side[k : k + 1] for side in (*sides, mask > 0)), clock)
+            for k in range(batch)
+        ]
+        levels = tuple(
+            _report(shape, parts) for parts in zip(*(log for _, log in found), strict=True)
         )
-        field, moved, before, after, better = map(keras_ops.convert_to_numpy, answer)
-        return Registration(
-            fixed=pair.visible(pair.fixed),
-            moving=pair.visible(pair.moving),
-            moved=pair.visible(moved),
-            displacement=field,
-            similarity_before=before,
-            similarity_after=after,
-            seconds=clock.seconds,
-            compile_seconds=clock.compile_seconds,
-            similarity="mse" if self.features is None else self.features.name,
-            accepted=better,
-            stages=(StageReport("matching", better),),
-            levels=tuple(_report(shape, parts) for parts in zip(*logs, strict=True)),
-        )
+        field, seen = np.concatenate([one for one, _ in found]), (fixed, moving)
+        return concluded(pair, seen, field, start, self.features, "matching", levels, clock)
 
     def _matched(
-        self, fixed: np.ndarray, moving: np.ndarray, mask: np.ndarray | None, clock: Clock
+        self,
+        fixed: np.ndarray,
+        moving: np.ndarray,
+        shown: np.ndarray,
+        mask: np.ndarray,
+        clock: Clock,
     ) -> tuple[np.ndarray, list[tuple[float, float, float]]]:
-        """The displacement of one pair ``(*spatial, channels)``, and what each round did."""
-        shape = fixed.shape[:-1]
-        fixed, moving = fixed[None], moving[None]
+        """The displacement of one pair, a batch of one, and what each round did.
+
+        Args:
+            fixed, moving: channels, of the moving image at the start.
+            shown: 1 where the moving image is there, ``(1, *spatial, 1)``.
+            mask: where the fixed image is looked at.
+            clock: of the registration.
+        """
+        shape = fixed.shape[1:-1]
         distinct = [prepared(_distinct(), one, clock=clock) for one in (fixed, moving)]
-        own = _chosen(distinct[0], mask)
+        own = keras_ops.convert_to_numpy(distinct[0])
         displacement = np.zeros((1, *shape, len(shape)), "float32")
         log = []
         for one in self.rounds:
             begin = clock.seconds
-            other = prepared(_moved(), distinct[1], displacement, clock=clock)
-            count = max(int(one.share * fixed[0, ..., 0].size), 1)
-            keys = _most(own, count), _most(_chosen(other, mask), count)
+            moved = prepared(_moved(), distinct[1], shown, displacement, clock=clock)
+            other, there = map(keras_ops.convert_to_numpy, moved)
+            keys = (
+                *_driving(own, mask, one.share),
+                *_driving(other, mask & (there > _SHOWN), one.share),
+            )
             run = _search(one.radius, one.stride, one.sigma, self.nearer)
-            limit = np.float32(self.threshold)
-            arguments = fixed, moving, displacement, *keys, limit
+            limits = mask.astype("float32"), (there > _SHOWN).astype("float32")
+            arguments = fixed, moving, displacement, *limits, *keys, np.float32(self.threshold)
             displacement, before, after = prepared(run, *arguments, clock=clock)
             log.append((float(before), float(after), clock.seconds - begin))
-        return keras_ops.convert_to_numpy(displacement)[0], log
+        return keras_ops.convert_to_numpy(displacement), log
 
 
 def _report(shape: Sequence[int], parts: Sequence[tuple[float, float, float]]) -> LevelReport:
@@ -233,37 +231,63 @@ def _report(shape: Sequence[int], parts: Sequence[tuple[float, float, float]]) -
     return LevelReport("matching", tuple(shape), ones, before, after, float(seconds.sum()))
 
 
-def _chosen(distinct: Any, mask: np.ndarray | None) -> np.ndarray:
-    values = keras_ops.convert_to_numpy(distinct)[0, ..., 0]
-    return values if mask is None else np.where(mask, values, -1)
+def _driving(
+    distinct: np.ndarray, allowed: np.ndarray, share: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Flat indices of the most distinctive voxels, and which of them drive: a share of those that
+    are allowed, and none that looks like its neighbours.
+
+    There are as many for every pair of a size, else each would be compiled anew.
+    """
+    values = np.where(allowed, distinct, -1).ravel()
+    count, wanted = (max(int(share * n), 1) for n in (values.size, allowed.sum()))
+    keys = np.argpartition(values, values.size - count)[-count:]
+    keys = keys[np.argsort(-values[keys], kind="stable")]
+    drives = (np.arange(count) < wanted) & (values[keys] > 0)
+    order = np.argsort(keys)
+    return keys[order].astype("int32"), drives[order].astype("float32")
 
 
-def _most(values: np.ndarray, count: int) -> np.ndarray:
-    """Flat indices of the largest values, in the order of the grid."""
-    flat = values.ravel()
-    return np.sort(np.argpartition(flat, len(flat) - count)[-count:]).astype("int32")
-
-
+@forgettable
 @functools.cache
 def _distinct() -> Callable:
     return ops.compiled(distinctiveness, identity="matching distinctiveness")
 
 
+@forgettable
 @functools.cache
 def _moved() -> Callable:
-    return ops.compiled(ops.resample, identity="matching moved")
+    """Compiled: how distinctive the voxels of the moved image are, and where it is shown."""
+
+    def run(distinct: Any, shown: Any, displacement: Any) -> tuple[Any, Any]:
+        there = ops.resample(shown, displacement, mode="constant")
+        return ops.resample(distinct, displacement), there
+
+    return ops.compiled(run, identity="matching moved")
 
 
+@forgettable
 @functools.lru_cache(maxsize=32)
 def _search(radius: int, stride: int, sigma: float, nearer: float) -> Callable:
     """Compiled: one round.
 
-    A function ``(fixed, moving, displacement, keys, moving_keys, threshold) -> (displacement, mean
-    square of the differences before, after)``.
+    A function ``(fixed, moving, displacement, mask, shown, keys, drive, others, others_drive,
+    threshold) -> (displacement, mean square of the differences before, after)``: ``mask`` and
+    ``shown`` are 1 where a voxel of the fixed and of the moved image may be found, ``keys`` and
+    ``others`` those that are looked for, where ``drive`` is 1.
     """
 
     def run(
-        fixed: Any, moving: Any, displacement: Any, keys: Any, others: Any, threshold: Any
+        fixed: Any,
+        moving: Any,
+        displacement: Any,
+        mask: Any,
+        shown: Any,
+        keys: Any,
+        drive: Any,
+        others: Any,
+        others_drive: Any,
+        threshold: Any,
     ) -> tuple[Any, Any, Any]:
         shape = fixed.shape[1:-1]
         moved = ops.resample(moving, displacement, image_gradient=False)
@@ -271,9 +295,13 @@ def _search(radius: int, stride: int, sigma: float, nearer: float) -> Callable:
         found, alike = found_again(here, there, keys, radius, stride, nearer)
         # Back: where a voxel of the moved image lies in the fixed one; the map is the other way.
         back, alike_back = found_again(there, here, others, radius, stride, nearer)
-        places = keras_ops.concatenate([keys, _at(others, back, shape)])
+        ends = _at(keys, found, shape), _at(others, back, shape)
+        drive = drive * gather(keras_ops.reshape(shown, (-1,)), ends[0])
+        others_drive = others_drive * gather(keras_ops.reshape(mask, (-1,)), ends[1])
+        places = keras_ops.concatenate([keys, ends[1]])
         offsets = keras_ops.concatenate([found, -back])
         weights = keras_ops.relu(keras_ops.concatenate([alike, alike_back]) - threshold)
+        weights = weights * keras_ops.concatenate([drive, others_drive])
         step = interpolated(places, offsets, weights, shape, sigma)
         total = ops.compose(displacement, step[None])
         after = ops.resample(moving, total, image_gradient=False)
