@@ -27,6 +27,10 @@ GROUPS = ("hippocampus", "brain")
 LEARNED = ("pca", "sae", "isa")
 SHRINK, STEPS = (4, 2, 1), (50, 50, 50)  # of both demons
 PATCH = 5  # voxels an edge of the raw patches, those of 7 would need 343 channels
+ELASTIX = {  # those of quicksilver-hippocampus; of brains twice the grid, as the voxels are larger
+    "hippocampus": Settings(500, 4, levels=3, samples=4096, affine=True),
+    "brain": Settings(500, 8, levels=3, samples=4096, affine=True),
+}
 WHOLE = "one whole brain"
 ELSEWHERE = "matching sae, trained elsewhere"
 COLUMNS = {
@@ -46,8 +50,8 @@ def preset(kind: str, group: str, data: str) -> str:
     return f"{_PRESETS[kind]}-{'phantom' if data == 'phantom' else group}"
 
 
-def lines(group: str, data: str) -> list[Contender]:
-    """The lines of one group.
+def contenders(group: str = GROUPS[0], data: str = "real") -> list[Contender]:
+    """The lines of one group, of the same names for all groups.
 
     Args:
         group: of :data:`GROUPS`.
@@ -56,7 +60,6 @@ def lines(group: str, data: str) -> list[Contender]:
     presets = {kind: preset(kind, group, data) for kind in LEARNED}
     handmade = {"hand-made": _attributes, "raw": _patches}
     steps = {"shrink": SHRINK, "steps": STEPS}
-    spacing = 4 if group == "hippocampus" else 8
     found: list[Contender] = [
         Nothing(),
         Affine(),
@@ -66,10 +69,7 @@ def lines(group: str, data: str) -> list[Contender]:
         *(Described(f"matching {k}", "match", f) for k, f in (handmade | presets).items()),
         *(Described(f"tfreg {kind}", "similarity", presets[kind]) for kind in LEARNED),
         *instances("default", transform=AFFINE_FIRST),
-        Elastix(
-            f"elastix {spacing} mm x500",
-            Settings(500, spacing, levels=3, samples=4096, affine=True),
-        ),
+        Elastix("elastix x500", ELASTIX[group]),
         greedy(affine=True),
         ants(affine=True),
     ]
@@ -134,7 +134,7 @@ def run(options: argparse.Namespace) -> Table:
         raise InputError(f"--groups takes {', '.join(GROUPS)}. Received: {options.groups}")
     there = {"hippocampus": hippocampus.available, "brain": brain_volumes.available}
     data = declared.source(options, "real", lambda: all(there[group]() for group in groups))
-    chosen = {group: pick(options.methods, lines(group, data)) for group in groups}
+    chosen = {group: pick(options.methods, contenders(group, data)) for group in groups}
     found = {g: pairs_of(g, data, options.split, options.pairs, options.seed) for g in groups}
     table = Table(
         name="sae-features",
@@ -147,6 +147,10 @@ def run(options: argparse.Namespace) -> Table:
             "seed": options.seed,
             "demons": f"shrunk by {SHRINK}, {STEPS} steps, sigma 1 voxel",
             "raw": f"patches of {PATCH} voxels an edge",
+            "elastix": "affine, then B-spline, NCC, 3 levels, 4096 new random samples per "
+            "iteration, control points "
+            + ", ".join(f"{one.spacing:g} mm apart ({group})" for group, one in ELASTIX.items())
+            + f", {protocol.RANDOM}",
             "others": f"{ABOUT}; {protocol.TOOLS}",
         },
     )
@@ -168,8 +172,9 @@ def _costs(data: str) -> list[Row]:
         name = preset(kind, "brain", data)
         if name in list_presets():
             seconds, peak = cost(name, images[0])
-            rows.append(Row.of(kind, WHOLE, "seconds_features", "s", seconds))
-            rows.append(Row.of(kind, WHOLE, "peak_mib", "MiB", [peak]))
+            method = f"matching {kind}"
+            rows.append(Row.of(method, WHOLE, "seconds_features", "s", seconds))
+            rows.append(Row.of(method, WHOLE, "peak_mib", "MiB", [peak]))
     return rows
 
 
@@ -188,8 +193,8 @@ def _protocol(pairs: Mapping[str, list[Pair]]) -> str:
         "features; `seconds_features`: those of both images of a pair; `compile`: once per size of "
         f"image, in neither. `{ELSEWHERE}`: the network of the other group. Intervals of "
         "differences are by people, of whom there are few brains. "
-        f"`{WHOLE}`: features of a single one of 1 mm, in a process of its own; `peak_mib`: the "
-        "most memory of that, libraries included."
+        f"`{WHOLE}`: the features alone of a single one of 1 mm (phantoms: 2 mm), in a process of "
+        "its own; `peak_mib`: the most memory of that, libraries included."
     )
 
 

@@ -59,9 +59,11 @@ def test_table_on_phantoms(tmp_path, quick):
 @pytest.mark.parametrize("group", sae_features.GROUPS)
 def test_the_options_of_every_line_are_valid(group, data):
     """A mistake would end the table when its line comes, and all before it were lost."""
-    found = sae_features.lines(group, data)
+    found = sae_features.contenders(group, data)
     names = [line.name for line in found]
     assert len({*names}) == len(names)
+    # One committed table holds both groups.
+    assert names == [line.name for line in sae_features.contenders(data=data)]
     stated = [
         "none",
         "affine",

@@ -28,9 +28,27 @@ def test_a_cube_shows_something(rng):
     assert found.std(axis=(1, 2, 3)).min() > 0.03
 
 
+def faint(size):
+    """A line at the far border: a patch with it has 0.4 of its intensity as deviation, one that
+    was mirrored there would have 0.49."""
+    image = np.zeros((12, 12), "float32")
+    image[-1] = size
+    return image
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_the_last_patch_counts(size):
+    cubes = VolumePatches([faint(0.08)], size, 8).batch(0)["images"]
+    assert cubes[:, -1].min() > 0
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
-    [(np.zeros((4, 9)), r"5 voxels or more .*\(4, 9\)"), (np.zeros((9, 9)), "above 0.03")],
+    [
+        (np.zeros((4, 9)), r"5 voxels or more .*\(4, 9\)"),
+        (np.zeros((9, 9)), "above 0.03"),
+        (faint(0.068), "above 0.03"),
+    ],
 )
 def test_no_patches(image, message):
     with pytest.raises(ValueError, match=message):

@@ -5,13 +5,15 @@ from scipy import ndimage
 from tfreg.errors import InputError
 from tfreg.features import raw_patches
 from tfreg.registration import Features, match
-from tfreg.registration.described.matching import Round
+from tfreg.registration.described.matching import Round, _driving
 from tfreg.registration.described.search import (
     distinctiveness,
     found_again,
     interpolated,
     unit,
 )
+
+SHIFT = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, -12.0]])  # twelve voxels along the second axis
 
 
 def texture(shape, channels, seed=0):
@@ -140,6 +142,39 @@ def test_volumes_features_starts_and_masks():
     mask[:, :, 12:] = 1
     half = match(fixed, volume, features=patches, rounds=rounds, fixed_mask=mask)
     assert np.abs(half.displacement[10, 10, 18] - [0, -2, 1]).max() < 0.5
+
+
+def test_a_share_of_what_may_be_looked_at_drives():
+    distinct = np.arange(20.0).reshape(1, 4, 5, 1)
+    distinct[0, 3] = 0  # flat
+    every = np.ones(distinct.shape, bool)
+    keys, drives = _driving(distinct, every, 0.25)
+    assert keys.tolist() == [10, 11, 12, 13, 14] and drives.all()
+    keys, drives = _driving(distinct, every, 1.0)
+    assert keys.tolist() == [*range(20)] and drives.sum() == 14  # neither the flat ones nor zero
+    mask = np.zeros(distinct.shape, bool)
+    mask[0, :2] = True
+    keys, drives = _driving(distinct, mask, 0.5)
+    assert len(keys) == 10 and keys[drives > 0].tolist() == [5, 6, 7, 8, 9]
+    keys, drives = _driving(distinct, ~every, 0.5)
+    assert len(keys) == 10 and not drives.any()
+
+
+@pytest.mark.plain
+def test_nothing_outside_a_mask_or_the_moving_image_is_matched():
+    moving = texture((32, 36), 5)
+    fixed = np.roll(moving, 2, axis=1)
+    mask = np.zeros((32, 36))
+    mask[10:22, 12:24] = 1
+    wild = np.where(mask[..., None] > 0, fixed, texture((32, 36), 5, seed=7))
+    rounds = [Round(1.0, 3, 1, 2.0)]
+    answer = match(wild, moving, rounds=rounds, fixed_mask=mask, channels=True)
+    np.testing.assert_allclose(answer.displacement[14:18, 16:20, 1], -2, atol=0.4)
+    assert answer.accepted and np.abs(answer.displacement[:, 34:]).max() < 0.1
+    # The left half of the fixed image is beyond the moving one.
+    half = match(fixed[:, :20], moving[:, 12:], rounds=rounds, channels=True, start=SHIFT)
+    np.testing.assert_allclose(half.displacement[8:24, 16:18, 1].mean(), -14, atol=0.5)
+    assert half.accepted and np.abs(half.displacement[:, :6] - [0, -12]).max() < 0.2
 
 
 @pytest.mark.parametrize(

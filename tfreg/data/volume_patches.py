@@ -76,5 +76,6 @@ def _shows(image: np.ndarray, size: int, contrast: float) -> bool:
 
     values = image.astype("float64")
     mean, square = (ndimage.uniform_filter(power, size) for power in (values, values**2))
-    inside = (slice(size // 2, 1 - size // 2 or None),) * image.ndim
+    # The filter is centred there: whole cubes only, none that the border was mirrored into.
+    inside = tuple(slice(size // 2, n - (size - 1) // 2) for n in image.shape)
     return bool((square - mean**2)[inside].max() > contrast**2)

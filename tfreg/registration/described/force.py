@@ -72,8 +72,8 @@ def force(
 
 
 def squarings(step_length: float) -> int:
-    """How often a step of at most so many voxels is halved before it is exponentiated."""
-    return max(0, math.floor(3 + math.log2(step_length)) if step_length > 0 else 0)
+    """How often a step is halved before it is exponentiated: to a quarter of a voxel, as in ITK."""
+    return max(0, math.ceil(2 + math.log2(step_length)))
 
 
 def smoothed(displacement: Any, sigma: float) -> Any:
