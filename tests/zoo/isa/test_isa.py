@@ -89,6 +89,31 @@ def test_independent_subspaces_have_the_least_objective(rng):
     assert objective(swapped) == pytest.approx(objective(np.eye(4)), rel=1e-5)
 
 
+def test_training_separates_subspaces(rng):
+    """From a mixture of such pairs; how much of a subspace is of which pair."""
+    amplitudes = rng.laplace(size=(2000, 2)).repeat(2, axis=1)
+    sources = amplitudes * rng.normal(size=(2000, 4))
+    patches = np.zeros((2000, 9), "float32")
+    patches[:, :4] = sources / sources.std(axis=0)
+    model = StackedISA(2, kernels=(3,), filters=(4,))
+    model.build()
+    layer = model.subspaces[0]
+    layer.use(Principal(np.zeros(9), np.eye(9)[:, :4], np.ones(4)))
+    begin = Orthonormal()(ops.convert_to_tensor(np.eye(4) + 0.35 * rng.normal(size=(4, 4))))
+
+    def share(kernel):
+        squares = ops.convert_to_numpy(kernel).reshape(2, 2, 2, 2) ** 2
+        return squares.sum(axis=(1, 3)).trace() / 4
+
+    layer.kernel.assign(ops.cast(begin, "float32"))
+    before = share(layer.kernel)
+    model.learn(0)
+    model.compile(keras.optimizers.Adam(0.02), jit_compile=False)
+    for _ in range(60):
+        model.train_on_batch(patches.reshape(-1, 3, 3, 1))
+    assert before < 0.8 and share(layer.kernel) > 0.95
+
+
 def test_a_layer_learns_what_the_one_before_answers(model, rng):
     patches = rng.random((4, 5, 5, 5, 1)).astype("float32")
     for layer, shape in ((0, (4, 3, 3, 3, 4)), (1, (4, 1, 1, 1, 3))):
