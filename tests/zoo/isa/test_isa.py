@@ -99,7 +99,7 @@ def test_training_separates_subspaces(rng):
     model.build()
     layer = model.subspaces[0]
     layer.use(Principal(np.zeros(9), np.eye(9)[:, :4], np.ones(4)))
-    begin = Orthonormal()(ops.convert_to_tensor(np.eye(4) + 0.35 * rng.normal(size=(4, 4))))
+    begin = Orthonormal()(ops.convert_to_tensor(np.eye(4) + 0.55 * rng.normal(size=(4, 4))))
 
     def share(kernel):
         squares = ops.convert_to_numpy(kernel).reshape(2, 2, 2, 2) ** 2
@@ -111,7 +111,7 @@ def test_training_separates_subspaces(rng):
     model.compile(keras.optimizers.Adam(0.02), jit_compile=False)
     for _ in range(60):
         model.train_on_batch(patches.reshape(-1, 3, 3, 1))
-    assert before < 0.8 and share(layer.kernel) > 0.95
+    assert before < 0.7 and share(layer.kernel) > 0.97
 
 
 def test_a_layer_learns_what_the_one_before_answers(model, rng):
