@@ -90,8 +90,9 @@ def test_a_dense_field_of_what_agrees(numpy):
     weights = np.ones(120, "float32")
     dense = numpy(interpolated(places, offsets, weights, (20, 20), 2.0))
     there = dense.reshape(-1, 2)[places]
-    np.testing.assert_allclose(there, offsets, atol=0.5)
-    np.testing.assert_allclose(np.median(there, axis=0), [1.5, -0.5], atol=0.1)
+    # It fades to zero away from them, which takes a tenth off where they are as dense as usual.
+    np.testing.assert_allclose(there, offsets, atol=0.6)
+    np.testing.assert_allclose(np.median(there, axis=0), [1.5, -0.5], rtol=0.1)
     wrong = offsets.copy()
     wrong[::10] = [-6, 6]
     robust = numpy(interpolated(places, wrong, weights, (20, 20), 2.0, rounds=4))
