@@ -4,8 +4,9 @@ from scipy import ndimage
 
 from tfreg.errors import InputError
 from tfreg.features import raw_patches
-from tfreg.registration import Features, match
-from tfreg.registration.described.matching import Round, _driving
+from tfreg.registration import Features, forget, match
+from tfreg.registration.described.ends import started
+from tfreg.registration.described.matching import Round, _distinct, _driving
 from tfreg.registration.described.search import (
     distinctiveness,
     found_again,
@@ -143,6 +144,13 @@ def test_volumes_features_starts_and_masks():
     mask[:, :, 12:] = 1
     half = match(fixed, volume, features=patches, rounds=rounds, fixed_mask=mask)
     assert np.abs(half.displacement[10, 10, 18] - [0, -2, 1]).max() < 0.5
+
+
+def test_what_was_compiled_can_be_forgotten():
+    caches = [_distinct, started]
+    assert all(cache() is cache() for cache in caches)
+    forget()
+    assert not any(cache.cache_info().currsize for cache in caches)
 
 
 def test_a_share_of_what_may_be_looked_at_drives():

@@ -33,7 +33,7 @@ class Round(NamedTuple):
     """One round of a matching.
 
     Attributes:
-        share: of all voxels, the most distinctive ones, that drive it.
+        share: of the voxels that may be looked at, the most distinctive ones, that drive it.
         radius: of the window in which each is looked for, in voxels.
         stride: voxels between the places that are tried.
         sigma: of the Gaussian that makes a dense field of what was found, in voxels.
