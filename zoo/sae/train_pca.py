@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfreg.errors import InputError
 from tfreg.features.principal import principal
 from zoo import recipes
 from zoo.patch_recipes import PatchRecipe
@@ -22,6 +23,16 @@ class Components(PatchRecipe):
     iterations, learning_rate = 400, 1e-3
     about = "principal components"
 
+    def check(self, settings: dict[str, Any]) -> None:
+        """Refuses options of an optimiser, which it has not."""
+        usual = {"learning_rate": self.learning_rate, "schedule": "cosine"}
+        for name, value in usual.items():
+            if settings[name] != value:
+                raise InputError(
+                    f"--{name.replace('_', '-')} is that of an optimiser, of which components need "
+                    f"none. Received: {settings[name]}"
+                )
+
     def model(self, settings: dict[str, Any]) -> PatchPCA:
         model = PatchPCA()
         model.build()
@@ -36,7 +47,6 @@ class Components(PatchRecipe):
         verbose: int | str = "auto",
     ) -> dict[str, Any]:
         """Takes the components of all batches together; the curve has one point."""
-        self.compile(training.model, settings)
         model, length = training.model, training.model.size**training.model.ndim
         batches = (
             training.batches.batch(step)["images"].reshape(-1, length)

@@ -2,10 +2,15 @@ import numpy as np
 import pytest
 
 import zoo
-from tfreg.cli import main
+from tfreg.cli import main, train
 from tfreg.data import brain_volumes
+from tfreg.errors import InputError
 from tfreg.registration import Features, Level, Pyramid, demons, match, register
 from zoo import methods, patch_recipes
+
+
+def given(name, words):
+    return train.parser_of(methods.recipe(name)).parse_args(words)
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +31,7 @@ def test_a_training_leaves_a_preset_whose_features_register(tmp_path, capsys, na
     assert preset.licence == "Apache-2.0" and "phantom brains" in preset.summary
     assert preset.score["value"] > 0.05 and preset.training["iterations"] == 100
     assert preset.preprocessing["spacing"] == [2.0, 2.0, 2.0]
+    assert preset.training["optimiser"] == {"sae": "Adam", "sae-pca": "none"}[name]
     model = zoo.load(preset.path, task="features")
     images = brain_volumes.volumes("test", "phantom").images[:, 20:44, 28:54, 20:44]
     described = Features(model.features, name)
@@ -38,6 +44,13 @@ def test_a_training_leaves_a_preset_whose_features_register(tmp_path, capsys, na
     ):
         assert answer.similarity == name and answer.similarity_after >= answer.similarity_before
         assert np.abs(answer.displacement).max() > 0.05
+
+
+def test_components_have_no_optimiser():
+    for words in (["--learning-rate", "0.1"], ["--schedule", "constant"]):
+        with pytest.raises(InputError, match=f"{words[0]} is that of an optimiser"):
+            methods.recipe("sae-pca").check(train.settings_of(given("sae-pca", words)))
+    methods.recipe("sae-pca").check(train.settings_of(given("sae-pca", [])))
 
 
 def test_choices_of_data():
