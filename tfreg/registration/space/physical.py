@@ -312,7 +312,8 @@ def prepare(
             if preprocessing is not None:
                 said += preprocessing.warnings(name, image.array, image.geometry)
             check_contrast(name, image.array, model.intensity_range)
-        inner = on_network_grid(preprocessing, fixed, moving, masks, initial)
+        whole = model.sees_all_moving
+        inner = on_network_grid(preprocessing, fixed, moving, masks, initial, whole)
     finer = on_fixed_grid(fixed, moving, masks, initial) if refined else None
     for name, mask in (finer or inner).masks.items():
         if not mask.any():
