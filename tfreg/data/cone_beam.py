@@ -2,10 +2,10 @@
 
 Not a simulation of its physics, but of what registration meets of it, in the image itself::
 
-    cbct = gain (volume (1 - cupping (1 - r^2 / R^2)) + streaks + noise) + offset   within a cylinder
+    cbct = gain (volume (1 - cupping (1 - r^2 / R^2)) + streaks + noise) + offset
 
-with ``r`` the distance from the axis of the cylinder of radius ``R``, which lies along the first
-axis of the array. Streaks leave dense spots fanwise within a few slices; noise is correlated over
+within a cylinder of radius ``R`` that lies along the first axis of the array, with ``r`` the
+distance from its axis. Streaks leave dense spots fanwise within a few slices; noise is correlated over
 neighbours.
 """
 

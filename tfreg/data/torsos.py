@@ -90,7 +90,11 @@ def draw(rng: np.random.Generator, spacing: float = 4.0) -> Torso:
         ((middle - 85, 38, -58), (52, 24, 28), 90),
         ((middle - 75, 38, 58), (54, 24, 28), 90),
         *(
-            ((rng.uniform(-210, middle - 100), rng.uniform(-60, -10), rng.uniform(-95, 95)), r, -700)
+            (
+                (rng.uniform(-210, middle - 100), rng.uniform(-60, -10), rng.uniform(-95, 95)),
+                r,
+                -700,
+            )
             for r in rng.uniform(9, 24, (7, 3))
         ),
     )

@@ -115,9 +115,7 @@ class Replay(States):
         limit = _LOST * np.linalg.norm(self.ranges) / self.step
         for k, (number, offset, count) in enumerate(self._episodes):
             reached = bool(near[k] <= EPSILON)
-            one = _Met(
-                number, offset, int(chosen[k]), after[k], float(far[k] - near[k]), reached
-            )
+            one = _Met(number, offset, int(chosen[k]), after[k], float(far[k] - near[k]), reached)
             if len(self._memory) < MEMORY:
                 self._memory.append(one)
             else:

@@ -1,7 +1,7 @@
 """Training agents: what the recipes of brains and spines share."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ from zoo.agent.lessons import NEARER, TARGETS, States
 from zoo.agent.model import Agent
 from zoo.agent.observation import INPUTS
 from zoo.agent.scenes import Scenes
-from zoo.agent.subjects import KINDS, SPACING, Subjects, sources_of, subjects
+from zoo.agent.subjects import KINDS, SPACING, Subjects, subjects
 from zoo.agent.walk import Stage
 from zoo.halves import halve, rounded
 from zoo.presets import Preset
@@ -204,7 +204,8 @@ class Agents(recipes.Recipe):
         plus = settings["variant"] == "plus"
         how = settings["how"] or _HOW[settings["variant"]]
         target = settings["target"] or _TARGET[settings["variant"]]
-        near: Callable[[], tuple[float, ...]] = lambda: (*NEARER, 1 / settings["reach"])
+        # Beyond the usual range as many states lie within it as without.
+        nearer = NEARER if settings["reach"] == 1 else (*NEARER, 1 / settings["reach"])
         return States(
             Scenes(found, stage.size, stage.spacing, how, posed=plus),
             self._ranges(index, settings),
@@ -212,7 +213,7 @@ class Agents(recipes.Recipe):
             settings["batch"] if batch is None else batch,
             settings["seed"] if seed is None else seed,
             None if settings["learner"] == "regression" else target,
-            nearer=near() if plus else (1.0, 1 / 3),
+            nearer=nearer if plus else (1.0, 1 / 3),
             walked=plus and settings["learner"] != "regression",
         )
 
@@ -228,8 +229,3 @@ class Agents(recipes.Recipe):
         what = "brain MRI" if self.kind == "brain" else "the spine, CT to cone-beam CT"
         how = "by steps" if settings["learner"] != "regression" else "in one step"
         return f"Rigid registration of {what} {how}, {settings['variant']}"
-
-
-def choices(kind: str) -> dict[str, Sequence[Any]]:
-    """Of ``--data``."""
-    return sources_of(kind)

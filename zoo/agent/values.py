@@ -1,6 +1,6 @@
 """Exact Q-values along the greedy path: what the network is trained on.
 
-With the true transform known, the greedy path to it is known, and so is what every action is worth::
+With the true transform known, the greedy path to it is known, and so is what each action is worth::
 
     Q(s, a) = r(s, a) + gamma Q(s', a*(s'))   if D(s') > epsilon
             = r(s, a) + R                     otherwise

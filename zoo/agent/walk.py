@@ -85,9 +85,7 @@ def walker(stage: Stage, how: str, network: Any) -> Callable:
     length = stage.length
 
     def look(pose: Any, fixed: Any, fixed_mask: Any, moving: Any, to_moving: Any) -> Any:
-        matrix = ops.compose_linear(
-            to_moving, ops.compose_linear(ops.invert_linear(pose), to_mm)
-        )
+        matrix = ops.compose_linear(to_moving, ops.compose_linear(ops.invert_linear(pose), to_mm))
         values, inside = observation.at(moving, matrix, stage.size)
         shown = inside * values[..., 1:]
         return observation.seen(how, fixed, values[..., :1] * shown, fixed_mask * shown)
@@ -112,8 +110,8 @@ def walker(stage: Stage, how: str, network: Any) -> Callable:
             (1, length, stage.outputs), "float32"
         )
 
-        def unfinished(count: Any, pose: Any, poses: Any, values: Any, left: Any, taken: Any) -> Any:
-            return keras_ops.logical_and(count < length, keras_ops.any(left > 0))
+        def unfinished(count: Any, *state: Any) -> Any:
+            return keras_ops.logical_and(count < length, keras_ops.any(state[3] > 0))
 
         def step(count: Any, pose: Any, poses: Any, values: Any, left: Any, taken: Any) -> tuple:
             found = network(look(pose, fixed, fixed_mask, both, to_moving), training=False)
