@@ -221,8 +221,9 @@ class Agents(recipes.Recipe):
         self, found: Subjects, stage: Stage, index: int, settings: dict[str, Any]
     ) -> dict[str, np.ndarray]:
         """States of the validation split, the same whatever is trained."""
-        lessons = self._lessons(found, stage, index, settings, batch=32, seed=2**20)
-        parts = [lessons.batch(k) for k in range(HELD_OUT // 32)]
+        size = min(HELD_OUT, 32)
+        lessons = self._lessons(found, stage, index, settings, batch=size, seed=2**20)
+        parts = [lessons.batch(k) for k in range(HELD_OUT // size)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _summary(self, settings: dict[str, Any]) -> str:
