@@ -12,7 +12,7 @@ is listed in README.md.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import keras
@@ -28,6 +28,7 @@ from zoo.agent import observation
 from zoo.agent.network import QNetwork
 from zoo.agent.refinement import MM, misfit
 from zoo.agent.rigid import chained, inverse, parameters_of, transform
+from zoo.agent.setting import Setting, cubed, setting_of
 from zoo.agent.walk import Stage, walker
 
 _LESS = 0.8  # of the other image's field of view: then an image is the one that is looked at
@@ -105,36 +106,46 @@ class Agent(RegistrationModel):
         """
         images = [keras_ops.convert_to_numpy(image) for image in (fixed, moving)]
         pair = Pair(*images, spacing=self.voxel_size or (1.0,) * 3)
-        return self._walked(pair, *images)[0]
+        return self._walked(setting_of(pair, *images))[0]
 
     def displacement(
         self, parameters: Any, shape: Sequence[int], moving_shape: Sequence[int] | None = None
     ) -> Any:
         """The dense displacement in voxels of parameters in mm and degrees."""
-        spacing = self.voxel_size or (1.0,) * 3
-        matrix = _in_voxels(transform(parameters), shape, spacing)
-        return ops.linear_displacement(matrix, shape)
+        to_voxels = observation.voxels(shape, self.voxel_size or (1.0,) * 3)[None]
+        maps = ops.compose_linear(transform(parameters), inverse(to_voxels))
+        return ops.linear_displacement(ops.compose_linear(to_voxels, maps), shape)
 
     def answer(self, pair: Pair, **options: Any) -> Estimate:
         """Walks, and says what it has met on the way."""
-        found, details = self._walked(pair, self.unit(pair.fixed), self.unit(pair.moving))
-        return self._estimate(found, pair, details)
+        setting = setting_of(pair, self.unit(pair.fixed), self.unit(pair.moving))
+        found, details = self._walked(setting)
+        return self._estimate(found, pair, setting, details)
 
     def refined(self, found: Estimate, pair: Pair, steps: int) -> Estimate:
         """The answer after steps of Adam on -NCC of what both images show, one compiled loop.
 
         The map stays rigid: what is optimised are the six parameters of a further transform.
         """
+        setting = setting_of(pair, self.unit(pair.fixed), self.unit(pair.moving))
         run = self.function("misfit", lambda: minimiser(misfit))
-        begin = transform(found.parameters)
-        fixed, moving = self.unit(pair.fixed), self.unit(pair.moving)
-        data = fixed, moving, *_masks(pair), begin, _to_mm(pair), _to_moving(pair)
+        begin = keras_ops.convert_to_numpy(transform(found.parameters))
+        data = (
+            setting.fixed,
+            setting.moving,
+            setting.fixed_mask,
+            setting.moving_mask,
+            begin,
+            setting.to_mm,
+            setting.to_moving,
+        )
         rate = np.float32(self.refine_learning_rate)
         settings = np.int32(steps), rate, np.float32(0.02), np.float32(0)
-        still = np.zeros((len(fixed), 6), "float32")
+        still = np.zeros((len(begin), 6), "float32")
         best, *_ = run(*settings, still, *data)
-        better = parameters_of(ops.compose_linear(transform(best * MM), begin))
-        return self._estimate(keras_ops.convert_to_numpy(better), pair, found.details)
+        better = chained(transform(keras_ops.convert_to_numpy(best) * MM), begin)
+        parameters = keras_ops.convert_to_numpy(parameters_of(better))
+        return self._estimate(parameters, pair, setting, found.details)
 
     def score(self, inputs: Any, targets: Any = None, batch_size: int = 32) -> np.ndarray:
         """100 of each state in which the first network's action lowers ``D``, else 0."""
@@ -145,152 +156,79 @@ class Agent(RegistrationModel):
         del config["ndim"]  # 3 always
         return {**config, "stages": [asdict(stage) for stage in self.stages], "how": self.how}
 
-    def _estimate(self, parameters: np.ndarray, pair: Pair, details: dict[str, Any]) -> Estimate:
-        matrix = ops.compose_linear(
-            _to_moving(pair), ops.compose_linear(transform(parameters), _to_mm(pair))
-        )
-        run = self.function("judge", lambda: ops.compiled(_judged))
-        start = ops.compose_linear(_to_moving(pair), _to_mm(pair))
-        displacement, *judged = run(matrix, start, pair.fixed, pair.moving, *_masks(pair))
-        return Estimate(
-            displacement=displacement,
-            parameters=parameters,
-            details=details,
-            judged=tuple(judged),
-        )
-
-    def _walked(
-        self, pair: Pair, fixed: np.ndarray, moving: np.ndarray
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Parameters of the map from fixed to moving points, and the walk that led there."""
-        fixed_mask, moving_mask = _masks(pair)
-        straight = replace(
-            pair, fixed=fixed, moving=moving, fixed_mask=fixed_mask, moving_mask=moving_mask
-        )
-        shown = [mask.sum(axis=(1, 2, 3, 4)) for mask in (fixed_mask, moving_mask)]
+    def _walked(self, setting: Setting) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Parameters of the maps from fixed to moving points, and the walks that led there."""
+        shown = [mask.sum(axis=(1, 2, 3, 4)) for mask in (setting.fixed_mask, setting.moving_mask)]
         exchanged = shown[1] < _LESS * shown[0]
-        found: np.ndarray | None = None
-        details: dict[str, np.ndarray] = {}
+        found: dict[str, np.ndarray] = {}
         for turned in np.unique(exchanged):
             rows = np.flatnonzero(exchanged == turned)
-            some = _rows(straight, rows)
-            pose, walked = self._walk(_exchanged(some) if turned else some)
+            some = setting.rows(rows)
+            pose, walked = self._walk(some.exchanged() if turned else some)
             # T takes the other image onto the reference.
-            maps = pose if turned else inverse(pose)
-            maps = _about_fixed(maps, some) if turned else maps
-            own = {"parameters": keras_ops.convert_to_numpy(parameters_of(maps)), **walked}
+            maps = some.from_exchanged(pose) if turned else inverse(pose)
+            own = {"maps": keras_ops.convert_to_numpy(parameters_of(maps)), **walked}
             for name, values in own.items():
-                if name not in details:
-                    details[name] = np.zeros((len(fixed), *values.shape[1:]), values.dtype)
-                details[name][rows] = values
-        found = details.pop("parameters")
-        return found, {**details, "exchanged": exchanged}
+                if name not in found:
+                    found[name] = np.zeros((len(exchanged), *values.shape[1:]), values.dtype)
+                found[name][rows] = values
+        return found.pop("maps"), {**found, "exchanged": exchanged}
 
-    def _walk(self, pair: Pair) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """All stages on pairs whose fixed image is the reference."""
-        batch = len(pair.fixed)
+    def _walk(self, setting: Setting) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """All stages, the fixed images being the references."""
+        batch, parts = len(setting.fixed), []
         pose = np.repeat(np.eye(3, 4, dtype="float32")[None], batch, axis=0)
-        parts = []
         for index, stage in enumerate(self.stages):
-            centre = _centre(pair) if index else np.zeros((batch, 3), "float32")
-            shift, back = _translation(centre), _translation(-centre)
+            # The region of interest of a later stage is about the middle of what is shown.
+            centre = setting.centre if index else np.zeros((batch, 3), "float32")
+            there, back = _translation(centre), _translation(-centre)
             run = self.function(
                 ("walk", index), lambda i=index, s=stage: walker(s, self.how, self.networks[i])
             )
-            fixed, mask, moving, moving_mask = self._prepared(pair, stage, shift)
-            pose, *walked = run(
-                fixed, mask, moving, moving_mask, _mm_to_moving(pair), chained(back, pose)
+            fixed, mask = _seen(setting, stage, there)
+            moving = observation.smoothed(setting.moving, setting.spacing, stage.spacing)
+            walked = run(
+                fixed, mask, moving, setting.moving_mask, setting.to_moving, chained(back, pose)
             )
-            pose, poses, values, counts = map(keras_ops.convert_to_numpy, (pose, *walked))
-            pose = chained(shift, pose)
-            parts.append((chained(shift[:, None], poses), values, counts[:, None]))
+            pose, poses, values, counts = map(keras_ops.convert_to_numpy, walked)
+            pose = chained(there, pose)
+            parts.append((chained(there[:, None], poses), values, counts[:, None]))
         sides = [np.concatenate(side, axis=1) for side in zip(*parts, strict=True)]
         return pose, dict(zip(("poses", "values", "counts"), sides, strict=True))
 
-    def _prepared(self, pair: Pair, stage: Stage, shift: np.ndarray) -> tuple:
-        """What is seen of the fixed image, and the moving image as it will be seen."""
-        fixed, moving = (
-            observation.smoothed(image, pair.spacing, stage.spacing)
-            for image in (pair.fixed, pair.moving)
+    def _estimate(
+        self,
+        parameters: np.ndarray,
+        pair: Pair,
+        setting: Setting,
+        details: dict[str, np.ndarray],
+    ) -> Estimate:
+        matrix = chained(setting.to_moving, transform(parameters), setting.to_mm)
+        start = chained(setting.to_moving, setting.to_mm)
+        run = self.function("judge", lambda: ops.compiled(_judged))
+        images = cubed(pair.fixed), cubed(pair.moving)
+        masks = setting.fixed_mask, setting.moving_mask
+        found = map(keras_ops.convert_to_numpy, run(matrix, start, *images, *masks))
+        displacement, moved, before, after = found
+        inside = (slice(None), *map(slice, pair.shape))
+        return Estimate(
+            displacement=displacement[inside],
+            parameters=parameters,
+            details=details,
+            judged=(moved[inside], before, after),
         )
-        grid = observation.grid(stage.size, stage.spacing)
-        matrix = chained(observation.voxels(pair.shape, pair.spacing), shift, grid)
-        both = np.concatenate([fixed, pair.fixed_mask], axis=-1).astype("float32")
-        values, inside = map(
-            keras_ops.convert_to_numpy, observation.sampler(stage.size)(both, matrix)
-        )
-        mask = values[..., 1:] * inside
-        return values[..., :1] * mask, mask, moving, pair.moving_mask
 
 
-def _masks(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """Where each image shows something."""
-    return tuple(
-        np.ones_like(image[..., :1]) if mask is None else mask.astype("float32")
-        for image, mask in ((pair.fixed, pair.fixed_mask), (pair.moving, pair.moving_mask))
-    )
-
-
-def _to_mm(pair: Pair) -> np.ndarray:
-    """``(1, 3, 4)``: voxels of the fixed images to mm about their centre."""
-    return inverse(observation.voxels(pair.shape, pair.spacing))[None]
-
-
-def _to_moving(pair: Pair) -> np.ndarray:
-    """``(batch, 3, 4)``: mm about the centre of the fixed images to voxels of the moving ones."""
-    return _mm_to_moving(pair)
-
-
-def _mm_to_moving(pair: Pair) -> np.ndarray:
-    to_voxels = observation.voxels(pair.shape, pair.spacing)[None]
-    if pair.start is None:
-        return np.repeat(to_voxels, len(pair.fixed), axis=0)
-    return chained(pair.start, to_voxels)
-
-
-def _in_voxels(maps: Any, shape: Sequence[int], spacing: Sequence[float]) -> Any:
-    """Maps in mm about the centre of a grid, in its voxels."""
-    to_voxels = observation.voxels(shape, spacing)[None]
-    return ops.compose_linear(to_voxels, ops.compose_linear(maps, inverse(to_voxels)))
-
-
-def _rows(pair: Pair, rows: np.ndarray) -> Pair:
-    parts = {name: array[rows] for name, array in pair.arrays.items()}
-    return replace(pair, **parts, start=None if pair.start is None else pair.start[rows])
-
-
-def _exchanged(pair: Pair) -> Pair:
-    """The pair the other way round."""
-    start = _mm_to_moving(pair)
-    start = inverse(chained(start, _to_mm(pair)))
-    return replace(
-        pair,
-        fixed=pair.moving,
-        moving=pair.fixed,
-        fixed_mask=pair.moving_mask,
-        moving_mask=pair.fixed_mask,
-        start=start,
-    )
-
-
-def _about_fixed(pose: np.ndarray, pair: Pair) -> np.ndarray:
-    """``T`` of an exchanged pair as a map from fixed to moving points about the fixed centre.
-
-    With the moving image as the reference, ``T`` takes fixed points onto moving ones, both in mm
-    about the centre of the moving image.
-    """
-    # Fixed mm to voxels of the moving image to mm about its centre.
-    there = chained(
-        inverse(observation.voxels(pair.moving.shape[1:4], pair.spacing)), _mm_to_moving(pair)
-    )
-    return chained(inverse(there), pose, there)
-
-
-def _centre(pair: Pair) -> np.ndarray:
-    """The middle of what each fixed image shows, ``(batch, 3)`` mm about its centre."""
-    found = [np.argwhere(mask[..., 0] > 0).mean(axis=0) for mask in pair.fixed_mask]
-    middle = (np.array(pair.shape) - 1) / 2
-    return ((np.array(found) - middle) * np.array(pair.spacing)).astype("float32")
+def _seen(setting: Setting, stage: Stage, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is seen of the fixed images on the grid of a stage, and where they show something."""
+    fixed = observation.smoothed(setting.fixed, setting.spacing, stage.spacing)
+    grid = observation.grid(stage.size, stage.spacing)
+    matrix = chained(inverse(setting.to_mm), there, grid)
+    both = np.concatenate([fixed, setting.fixed_mask], axis=-1).astype("float32")
+    found = observation.sampler(stage.size)(both, matrix)
+    values, inside = map(keras_ops.convert_to_numpy, found)
+    mask = values[..., 1:] * inside
+    return values[..., :1] * mask, mask
 
 
 def _translation(vectors: np.ndarray) -> np.ndarray:
