@@ -181,7 +181,7 @@ def _streaks(
         waves = rng.integers(4, _HARMONICS, 4)
         turns = rng.uniform(0, 2 * np.pi, 4)
         fan = sum(np.sin(n * angle + turn) for n, turn in zip(waves, turns, strict=True)) / 2
-        fan = fan / (1 + np.linalg.norm(offset, axis=-1) / _FADES)
+        fan = fan / (1 + np.hypot(offset[..., 0], offset[..., 1]) / _FADES)
         thick = rng.uniform(4, 16)
         total += np.exp(-(((along - along[z]) / thick) ** 2))[:, None, None] * fan
     return total

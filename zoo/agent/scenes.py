@@ -70,8 +70,8 @@ class Scenes:
         """
         sources = [np.random.default_rng([7, *number]) for number in numbers]
         chosen = [int(rng.integers(len(self.subjects))) for rng in sources]
-        places = np.stack([self._place(k, rng) for k, rng in zip(chosen, sources, strict=True)])
-        back = inverse(keras_ops.convert_to_numpy(transform(np.asarray(offsets, "float32"))))
+        places = self._places(chosen, sources)
+        back = inverse(transform(np.asarray(offsets, "float32")))
         volumes = self._volumes[chosen]
         sample = observation.sampler(self.size)
         matrices = (
@@ -84,17 +84,16 @@ class Scenes:
         )
         return self._looked(fixed, moved, sources)
 
-    def _place(self, subject: int, rng: np.random.Generator) -> np.ndarray:
-        """``A G``."""
-        subjects = self.subjects
-        pose = fixed_pose(subjects.kind, subjects.middles[subject], rng)
-        if not self.posed:
-            pose[3:] = 0
-        place = keras_ops.convert_to_numpy(transform(pose[None].astype("float32")))[0]
-        if not self.stretched:
-            return place
-        stretch = np.eye(3) + rng.normal(0, _STRETCH, (3, 3))
-        return chained(np.concatenate([stretch, np.zeros((3, 1))], axis=1), place)
+    def _places(self, chosen: Sequence[int], sources: Sequence[np.random.Generator]) -> np.ndarray:
+        """``A G`` of each scene."""
+        kind, middles = self.subjects.kind, self.subjects.middles
+        poses = [fixed_pose(kind, middles[k], rng) for k, rng in zip(chosen, sources, strict=True)]
+        turned = np.stack(poses).astype("float32")
+        turned[:, 3:] *= self.posed
+        deviation = _STRETCH if self.stretched else 0.0
+        stretches = np.stack([np.eye(3) + rng.normal(0, deviation, (3, 3)) for rng in sources])
+        linear = np.concatenate([stretches, np.zeros((len(sources), 3, 1))], axis=2)
+        return chained(linear, transform(turned))
 
     def _looked(
         self,

@@ -15,7 +15,7 @@ import numpy as np
 from zoo.agent.paper import BONUS, EPSILON, GAMMA
 from zoo.agent.rigid import ACTIONS, moves
 
-SPREAD = 0.8  # about the standard deviation of values that are centred over the actions
+SPREAD = 0.5  # about the standard deviation of values that are centred over the actions
 
 
 def whole_steps(offsets: np.ndarray, step: float) -> np.ndarray:
