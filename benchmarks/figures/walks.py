@@ -21,6 +21,7 @@ def capture(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], path: Path) -> 
     """
     figure, axes = new_figure(1, 1, 4.5)
     axis = np.ravel(axes)[0]
+    _ticks(axis)
     everything = np.concatenate([starts for starts, _ in curves.values()])
     edges = np.unique(np.quantile(everything, np.linspace(0, 1, _BINS + 1)))
     for name, (starts, errors) in curves.items():
@@ -32,7 +33,6 @@ def capture(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], path: Path) -> 
     axis.set_xlabel("error of the start (mm)", fontsize=8)
     axis.set_ylabel(f"below {_SUCCESS:g} mm (%)", fontsize=8)
     axis.set_ylim(-3, 103)
-    axis.tick_params(labelsize=7)
     axis.legend(fontsize=6)
     figure.savefig(path, dpi=120)
 
@@ -51,7 +51,7 @@ def walks(paths: Mapping[str, Sequence[tuple[Any, Any]]], path: Path) -> None:
         axis.axhline(_SUCCESS, color="black", linewidth=0.6, linestyle=":")
         axis.set_title(group, fontsize=9)
         axis.set_xlabel("step", fontsize=8)
-        axis.tick_params(labelsize=7)
+        _ticks(axis)
     np.ravel(axes)[0].set_ylabel("mean error of points (mm)", fontsize=8)
     figure.savefig(path, dpi=120)
 
@@ -67,3 +67,12 @@ def on_the_way(case: Any, answer: Any) -> list[np.ndarray]:
         back = (places - pose[:, 3]) @ np.linalg.inv(pose[:, :3]).T
         found.append(back[:, ::-1] + middle)
     return found
+
+
+def _ticks(axis: Any) -> None:
+    """As a new figure has none."""
+    from matplotlib.ticker import MaxNLocator
+
+    for one in (axis.xaxis, axis.yaxis):
+        one.set_major_locator(MaxNLocator(6))
+    axis.tick_params(labelsize=7)
