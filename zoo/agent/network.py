@@ -52,7 +52,7 @@ class QNetwork(Model):
     >>> network = QNetwork((40, 40, 40))
     >>> network.build()
     >>> network.count_params()
-    1415044
+    1410116
     """
 
     task = "registration"
