@@ -46,7 +46,9 @@ def test_cupping_darkens_the_middle_and_leaves_the_rim():
 
 
 def test_noise_has_its_size_and_is_correlated_with_neighbours():
-    found = simulate(np.zeros((40, 60, 60), "float32"), (1.0,) * 3, Look(40, 30, noise=0.1), rng(), 2)
+    found = simulate(
+        np.zeros((40, 60, 60), "float32"), (1.0,) * 3, Look(40, 30, noise=0.1), rng(), 2
+    )
     values = found.image[5:35, 20:40, 20:40]
     assert values.std() == pytest.approx(0.2, rel=0.05)
     near = np.corrcoef(values[:-1].ravel(), values[1:].ravel())[0, 1]

@@ -16,6 +16,8 @@ from zoo.agent.rigid import (
 )
 from zoo.agent.values import centred, greedy_values, whole_steps
 
+pytestmark = pytest.mark.plain
+
 
 def numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)

@@ -12,12 +12,16 @@ from zoo.agent.observation import at, grid, seen, voxels
 from zoo.agent.rigid import chained, parameters_of, transform
 from zoo.agent.walk import Stage
 
+pytestmark = pytest.mark.plain
+
 SIZE, SPACING = (34, 36, 38), 6.0
 STAGE = {"size": SIZE, "spacing": SPACING, "step": 2.0, "limit": 40}
 
 
 def agent(average=1, voxel_size=(4.0, 4.0, 4.0), **changes):
-    return followed(Agent([{**STAGE, "average": average, **changes}], voxel_size=voxel_size), SPACING)
+    return followed(
+        Agent([{**STAGE, "average": average, **changes}], voxel_size=voxel_size), SPACING
+    )
 
 
 def test_what_is_seen_lies_where_it_is_asked_for():
@@ -159,7 +163,7 @@ def test_images_in_space_are_seen_whole_and_refined_exactly():
 
 def test_refining_does_not_make_it_worse_and_stays_rigid():
     shape, place = (24, 26, 28), np.array([11.0, 13.0, 14.0])
-    fixed = blob(shape, place, 4.0) + 0.5 * blob(shape, place + (4, -3, 2), 4.0, 6.0)
+    fixed = blob(shape, place, 4.0) + 0.5 * blob(shape, place + np.array([4, -3, 2]), 4.0, 6.0)
     moving = np.roll(fixed, (1, 2, -1), (0, 1, 2))
     model = agent()
     plain, refined = (model.register(fixed, moving, refine=n) for n in (0, 60))
