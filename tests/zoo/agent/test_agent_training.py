@@ -1,5 +1,6 @@
 import itertools
 import json
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -72,7 +73,10 @@ def test_a_scene_at_no_offset_agrees_with_itself_and_else_it_does_not(scenes):
     alike = []
     for seen in (still, off):
         inside = seen[..., 2] > 0
-        shown = [(one[..., 0][m] > 0.2) == (one[..., 1][m] > 0.2) for one, m in zip(seen, inside)]
+        shown = [
+            (one[..., 0][m] > 0.2) == (one[..., 1][m] > 0.2)
+            for one, m in zip(seen, inside, strict=True)
+        ]
         alike.append(np.mean([np.mean(one) for one in shown]))
     assert alike[0] > 0.9 and alike[0] > alike[1] + 0.1
     assert set(np.unique(still[..., 2])) <= {0, 1} and 0.01 < still[..., 2].mean() < 0.6
@@ -105,7 +109,7 @@ def test_lessons_are_exact_values_and_come_again(scenes):
     raw = States(scenes, (30.0,) * 6, 4.0, 4, 5, "raw").batch(3)
     np.testing.assert_array_equal(raw["values"], greedy_values(steps))
     jump = States(scenes, (30.0,) * 6, 4.0, 4, 5, None, walked=False)
-    np.testing.assert_allclose(np.abs(jump.batch(0)["values"]).max() <= 1, True)
+    assert np.abs(jump.batch(0)["values"]).max() <= 1
     inputs, targets = lessons.split(batch)
     assert inputs.shape == (4, *SIZE, 3) and set(targets) == {"values", "gains"}
 
@@ -186,40 +190,32 @@ def test_unusable_options_are_refused(words, message):
 class Small(Brains):
     """Small networks, few steps."""
 
-    coarse = {
+    coarse: ClassVar = {
         "plus": Stage(SIZE, 8.0, 4.0, 6, 4),
         "paper": Stage(SIZE, 4.0, 1.0, 6, 1),
     }
-    fine = {"plus": Stage(SIZE, 4.0, 1.0, 4, 4), "paper": Stage(SIZE, 2.0, 1.0, 4, 1)}
+    fine: ClassVar = {
+        "plus": Stage(SIZE, 4.0, 1.0, 4, 4),
+        "paper": Stage(SIZE, 2.0, 1.0, 4, 1),
+    }
+
+
+VARIANTS = (
+    (),
+    ("--variant", "paper"),
+    ("--learner", "regression"),
+    ("--learner", "dqn"),
+    ("--stages", "2"),
+)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "words",
-    [
-        (),
-        ("--variant", "paper"),
-        ("--learner", "regression"),
-        ("--learner", "dqn"),
-        ("--stages", "2"),
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("words", VARIANTS, ids=" ".join)
 def test_a_training_leaves_a_preset_that_registers(words, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "HELD_OUT", 4)
     recipe = Small()
-    chosen = settings(
-        recipe,
-        "--data",
-        "phantom",
-        "--iterations",
-        "100",
-        "--batch",
-        "2",
-        "--subjects",
-        "1",
-        *words,
-    )
+    small = "--data phantom --iterations 100 --batch 2 --subjects 1".split()
+    chosen = settings(recipe, *small, *words)
     recipe.check(chosen)
     name = recipe.preset_name(chosen)
     preset = recipe.train(chosen, tmp_path, name, verbose=0)
