@@ -6,7 +6,7 @@ what it met in a replay memory, and learns ``r + gamma max_a Q'(s', a)`` of the 
 reached, too far away, or after a number of steps.
 """
 
-from collections.abc import Iterator
+import threading
 from typing import NamedTuple
 
 import keras
@@ -60,9 +60,14 @@ class Replay(States):
         self._count = 0
         self._copy: keras.Model | None = None
         self._actions = actions(self.step)
+        self._turn = threading.Lock()
 
     def batch(self, step: int) -> dict[str, np.ndarray]:
         """Explores one step of all episodes, then learns from the memory."""
+        with self._turn:  # since each depends on those before
+            return self._batch(step)
+
+    def _batch(self, step: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng([self.seed, step, 1])
         if self._copy is None:
             self._copy = QNetwork.from_config({**self.network.get_config(), "name": "copy"})
@@ -88,10 +93,6 @@ class Replay(States):
             "values": values,
             "gains": gains(transform(before), self.step).astype("float32"),
         }
-
-    def dataset(self, start: int, stop: int) -> Iterator[tuple]:
-        """One after the other, since each depends on those before."""
-        return self.tuples(start, stop)
 
     def _explore(self, step: int, rng: np.random.Generator) -> None:
         while len(self._episodes) < EPISODES:

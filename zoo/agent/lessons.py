@@ -1,6 +1,8 @@
 """Batches of states and what each action is worth there."""
 
+import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from zoo.agent.values import centred, greedy_values, whole_steps
 
 TARGETS = ("raw", "centred")
 NEARER = (1.0, 1 / 3, 1 / 8)  # of the range, in equal shares
+THREADS = max(2, os.cpu_count() or 1)  # that draw batches
 _WALKED = 0.5  # share of states as a walk leaves them
 
 
@@ -75,6 +78,18 @@ class States(Batches):
             "values": values.astype("float32"),
             "gains": gains(transform(offsets), self.step).astype("float32"),
         }
+
+    def dataset(self, start: int, stop: int) -> Any:
+        """As of all batches, drawn by threads of their own.
+
+        Drawing samples volumes by compiled functions, which wait for a thread of TensorFlow's: it
+        must not be one that is drawing.
+        """
+        import tensorflow as tf
+
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = THREADS
+        return super().dataset(start, stop).with_options(options)
 
     def offsets(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Parameters ``(count, 6)`` of ``T o T_g^-1``, mm and degrees."""

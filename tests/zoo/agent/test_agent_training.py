@@ -214,7 +214,7 @@ VARIANTS = (
 def test_a_training_leaves_a_preset_that_registers(words, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "HELD_OUT", 4)
     recipe = Small()
-    small = "--data phantom --iterations 100 --batch 2 --subjects 1".split()
+    small = ["--data", "phantom", "--iterations", "100", "--batch", "2", "--subjects", "1"]
     chosen = settings(recipe, *small, *words)
     recipe.check(chosen)
     name = recipe.preset_name(chosen)
