@@ -7,11 +7,14 @@ With ``A`` a random affine co-deformation and ``G`` the place of the subject in 
 where ``F = T o T_g^-1``: a state needs neither ``T`` nor ``T_g``.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops as keras_ops
 
+from tfreg import ops
 from tfreg.data import cone_beam
 from zoo.agent import observation
 from zoo.agent.rigid import chained, inverse, transform
@@ -54,7 +57,8 @@ class Scenes:
         self.size, self.spacing = tuple(size), float(spacing)
         self.posed, self.stretched = posed, stretched
         steps = (subjects.spacing,) * 3
-        self._volumes = observation.smoothed(subjects.volumes[..., None], steps, spacing)
+        smooth = observation.smoothed(subjects.volumes[..., None], steps, spacing)
+        self._volumes = keras_ops.convert_to_tensor(smooth.astype("float32"))
         self._to_voxels = observation.voxels(self._volumes.shape[1:4], steps)
         self._to_mm = observation.grid(self.size, self.spacing)
 
@@ -72,17 +76,27 @@ class Scenes:
         chosen = [int(rng.integers(len(self.subjects))) for rng in sources]
         places = self._places(chosen, sources)
         back = inverse(transform(np.asarray(offsets, "float32")))
-        volumes = self._volumes[chosen]
-        sample = observation.sampler(self.size)
         matrices = (
             chained(self._to_voxels, places, self._to_mm),
             chained(self._to_voxels, places, back, self._to_mm),
         )
+        sample, index = _sampler(self.size), np.array(chosen, "int32")
         fixed, moved = (
-            [keras_ops.convert_to_numpy(part) for part in sample(volumes, matrix)]
-            for matrix in matrices
+            keras_ops.convert_to_numpy(sample(self._volumes, index, matrix)) for matrix in matrices
         )
-        return self._looked(fixed, moved, sources)
+        masks = [self._shown(one, rng) for one, rng in zip(matrices[1], sources, strict=True)]
+        return self._looked(fixed[..., 0], moved[..., 0], masks, sources)
+
+    def _shown(self, matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Where the moved image shows something: its scan, cut at its ends at random."""
+        inside = np.ones(self.size, bool)
+        cut = rng.uniform(0, 1, (2, 3)) * self.subjects.kind.trimmed / self.subjects.spacing
+        for axis, n in enumerate(self._volumes.shape[1:4]):
+            row = matrix[axis]
+            index = np.ogrid[tuple(map(slice, self.size))]
+            place = sum(step * one for step, one in zip(row[:3], index, strict=True)) + row[3]
+            inside &= (place >= cut[0, axis]) & (place <= n - 1 - cut[1, axis])
+        return inside
 
     def _places(self, chosen: Sequence[int], sources: Sequence[np.random.Generator]) -> np.ndarray:
         """``A G`` of each scene."""
@@ -97,21 +111,14 @@ class Scenes:
 
     def _looked(
         self,
-        fixed: list[np.ndarray],
-        moved: list[np.ndarray],
+        fixed: np.ndarray,
+        moved: np.ndarray,
+        shown: Sequence[np.ndarray],
         sources: Sequence[np.random.Generator],
     ) -> np.ndarray:
         images, others, masks = [], [], []
         kind, steps = self.subjects.kind, (self.spacing,) * 3
-        for one, other, inside, inside_moved, rng in zip(
-            fixed[0][..., 0],
-            moved[0][..., 0],
-            fixed[1][..., 0],
-            moved[1][..., 0],
-            sources,
-            strict=True,
-        ):
-            image, mask = one, None
+        for image, other, inside, rng in zip(fixed, moved, shown, sources, strict=True):
             if kind.remapped:
                 # Either image may be the one of the known contrast.
                 if rng.random() < 0.5:
@@ -125,10 +132,20 @@ class Scenes:
             if rng.random() < _BOXED:
                 mask = _box(mask)
             images.append(image * mask)
-            others.append(_scaled(other, rng) * inside_moved)
-            masks.append(mask * inside * inside_moved)
+            others.append(_scaled(other, rng) * inside)
+            masks.append(mask * inside)
         parts = (np.stack(part).astype("float32")[..., None] for part in (images, others, masks))
         return keras_ops.convert_to_numpy(observation.seen(self.how, *parts))
+
+
+@functools.cache
+def _sampler(size: tuple[int, ...]) -> Callable:
+    """Some volumes of a stack on the grid of what is seen, compiled."""
+
+    def sample(volumes: Any, index: Any, matrix: Any) -> Any:
+        return observation.at(keras_ops.take(volumes, index, axis=0), matrix, size)[0]
+
+    return ops.compiled(sample)
 
 
 def _scaled(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

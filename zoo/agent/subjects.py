@@ -11,7 +11,7 @@ from tfreg.registration.images import unit_range
 from zoo.agent.paper import ALONG_SPINE, RANGE
 
 SPACING = 4.0  # mm of the volumes that training samples
-_MARGIN = 12  # voxels of nothing about a brain
+MARGIN = 12  # such voxels of nothing about a brain
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Kind:
         turned: degrees by which the subject is turned in a fixed image, at most.
         shifted: mm by which it is shifted in a fixed image, at most.
         remapped: whether the fixed image has another contrast.
+        trimmed: mm per axis that a scan may be cut at either end, at most.
     """
 
     name: str
@@ -34,17 +35,28 @@ class Kind:
     turned: float
     shifted: float
     remapped: bool
+    trimmed: tuple[float, float, float]
 
 
-BRAIN = Kind("brain", (RANGE,) * 6, (55.0, 95.0), (50.0, 95.0), 30.0, 20.0, True)
+BRAIN = Kind(
+    "brain",
+    (RANGE,) * 6,
+    radius=(55.0, 95.0),
+    height=(50.0, 95.0),
+    turned=30.0,
+    shifted=20.0,
+    remapped=True,
+    trimmed=(MARGIN * SPACING,) * 3,
+)
 SPINE = Kind(
     "spine",
     (ALONG_SPINE, *(RANGE,) * 5),
-    (85.0, 120.0),
-    (60.0, 100.0),
-    15.0,
-    15.0,
-    False,
+    radius=(85.0, 120.0),
+    height=(60.0, 100.0),
+    turned=15.0,
+    shifted=15.0,
+    remapped=False,
+    trimmed=(60.0, 0.0, 0.0),
 )
 KINDS = {kind.name: kind for kind in (BRAIN, SPINE)}
 
@@ -140,7 +152,7 @@ def _brains(split: str, data: str, spacing: float, count: int | None) -> Subject
         blocks = [size for m in shape for size in (m // 2, 2)]
         images = images.reshape(n, *blocks).mean(axis=(2, 4, 6))
         labels = labels[:, ::2, ::2, ::2]
-    margin = round(_MARGIN * SPACING / spacing)
+    margin = round(MARGIN * SPACING / spacing)
     pads = [(0, 0), *[(margin, margin)] * 3]
     volumes = np.pad(unit_range(images[..., None])[..., 0], pads)
     middles = [np.zeros((1, 3))] * len(volumes)

@@ -14,8 +14,8 @@ class Brains(Agents):
     kind = "brain"
     sources = sources_of("brain")
     coarse: ClassVar = {
-        "plus": Stage((40, 40, 40), spacing=8.0, step=4.0, limit=60, average=8),
-        "paper": Stage((40, 48, 40), spacing=4.0, step=1.0, limit=200, average=1),
+        "plus": Stage((40, 40, 40), spacing=8.0, step=4.0, limit=100, average=8),
+        "paper": Stage((40, 48, 40), spacing=4.0, step=1.0, limit=400, average=1),
     }
     fine: ClassVar = {
         "plus": Stage((40, 40, 40), spacing=4.0, step=1.0, limit=40, average=8),

@@ -14,8 +14,8 @@ class Spines(Agents):
     kind = "spine"
     sources = sources_of("spine")
     coarse: ClassVar = {
-        "plus": Stage((40, 40, 40), spacing=8.0, step=4.0, limit=90, average=8),
-        "paper": Stage((40, 40, 40), spacing=8.0, step=1.0, limit=320, average=1),
+        "plus": Stage((40, 40, 40), spacing=8.0, step=4.0, limit=100, average=8),
+        "paper": Stage((40, 40, 40), spacing=8.0, step=1.0, limit=400, average=1),
     }
     fine: ClassVar = {
         "plus": Stage((40, 40, 40), spacing=4.0, step=1.0, limit=40, average=8),
