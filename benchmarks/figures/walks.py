@@ -56,6 +56,29 @@ def walks(paths: Mapping[str, Sequence[tuple[Any, Any]]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def pictures(cases: Mapping[str, Any], path: Path) -> None:
+    """What is registered, a column per case: the moving image, the fixed one, and across it.
+
+    Args:
+        cases: by group.
+        path: of the picture.
+    """
+    figure, axes = new_figure(3, len(cases), 1.8)
+    for column, (group, case) in zip(axes.T, cases.items(), strict=True):
+        moving, fixed = case.moving.array, case.fixed.array
+        planes = (
+            moving[::-1, :, moving.shape[2] // 2],
+            fixed[::-1, :, fixed.shape[2] // 2],
+            fixed[fixed.shape[0] // 2],
+        )
+        for axis, plane in zip(column, planes, strict=True):
+            axis.imshow(plane, cmap="gray")
+        column[0].set_title(group, fontsize=8)
+    for axis, name in zip(axes[:, 0], ("moving", "fixed", "fixed, across"), strict=True):
+        axis.set_ylabel(name, fontsize=8)
+    figure.savefig(path, dpi=120)
+
+
 def on_the_way(case: Any, answer: Any) -> list[np.ndarray]:
     """Where each pose takes the points of a case, LPS mm; the fixed image is the reference."""
     middle = case.fixed.geometry.centre

@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> Table:
     if any(group not in RANGES for group in groups):
         raise InputError(f"--groups takes {', '.join(RANGES)}. Received: {options.groups}")
     chosen = choose(options.methods, METHODS)
-    from benchmarks.tables._agent_cases import chest_available
+    from benchmarks.tables._agent_cases import cases, chest_available
     from tfreg.data import brain_volumes
 
     data = declared.source(options, "dkt31", brain_volumes.available)
@@ -125,13 +125,16 @@ def run(options: argparse.Namespace) -> Table:
     errors: dict[str, dict[str, np.ndarray]] = {}
     paths: dict[str, Any] = {}
     starts: dict[str, np.ndarray] = {}
+    shown: dict[str, Any] = {}
     for group in groups:
         if "ct" in group.split() and not real:
             table.notes.append(f"{group}: left out, the chest CT is not there.")
             continue
-        errors[group] = _measure(table, group, chosen, options, data, paths, starts)
+        found = list(cases(group, options.cases, options.seed, options.split, data))
+        starts[group], shown[group] = np.array([case.start for case in found]), found[0]
+        errors[group] = _measure(table, group, chosen, options, found, paths)
         _compare(table, group, errors[group], options)
-    _figures(table, errors, starts, paths)
+    _figures(table, errors, starts, paths, shown)
     return table
 
 
@@ -178,16 +181,12 @@ def _measure(
     group: str,
     chosen: Sequence[str],
     options: argparse.Namespace,
-    data: str,
+    found: Sequence[Any],
     paths: dict[str, Any],
-    starts: dict[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
     """Adds the rows of a group; answers the errors of each method."""
     import zoo
-    from benchmarks.tables._agent_cases import cases
 
-    found = list(cases(group, options.cases, options.seed, options.split, data))
-    starts[group] = np.array([case.start for case in found])
     errors = {}
     for method in contenders_of(group.split()[0], options.presets):
         if method.name not in chosen:
@@ -273,9 +272,12 @@ def _figures(
     errors: dict[str, dict[str, np.ndarray]],
     starts: dict[str, np.ndarray],
     paths: dict[str, Any],
+    cases: dict[str, Any],
 ) -> None:
-    from benchmarks.figures.walks import capture, walks
+    from benchmarks.figures.walks import capture, pictures, walks
 
+    if cases:
+        table.figures["cases.png"] = partial(pictures, cases)
     shown = (*_CURVES, "agent plus", "agent plus + refine")
     for kind in ("brain", "spine"):
         own = [group for group in errors if group.split()[0] == kind]

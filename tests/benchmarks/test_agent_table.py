@@ -3,7 +3,7 @@ import argparse
 import numpy as np
 import pytest
 
-from benchmarks.figures.walks import capture, on_the_way, walks
+from benchmarks.figures.walks import capture, on_the_way, pictures, walks
 from benchmarks.methods import rigid
 from benchmarks.methods.rigid import Found, InSpace, Walker, elastix
 from benchmarks.tables import _agent_cases, agent
@@ -163,6 +163,7 @@ def test_pictures(case, tmp_path):
     curves = {"none": (starts, starts), "agent plus": (starts, starts / 10)}
     capture(curves, tmp_path / "capture.png")
     poses = np.stack([np.eye(3, 4)] * 3)
+    pictures({"brain 30": case}, tmp_path / "cases.png")
     walks({"brain 30": [(case, Found(case.points, 1.0, 2.0, poses))]}, tmp_path / "paths.png")
     assert min(p.stat().st_size for p in tmp_path.glob("*.png")) > 5000
 

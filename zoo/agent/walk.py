@@ -103,7 +103,6 @@ def walker(stage: Stage, how: str, network: Any) -> Callable:
     ) -> tuple:
         both = keras_ops.concatenate([moving, moving_mask], axis=-1)
         none = keras_ops.zeros_like(start[:, 0, 0])
-        # T begins rigid to rounding, whatever it was handed in as.
         start = keras_ops.convert_to_tensor(start)
         poses = keras_ops.repeat(start[:, None], length + 1, axis=1)
         values = keras_ops.zeros_like(none[:, None, None]) + np.zeros(
