@@ -79,8 +79,9 @@ def cases(group: str, count: int, seed: int, split: str, data: str) -> Iterator[
         data: of the brains, ``"dkt31"`` or ``"phantom"``.
     """
     known = _subjects(group, split, data)
+    scans = (_LEVELS * known.volumes).astype("float32")  # which cases of one subject share
     for number in range(count):
-        yield _case(known, group, number, seed)
+        yield _case(known, scans, group, number, seed)
 
 
 def _subjects(group: str, split: str, data: str) -> Any:
@@ -104,7 +105,7 @@ def _subjects(group: str, split: str, data: str) -> Any:
     return Subjects(SPINE, volumes, bones[None], steps, middles, ("LIDC-IDRI-0001",))  # pyright: ignore[reportArgumentType]
 
 
-def _case(known: Any, group: str, number: int, seed: int) -> Case:
+def _case(known: Any, scans: np.ndarray, group: str, number: int, seed: int) -> Case:
     from scipy import ndimage
 
     from tfreg.data import cone_beam
@@ -146,7 +147,7 @@ def _case(known: Any, group: str, number: int, seed: int) -> Case:
         group,
         Image((_LEVELS * image).astype("float32"), grid),
         Image(mask, grid),
-        Image((_LEVELS * volume).astype("float32"), _centred(volume.shape, steps, own)),
+        Image(scans[subject], _centred(volume.shape, steps, own)),
         points[chosen][:, ::-1],
         _moved(own, inner[chosen])[:, ::-1],
         voxel,
