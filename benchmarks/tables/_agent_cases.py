@@ -99,10 +99,11 @@ def _subjects(group: str, split: str, data: str) -> Any:
     # Voxels of about one size along all axes.
     every = tuple(slice(None, None, max(1, round(SPACING["spine"] / step))) for step in spacing)
     volume, bones = volume[every].astype("float32"), bones[every]
-    steps = tuple(float(s) * e.step for s, e in zip(spacing, every, strict=True))
+    z, y, x = (float(s) * e.step for s, e in zip(spacing, every, strict=True))
+    steps = z, y, x
     volumes = unit_range(volume[None, ..., None])[..., 0]
     middles = spines(bones[None], steps)
-    return Subjects(SPINE, volumes, bones[None], steps, middles, ("LIDC-IDRI-0001",))  # pyright: ignore[reportArgumentType]
+    return Subjects(SPINE, volumes, bones[None], steps, middles, ("LIDC-IDRI-0001",))
 
 
 def _case(known: Any, scans: np.ndarray, group: str, number: int, seed: int) -> Case:
@@ -111,13 +112,13 @@ def _case(known: Any, scans: np.ndarray, group: str, number: int, seed: int) -> 
     from tfreg.data import cone_beam
     from zoo.agent import observation
     from zoo.agent.rigid import chained, inverse, transform
-    from zoo.agent.subjects import fixed_pose, look, remap
+    from zoo.agent.subjects import KINDS, fixed_pose, look, remap
 
     kind = known.kind
-    rng = np.random.default_rng([seed, 3, len(kind.name), number])
+    rng = np.random.default_rng([seed, 3, list(KINDS).index(kind.name), number])
     subject = int(rng.integers(len(known)))
     volume, labels = known.volumes[subject], known.labels[subject]
-    steps = np.broadcast_to(np.asarray(known.spacing, float), (3,))
+    steps = np.array(known.spacing)
     place = np.asarray(transform(fixed_pose(kind, known.middles[subject], rng)[None]))[0]
     seen = look(kind, rng)
     voxel = SPACING[kind.name]

@@ -56,7 +56,7 @@ class Scenes:
         self.subjects, self.how = subjects, how
         self.size, self.spacing = tuple(size), float(spacing)
         self.posed, self.stretched = posed, stretched
-        steps = (subjects.spacing,) * 3
+        steps = subjects.spacing
         smooth = observation.smoothed(subjects.volumes[..., None], steps, spacing)
         self._volumes = keras_ops.convert_to_tensor(smooth.astype("float32"))
         self._to_voxels = observation.voxels(self._volumes.shape[1:4], steps)
@@ -90,7 +90,8 @@ class Scenes:
     def _shown(self, matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Where the moved image shows something: its scan, cut at its ends at random."""
         inside = np.ones(self.size, bool)
-        cut = rng.uniform(0, 1, (2, 3)) * self.subjects.kind.trimmed / self.subjects.spacing
+        subjects = self.subjects
+        cut = rng.uniform(0, 1, (2, 3)) * subjects.kind.trimmed / np.array(subjects.spacing)
         for axis, n in enumerate(self._volumes.shape[1:4]):
             row = matrix[axis]
             index = np.ogrid[tuple(map(slice, self.size))]

@@ -69,7 +69,7 @@ class Subjects:
         kind: what they show.
         volumes: ``(n, *spatial)`` float32 in [0, 1].
         labels: ``(n, *spatial)`` uint8.
-        spacing: mm per voxel.
+        spacing: mm per voxel and axis.
         middles: of each, places ``(m, 3)`` in mm from the centre of the volume, about one of which
             a fixed image is.
         names: what to call them.
@@ -78,7 +78,7 @@ class Subjects:
     kind: Kind
     volumes: np.ndarray
     labels: np.ndarray
-    spacing: float
+    spacing: tuple[float, float, float]
     middles: list[np.ndarray] = field(repr=False)
     names: tuple[str, ...] = ()
 
@@ -111,13 +111,14 @@ def subjects(
     volumes = unit_range(np.stack([one.volume for one in drawn])[..., None])[..., 0]
     labels = np.stack([one.labels for one in drawn])
     names = tuple(f"torso {split} {k}" for k in range(len(drawn)))
-    return Subjects(SPINE, volumes, labels, spacing, spines(labels, spacing), names)
+    steps = (spacing,) * 3
+    return Subjects(SPINE, volumes, labels, steps, spines(labels, steps), names)
 
 
-def spines(labels: np.ndarray, spacing: float | Sequence[float]) -> list[np.ndarray]:
+def spines(labels: np.ndarray, spacing: Sequence[float]) -> list[np.ndarray]:
     """The middle of each vertebra that is not near an end of its volume, mm from the centre."""
     found = []
-    steps = np.broadcast_to(np.asarray(spacing, float), (3,))
+    steps = np.array(spacing)
     for one in labels:
         middle = (np.array(one.shape) - 1) / 2
         places = [np.argwhere(one == k).mean(axis=0) for k in np.unique(one[one > 0])]
@@ -157,7 +158,7 @@ def _brains(split: str, data: str, spacing: float, count: int | None) -> Subject
     volumes = np.pad(unit_range(images[..., None])[..., 0], pads)
     middles = [np.zeros((1, 3))] * len(volumes)
     names = tuple(map(str, found.names[:count]))
-    return Subjects(BRAIN, volumes, np.pad(labels, pads), spacing, middles, names)
+    return Subjects(BRAIN, volumes, np.pad(labels, pads), (spacing,) * 3, middles, names)
 
 
 def look(kind: Kind, rng: np.random.Generator) -> cone_beam.Look:
