@@ -95,6 +95,15 @@ class PhysicalRegistration:
         return self._grids.transform(self.inner.at(time), self.fixed.geometry)
 
     @property
+    def steps(self) -> np.ndarray:
+        """Of a model that walks, the transforms on its way.
+
+        Raises:
+            InputError: as :attr:`tfreg.registration.Registration.steps`.
+        """
+        return self.inner.steps
+
+    @property
     def momentum(self) -> tuple[Image, ...]:
         """Of an LDDMM, the initial momentum: an image per component, x, y[, z] of LPS.
 
