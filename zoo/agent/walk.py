@@ -104,7 +104,7 @@ def walker(stage: Stage, how: str, network: Any) -> Callable:
         both = keras_ops.concatenate([moving, moving_mask], axis=-1)
         none = keras_ops.zeros_like(start[:, 0, 0])
         start = keras_ops.convert_to_tensor(start)
-        poses = keras_ops.repeat(start[:, None], length + 1, axis=1)
+        poses = start[:, None] + np.zeros((1, length + 1, 1, 1), "float32")
         values = keras_ops.zeros_like(none[:, None, None]) + np.zeros(
             (1, length, stage.outputs), "float32"
         )
@@ -154,8 +154,8 @@ def _mean(pose: Any, poses: Any, taken: Any, average: int) -> Any:
     last = taken[:, None]
     recent = keras_ops.logical_and(index <= last, index > last - average)
     weights = keras_ops.cast(recent, "float32")[..., None]
-    back = keras_ops.repeat(ops.invert_linear(pose), length, axis=0)
-    flat = keras_ops.reshape(poses, (-1, 3, 4))
+    back = ops.invert_linear(pose)[:, None] + np.zeros((1, length, 1, 1), "float32")
+    flat, back = (keras_ops.reshape(one, (-1, 3, 4)) for one in (poses, back))
     offsets = keras_ops.reshape(parameters_of(ops.compose_linear(flat, back)), (-1, length, 6))
     mean = keras_ops.sum(offsets * weights, axis=1) / keras_ops.sum(weights, axis=1)
     return ops.compose_linear(transform(mean), pose)
