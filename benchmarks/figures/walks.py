@@ -41,7 +41,7 @@ def walks(paths: Mapping[str, Sequence[tuple[Any, Any]]], path: Path) -> None:
     """The error of every pose on the way, a panel per group.
 
     Args:
-        paths: by group, cases with what an agent found, see ``benchmarks.methods.rigid``.
+        paths: by group, cases with what an agent found, see ``benchmarks.methods.walkers``.
         path: of the picture.
     """
     figure, axes = new_figure(1, len(paths), 3.0)

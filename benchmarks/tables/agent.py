@@ -145,7 +145,7 @@ def contenders_of(kind: str, folder: Path | None = None) -> list[Any]:
         kind: ``"brain"`` or ``"spine"``.
         folder: of presets of one's own, which come before those of the zoo.
     """
-    from benchmarks.methods.rigid import InSpace, Walker, ants, elastix
+    from benchmarks.methods.walkers import InSpace, Walker, ants, elastix
     from tfreg.transforms import Affine
 
     known = presets(folder)
@@ -210,7 +210,7 @@ def _run(
 ) -> np.ndarray:
     from tqdm import tqdm
 
-    from benchmarks.methods.rigid import Found
+    from benchmarks.methods.walkers import Found
     from benchmarks.methods.worker import WorkerError
 
     answers, failures = [], []

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.figures.walks import capture, on_the_way, pictures, walks
-from benchmarks.methods import rigid
-from benchmarks.methods.rigid import Found, InSpace, Walker, elastix
+from benchmarks.methods import walkers
+from benchmarks.methods.walkers import Found, InSpace, Walker, elastix
 from benchmarks.tables import _agent_cases, agent
 from tfreg.errors import InputError
 from tfreg.transforms import Affine
@@ -140,8 +140,8 @@ def test_elastix_registers_a_case():
     finally:
         tool.close()
     assert mild.error(found.points) < 0.7 * mild.start and found.seconds > 0
-    assert rigid.parameters("mi")["Metric"] == ["AdvancedMattesMutualInformation"]
-    assert rigid.parameters("ncc")["Transform"] == ["EulerTransform"]
+    assert walkers.parameters("mi")["Metric"] == ["AdvancedMattesMutualInformation"]
+    assert walkers.parameters("ncc")["Transform"] == ["EulerTransform"]
 
 
 def test_the_way_of_an_agent_is_told_in_millimetres(case):

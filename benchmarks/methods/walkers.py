@@ -1,4 +1,4 @@
-"""What registers two images in space rigidly, each as its users would have it."""
+"""Walks of agents, and the rigid registrations beside them, each as its users would have it."""
 
 import contextlib
 import importlib.util
