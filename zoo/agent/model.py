@@ -78,6 +78,8 @@ class Agent(RegistrationModel):
         how: str = "channels",
         **kwargs: Any,
     ) -> None:
+        # Of a similarity of its own, which the engine optimises: still rigid.
+        kwargs.setdefault("refinement", {"transform": "rigid"})
         super().__init__(ndim=3, **kwargs)
         if not stages:
             raise ValueError("stages must name one stage or more. Received: stages=[]")
