@@ -49,7 +49,7 @@ def test_inputs_of_the_network():
     assert np.asarray(seen("channels", fixed, moved, mask))[0, 0, 0, 0].tolist() == [0.75, 0.25, 1]
 
 
-@pytest.mark.parametrize("start", [(3.0, -2.0, 5.0), (-6.0, 4.0, 0.0)])
+@pytest.mark.parametrize("start", [(3.0, -2.0, 5.0), (-4.0, 3.0, 0.0)])
 def test_a_walk_follows_what_it_sees(start):
     """On an uneven grid, to half a step along each axis, in voxels of 4 mm."""
     shape = (22, 26, 30)
@@ -100,18 +100,14 @@ def test_pairs_of_a_batch_stop_on_their_own_and_answer_as_alone():
 
 def test_the_image_that_shows_less_is_the_reference():
     """Either way round, the answer leads from the fixed to the moving image."""
-    large, small = (40, 36, 38), (16, 18, 20)
-    place, shift = np.array([20.0, 17.0, 18.0]), np.array([2.0, -3.0, 1.0])
-    whole = blob(large, place, 4.0)
-    corner = place - np.array([7.0, 9.0, 10.0]) + shift  # of the part, in the whole image
-    part = blob(small, place - corner, 4.0)
+    large, small = (24, 26, 28), (16, 18, 20)
+    place, corner = np.array([11.0, 12.0, 12.0]), np.array([3.0, 4.0, 2.0])
+    whole, part = blob(large, place, 4.0), blob(small, place - corner, 4.0)
     model = agent()
-    one = model.register(part, whole)
-    other = model.register(whole, part)
+    one, other = model.register(part, whole), model.register(whole, part)
     assert not one.details["exchanged"] and other.details["exchanged"]
-    there, back = corner, -corner
-    np.testing.assert_allclose(one.displacement[7, 9, 10], there, atol=0.4)
-    np.testing.assert_allclose(other.displacement[20, 17, 18], back, atol=0.4)
+    np.testing.assert_allclose(one.displacement[8, 8, 10], corner, atol=0.4)
+    np.testing.assert_allclose(other.displacement[11, 12, 12], -corner, atol=0.4)
 
 
 def rotated(angles, shift):
