@@ -1,6 +1,7 @@
 """Walks of agents, and the rigid registrations beside them, each as its users would have it."""
 
 import contextlib
+import functools
 import importlib.util
 import tempfile
 import time
@@ -89,8 +90,6 @@ class Walker:
 
     def __init__(self, name: str, preset: str | Path | None, refine: int | str = 0) -> None:
         self.name, self.preset, self.refine = name, preset, refine
-        self._model: Any = None
-        self._warm: set[tuple] = set()
 
     def unavailable(self) -> str | None:
         """Whether it was trained."""
@@ -98,33 +97,37 @@ class Walker:
 
     def register(self, case: Any) -> Found:
         """Registers one case; the first of a size twice, so that it is warm."""
-        import zoo
+        from zoo.agent.setting import edge_of
 
-        if self._model is None:
-            self._model = zoo.load(self.preset, task="registration")
-        sizes = case.fixed.geometry.size, case.moving.geometry.size
-        answer = self._registered(case)
-        if sizes not in self._warm:
-            self._warm.add(sizes)
-            answer = self._registered(case)
-        details = answer.inner.details
+        model, warm = _loaded(self.preset)
+        answer = self._registered(model, case)
+        sizes = (answer.inner.fixed, answer.inner.moving)
+        kind = (bool(self.refine), *(edge_of(image.shape) for image in sizes))
+        if kind not in warm:
+            warm.add(kind)
+            answer = self._registered(model, case)
         return Found(
             answer.warp_points(case.points),
             answer.seconds,
-            float(np.sum(details["counts"])),
+            float(np.sum(answer.inner.details["counts"])),
             answer.inner.steps,
         )
 
     def close(self) -> None:
-        """Lets go of the network."""
-        self._model, self._warm = None, set()
+        """Keeps the network: other lines and groups have what was compiled for it."""
 
-    def _registered(self, case: Any) -> Any:
+    def _registered(self, model: Any, case: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InputWarning)
-            return self._model.register(
-                case.fixed, case.moving, self.refine, fixed_mask=case.fixed_mask
-            )
+            return model.register(case.fixed, case.moving, self.refine, fixed_mask=case.fixed_mask)
+
+
+@functools.cache
+def _loaded(preset: str | Path | None) -> tuple[Any, set[tuple]]:
+    """The model of a preset, and for what it was compiled."""
+    import zoo
+
+    return zoo.load(preset, task="registration"), set()
 
 
 class RigidTool:

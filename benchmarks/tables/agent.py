@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> Table:
         data=f"{about}, {options.split} split",
         protocol=(
             f"{options.cases} starts in each group, of elastix and ANTs the first {options.slow}, "
-            "on which others are compared with them. The fixed image is a simulated cone-beam CT "
+            "on which they are compared with others. The fixed image is a simulated cone-beam CT "
             "(`tfreg.data.cone_beam`: a cylinder for a field of view, noise, streaks, cupping, "
             "another scale) about a random place, turned at random; of brains in another contrast "
             "besides, a random curve through their intensities. The moving image is the whole "
@@ -138,7 +138,7 @@ def run(options: argparse.Namespace) -> Table:
     return table
 
 
-def contenders_of(kind: str, folder: Path | None = None) -> list[Any]:
+def contenders(kind: str = "brain", folder: Path | None = None) -> list[Any]:
     """The lines of the table for brains or spines.
 
     Args:
@@ -187,13 +187,13 @@ def _measure(
     """Adds the rows of a group; answers the errors of each method."""
     import zoo
 
-    errors = {}
-    for method in contenders_of(group.split()[0], options.presets):
+    errors, kind = {}, group.split()[0]
+    for method in contenders(kind, options.presets):
         if method.name not in chosen:
             continue
         reason = method.unavailable()
         if reason is not None:
-            note = f"{method.name}: {reason}"
+            note = f"{method.name}: {kind}, {reason}"
             table.notes += [note] if note not in table.notes else []
             continue
         preset = getattr(method, "preset", None)
@@ -251,20 +251,21 @@ def _run(
 def _compare(
     table: Table, group: str, errors: dict[str, np.ndarray], options: argparse.Namespace
 ) -> None:
-    """Success of all methods beside some, on the cases that they share."""
-    shared = min((len(found) for found in errors.values()), default=0)
-    clusters = [str(k) for k in range(shared)]
-    success = {name: 100.0 * (found[:shared] < 8) for name, found in errors.items()}
+    """Success of all methods beside some, each on the cases that both registered."""
+    success = {name: 100.0 * (found < 8) for name, found in errors.items()}
     for reference in [name for name in _REFERENCES if name in success]:
-        table.differences += paired(
-            success,
-            reference,
-            clusters,
-            f"success_8mm, {group}",
-            "%",
-            resampled="start",
-            seed=options.seed,
-        )
+        for name in success:
+            both = {key: success[key] for key in (reference, name)}
+            shared = min(map(len, both.values()))
+            table.differences += paired(
+                {key: values[:shared] for key, values in both.items()},
+                reference,
+                [str(k) for k in range(shared)],
+                f"success_8mm, {group}",
+                "%",
+                resampled="start",
+                seed=options.seed,
+            )
 
 
 def _figures(

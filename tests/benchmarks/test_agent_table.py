@@ -85,7 +85,7 @@ def test_the_rows_of_what_registers_nothing(tmp_path, monkeypatch):
     assert rows["none", "tre"].median == pytest.approx(np.median(starts), rel=1e-3)
     assert rows["none", "success"].mean in (0, pytest.approx(100 / 3), pytest.approx(200 / 3))
     assert rows["centre of mass", "tre"].n == 3
-    assert "dqn: left out, there are no weights." in found.notes
+    assert "dqn: brain, left out, there are no weights." in found.notes
     assert any(note.startswith("spine ct 30: left out") for note in found.notes)
     found.write(tmp_path / "out")
     assert (tmp_path / "out" / "capture-brain.png").is_file()
@@ -118,7 +118,7 @@ def test_wrong_options_are_refused(words, message):
 
 def test_every_method_of_the_table_has_a_line():
     for kind in ("brain", "spine"):
-        assert [one.name for one in agent.contenders_of(kind)] == list(agent.METHODS)
+        assert [one.name for one in agent.contenders(kind)] == list(agent.METHODS)
 
 
 def test_the_optimiser_registers_a_case(case):

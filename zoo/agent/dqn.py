@@ -20,7 +20,7 @@ from zoo.agent.rigid import ACTIONS, actions, chained, distance, gains, paramete
 
 EPISODES = 16  # at once
 MEMORY = 20000  # transitions
-FOLLOWS = 200  # steps of training after which the copy follows the network
+FOLLOWS = 50  # steps of training after which the copy follows: often, as trainings are short
 _LENGTH = 60  # steps of an episode at most
 _EXPLORES = (1.0, 0.1)  # share of actions at random, at first and from half of the training on
 _LOST = 1.5  # times the range: a pose that is further off ends its episode
@@ -51,7 +51,14 @@ class Replay(States):
 
     def __init__(self, states: States, network: QNetwork, iterations: int) -> None:
         super().__init__(
-            states.scenes, states.ranges, states.step, states.batch_size, states.seed, "raw"
+            states.scenes,
+            states.ranges,
+            states.step,
+            states.batch_size,
+            states.seed,
+            "raw",
+            states.nearer,
+            states.walked,
         )
         self.network, self.iterations = network, iterations
         self._memory: list[_Met] = []

@@ -41,6 +41,9 @@ class Agent(RegistrationModel):
     The image that shows clearly less is the reference, whichever of the two it is, as a cone-beam
     CT is within a CT: the other one is moved, and the answer is turned round where need be.
 
+    Refined by a number of steps or by a name it stays rigid; a ``Pyramid`` or a ``Refinement`` adds
+    a further transform to its displacement, as with every model, and the sum need not be rigid.
+
     ``answer.details`` of :meth:`register` has the walk: ``poses``, all transforms on the way, in mm
     about the centre of the reference, the last one repeated; ``values``, what the network thought
     of each action; ``counts``, the steps of each stage; ``exchanged``, whether the moving image was
@@ -78,8 +81,6 @@ class Agent(RegistrationModel):
         how: str = "channels",
         **kwargs: Any,
     ) -> None:
-        # Of a similarity of its own, which the engine optimises: still rigid.
-        kwargs.setdefault("refinement", {"transform": "rigid"})
         super().__init__(ndim=3, **kwargs)
         if not stages:
             raise ValueError("stages must name one stage or more. Received: stages=[]")

@@ -4,6 +4,7 @@ All volumes are continued to cubes of a few sizes, so that what was compiled for
 others of about its size.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -12,8 +13,7 @@ from tfreg.registration.images import Pair
 from zoo.agent import observation
 from zoo.agent.rigid import chained, inverse
 
-_EDGE = 16  # voxels: the edges of cubes are multiples of it
-_LEAST = 32
+_LEAST = 32  # voxels of an edge; then 48, 64, 96, 128, ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,21 @@ def cubed(images: np.ndarray, mode: str = "edge") -> np.ndarray:
     >>> cubed(np.zeros((2, 20, 50, 33, 1))).shape
     (2, 64, 64, 64, 1)
     """
-    longest = max(images.shape[1:4])
-    edge = max(_LEAST, -(-longest // _EDGE) * _EDGE)
+    edge = edge_of(images.shape[1:4])
     pads = [(0, 0), *((0, edge - n) for n in images.shape[1:4]), (0, 0)]
     return np.pad(images, pads, mode)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+def edge_of(shape: Sequence[int]) -> int:
+    """Voxels of an edge of the cube that holds a volume: a power of two, or one and a half.
+
+    Example:
+
+    >>> from zoo.agent.setting import edge_of
+    >>> edge_of((9, 8, 7)), edge_of((20, 50, 33)), edge_of((65, 60, 60))
+    (32, 64, 96)
+    """
+    edge = _LEAST
+    while edge < max(shape):
+        edge = 3 * edge // 2 if edge & (edge - 1) == 0 else 4 * edge // 3
+    return edge

@@ -203,7 +203,9 @@ class Agents(recipes.Recipe):
     ) -> States:
         plus = settings["variant"] == "plus"
         how = settings["how"] or _HOW[settings["variant"]]
-        target = settings["target"] or _TARGET[settings["variant"]]
+        # Q-learning finds values as they are, which its validation holds it to.
+        own = "raw" if settings["learner"] == "dqn" else _TARGET[settings["variant"]]
+        target = settings["target"] or own
         # Beyond the usual range as many states lie within it as without.
         nearer = NEARER if settings["reach"] == 1 else (*NEARER, 1 / settings["reach"])
         return States(

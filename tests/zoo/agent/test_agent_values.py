@@ -112,6 +112,12 @@ def test_one_step_away_and_there():
     np.testing.assert_allclose(there, -1 + paper.GAMMA * (1 + paper.BONUS), atol=1e-6)
 
 
+def test_the_sum_of_values_is_larger_a_step_away_than_there():
+    """So it would not say which of two poses is nearer, between which a walk goes to and fro."""
+    there, beside = greedy_values(np.array([[0] * 6, [0, 1, 0, 0, 0, 0]])).sum(axis=1)
+    assert beside > there + 1
+
+
 def test_steps_of_offsets_and_centred_values():
     assert whole_steps(np.array([[5.9, -2.1, 0, 0, 0, 6.1]]), 4.0).tolist() == [[1, -1, 0, 0, 0, 2]]
     values = greedy_values(np.random.default_rng(4).integers(-8, 9, (50, 6)))
