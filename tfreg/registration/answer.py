@@ -199,8 +199,8 @@ class Registration:
 
     @property
     def steps(self) -> np.ndarray:
-        """Of a model that walks, all transforms on its way, ``(batch, n, ndim, ndim + 1)``, the
-        last one repeated; what they map, its own page says.
+        """Of a model that walks, all transforms on its way, ``(n, ndim, ndim + 1)``, of a batch
+        with its axis before, the last one repeated; what they map, its own page says.
 
         Raises:
             InputError: where the model took no steps.

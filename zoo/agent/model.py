@@ -107,7 +107,8 @@ class Agent(RegistrationModel):
         Args:
             fixed, moving: ``(batch, *spatial, 1)`` in [0, 1].
         """
-        images = [keras_ops.convert_to_numpy(image) for image in (fixed, moving)]
+        # Keras hands over images in the type of the layers.
+        images = [keras_ops.convert_to_numpy(image).astype("float32") for image in (fixed, moving)]
         pair = Pair(*images, spacing=self.voxel_size or (1.0,) * 3)
         return self._walked(setting_of(pair, *images))[0]
 

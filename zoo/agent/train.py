@@ -43,7 +43,7 @@ class Agents(recipes.Recipe):
     """
 
     method = METHOD
-    iterations, batch, learning_rate = 2000, 32, 1e-3
+    iterations, batch, learning_rate = 1000, 32, 1e-3
     whole_step = False  # convolutions with gradients are many times slower compiled
     kind: ClassVar[str]
     coarse: ClassVar[dict[str, Stage]]

@@ -1,6 +1,7 @@
 """What is said of the agent, held to its committed table."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ pytestmark = pytest.mark.skipif(not TABLE.is_file(), reason="the table was not m
 
 
 @pytest.fixture(scope="module")
-def rows():
-    content = json.loads(TABLE.read_text(encoding="utf-8"))
+def content():
+    return json.loads(TABLE.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def rows(content):
     return {(row["method"], row["group"], row["metric"]): row for row in content["rows"]}
 
 
@@ -47,6 +52,15 @@ def test_at_large_starts_it_is_ahead_of_what_is_no_agent(rows):
     ours = max(value for method, value in at.items() if method.startswith("agent plus"))
     others = [value for method, value in at.items() if not method.startswith("agent")]
     assert ours > max(others)
+
+
+def test_variants_were_trained_as_long(content):
+    """Q-learning as many seconds, hence fewer iterations."""
+    command = re.compile(r"(.+): tfreg train agent-brain .*--iterations (\d+)")
+    found = dict(match.groups() for match in map(command.match, content["notes"]) if match)
+    for other in ("regression", "agent plus difference", "agent plus raw"):
+        assert found.get(other, found["agent plus"]) == found["agent plus"], other
+    assert int(found["dqn"]) <= int(found["agent plus"])
 
 
 def test_steps_beat_a_jump_and_exact_values_beat_exploring(rows):
