@@ -2,11 +2,12 @@
 
 Not a simulation of its physics, but of what registration meets of it, in the image itself::
 
-    cbct = gain (volume (1 - cupping (1 - r^2 / R^2)) + streaks + noise) + offset
+    cbct = gain (low + (volume - low) (1 - cupping (1 - r^2 / R^2)) + streaks + noise) + offset
 
 within a cylinder of radius ``R`` that lies along the first axis of the array, with ``r`` the
-distance from its axis. Streaks leave dense spots fanwise within a few slices; noise is correlated
-over neighbours.
+distance from its axis, and ``low`` the lowest intensity, air, which is not cupped. Streaks, noise
+and offset are shares of the range of intensities. Streaks leave dense spots fanwise within a few
+slices; noise is correlated over neighbours.
 """
 
 from collections.abc import Sequence
