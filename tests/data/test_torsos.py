@@ -46,14 +46,15 @@ def test_torsos_differ_and_come_again():
 
 
 def test_a_torso_lies_where_it_does_at_any_spacing():
-    fine, coarse = (draw(np.random.default_rng(4), step) for step in (4.0, 8.0))
+    """Front to back by less: there, thin processes weigh what voxels they happen to fill."""
+    fine, coarse = (draw(np.random.default_rng(4), step) for step in (4.0, 5.0))
     for label in (5, 10, 14):
         middles = [
             (np.argwhere(one.labels == label).mean(axis=0) - (np.array(one.labels.shape) - 1) / 2)
             * one.spacing
             for one in (fine, coarse)
         ]
-        assert np.abs(np.subtract(*middles)).max() < 5
+        assert (np.abs(np.subtract(*middles)) < (1.5, 5, 1.5)).all()
 
 
 @pytest.mark.parametrize(
