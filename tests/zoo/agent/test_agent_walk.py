@@ -23,7 +23,7 @@ A_STEP = 2.0 / 4 + 0.05
 
 
 @functools.cache  # with what was compiled: all images here lie in cubes of one size
-def agent():
+def agent(average=1):
     return followed(Agent([{**STAGE, "average": average}], voxel_size=(4.0, 4.0, 4.0)), SPACING)
 
 
