@@ -241,9 +241,11 @@ def machine() -> dict[str, Any]:
         "torch",
         "picsl-greedy",
         "antspyx",
+        "convexAdam",
         "diffdrr",
         "nanodrr",
         "plastimatch",
+        "syntx",
         "PyWavelets",
         "pystackreg",
     )

@@ -18,7 +18,8 @@ SECONDS = (
     "`seconds`: one pair at a time, warm, on all cores; `compile`: once per size of image, not in "
     "`seconds`."
 )
-TOOLS = f"{greedy.ABOUT}; {ants.ABOUT}"
+GREEDY = greedy.ABOUT
+TOOLS = f"{GREEDY}; {ants.ABOUT}"
 RANDOM = f"{THREADS} threads, RandomSeed 1"
 
 

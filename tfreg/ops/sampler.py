@@ -22,7 +22,7 @@ def nearest_sampler(kind: str, backend: str, mode: str, fill_value: float) -> Ca
     """``f(image, where)``: the nearest voxel, for one backend and boundary rule."""
 
     def nearest(image: Any, where: Any) -> Any:
-        place = _Place(kind, image, where)
+        place = Place(kind, image, where)
         index = place.batch_offset
         for position, size, stride in zip(place.positions, place.sizes, place.strides, strict=True):
             rounded = ops.floor(ops.clip(position, 0, _last(size, position)) + 0.5)
@@ -83,7 +83,7 @@ def sampler_parts(
     taps = TAPS[interpolation]
 
     def value(image: Any, where: Any) -> Any:
-        place = _Place(kind, image, where, margin=taps == 4)
+        place = Place(kind, image, where, margin=taps == 4)
         base, fractions = place.cell()
         factors = [
             functools.partial(weight, interpolation, fraction=fraction[..., None])
@@ -95,7 +95,7 @@ def sampler_parts(
         return _filled(values, place, mode, fill_value)
 
     def gradient_of_where(image: Any, where: Any, upstream: Any) -> Any:
-        place = _Place(kind, image, where, margin=taps == 4)
+        place = Place(kind, image, where, margin=taps == 4)
         slopes = _linear_slopes if interpolation == "linear" else _kernel_slopes
         components = ops.sum(slopes(image, place, interpolation) * upstream[..., None, :], axis=-1)
         # The clamp of "border" makes the value constant along an axis outside the image.
@@ -106,7 +106,7 @@ def sampler_parts(
         return ops.where(moves, components, ops.zeros_like(components))
 
     def gradient_of_image(image: Any, where: Any, upstream: Any) -> Any:
-        place = _Place(kind, image, where, margin=taps == 4)
+        place = Place(kind, image, where, margin=taps == 4)
         if mode == "constant":
             upstream = ops.where(place.inside()[..., None], upstream, ops.zeros_like(upstream))
         shape = ops.shape(image)
@@ -139,7 +139,7 @@ def sampler_parts(
     return value, gradient_of_where, gradient_of_image
 
 
-class _Place:
+class Place:
     """Where a batch of positions lies in an image: positions, sizes and strides per axis."""
 
     def __init__(self, kind: str, image: Any, where: Any, margin: bool = False) -> None:
@@ -201,7 +201,7 @@ class _Place:
         return index, fractions
 
 
-def _linear_slopes(image: Any, place: _Place, interpolation: str) -> Any:
+def _linear_slopes(image: Any, place: Place, interpolation: str) -> Any:
     """Slope along every axis, ``(batch, *where, ndim, channels)``, of linear interpolation.
 
     Along its own axis the slope is the difference of two neighbours, so differences are taken once
@@ -229,7 +229,7 @@ def _linear_slopes(image: Any, place: _Place, interpolation: str) -> Any:
     return _contract(lambda offset: _gather(differences, base + offset), factors, offsets, 2)
 
 
-def _kernel_slopes(image: Any, place: _Place, interpolation: str) -> Any:
+def _kernel_slopes(image: Any, place: Place, interpolation: str) -> Any:
     """Slope along every axis, ``(batch, *where, ndim, channels)``, of a kernel of four voxels."""
     base, fractions = place.cell()
 
@@ -271,7 +271,7 @@ def _along_components(values: list[Any]) -> Any:
     return result
 
 
-def _filled(values: Any, place: _Place, mode: str, fill_value: float) -> Any:
+def _filled(values: Any, place: Place, mode: str, fill_value: float) -> Any:
     if mode == "border":
         return values
     return ops.where(place.inside()[..., None], values, ops.cast(fill_value, values.dtype))

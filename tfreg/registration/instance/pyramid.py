@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tfreg.errors import InputError
+from tfreg.registration.instance.similarity import as_similarity, names_of
 from tfreg.registration.kinds import LINEAR, OPTIMISERS, TRANSFORMS
 
 SETTINGS = ("fast", "default", "accurate")
@@ -45,8 +46,9 @@ _LDDMM = {"fast": _Setting(10, 5), "default": _Setting(20, 10), "accurate": _Set
 # Weights of a path's energy: beside the mean square difference of images in [0, 1] that of
 # Quicksilver, |I - T|^2 / (2 sigma^2) with sigma = 0.2. By the overlap of labels of validation
 # pairs that of NCC was chosen among 0.08, 0.25 and 0.8 (slices of brains), that of LNCC among 1, 3
-# and 10 (hippocampi); those of MI and NGF follow LNCC's.
-_LDDMM_WEIGHTS = {"mse": 2 * 0.2**2, "ncc": 0.8, "lncc": 3.0, "mi": 3.0, "ngf": 3.0}
+# and 10 (hippocampi); those of the others, and of sums, follow LNCC's.
+_LDDMM_WEIGHTS = {"mse": 2 * 0.2**2, "ncc": 0.8}
+_LDDMM_WEIGHT = 3.0
 _LINEAR = {"fast": _Setting(40, 10), "default": _Setting(80, 20), "accurate": _Setting(160, 80)}
 
 
@@ -157,6 +159,38 @@ class Pyramid:
             raise InputError(f"tolerance must be 0 or more. Received: tolerance={self.tolerance}")
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """A named pyramid with another weight, made when the size of the images is known.
+
+    Attributes:
+        setting: ``"fast"``, ``"default"`` or ``"accurate"``.
+        weight: of the regulariser of what bends.
+
+    Raises:
+        InputError: on an unknown setting, or a weight out of range.
+    """
+
+    setting: str
+    weight: float
+
+    def __post_init__(self) -> None:
+        if self.setting not in SETTINGS:
+            raise InputError(
+                f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {self.setting}"
+            )
+        Level(weight=self.weight)
+
+    def pyramid(
+        self, transform: str, shape: Sequence[int], spacing: Sequence[float], similarity: Any
+    ) -> Pyramid:
+        """:func:`pyramid` of a transform, with the weight where it bends."""
+        found = pyramid(self.setting, transform, shape, spacing, similarity)
+        if transform in LINEAR:
+            return found
+        return replace(found, levels=tuple(replace(k, weight=self.weight) for k in found.levels))
+
+
 def pyramid(
     setting: str,
     transform: str,
@@ -196,11 +230,7 @@ def pyramid(
         raise InputError(f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {setting}")
     if transform not in TRANSFORMS:
         raise InputError(f"transform must be one of {TRANSFORMS}. Received: transform={transform}")
-    if isinstance(similarity, str) and similarity not in _LDDMM_WEIGHTS:
-        raise InputError(
-            f"similarity must be one of {tuple(_LDDMM_WEIGHTS)}, or a function. "
-            f"Received: similarity={similarity}"
-        )
+    names = names_of(as_similarity(similarity)) or ("ncc",)
     if len(shape) != len(spacing) or not all(_is_finite(s) and s > 0 for s in spacing):
         raise InputError(
             f"spacing must be {len(shape)} positive numbers. Received: spacing={spacing}"
@@ -213,7 +243,7 @@ def pyramid(
         octaves = octaves[1:]
     weight = 0.0 if linear else 0.1
     if geodesic:
-        weight = _LDDMM_WEIGHTS[similarity if isinstance(similarity, str) else "ncc"]
+        weight = _LDDMM_WEIGHTS.get(names[0], _LDDMM_WEIGHT) if len(names) == 1 else _LDDMM_WEIGHT
     levels = [
         Level(
             shrink=factors,

@@ -15,6 +15,7 @@ from tfreg.errors import InputError
 from tfreg.image import Image
 from tfreg.registration.answer import Check, Registration
 from tfreg.registration.images import check_contrast
+from tfreg.registration.path import FlowPath, GeodesicPath
 from tfreg.registration.space.alignment import (
     check_overlap,
     image_of,
@@ -94,6 +95,23 @@ class PhysicalRegistration:
         """
         return self._grids.transform(self.inner.at(time), self.fixed.geometry)
 
+    def inverse(self) -> transforms.Transform:
+        """The map from moving to fixed points.
+
+        Of a velocity the flow of ``-v``, which is at hand, after the inverse of what it started
+        from; of others by iteration.
+
+        Raises:
+            InputError: where the map has no inverse.
+        """
+        path = self.inner.path
+        if not isinstance(path, FlowPath):
+            return self.transform.inverse()
+        grids = self._grids
+        back = transforms.Displacement.from_voxels(path.flow(-1.0), grids.grid, grids.grid)
+        before = grids.transform(path.at(0), self.fixed.geometry)
+        return transforms.compose(before.inverse(), back)
+
     @property
     def momentum(self) -> tuple[Image, ...]:
         """Of an LDDMM, the initial momentum: an image per component, x, y[, z] of LPS.
@@ -101,8 +119,11 @@ class PhysicalRegistration:
         Raises:
             InputError: where the answer is not the end of a path.
         """
-        if self.inner.path is None:
-            self.inner.at(0)  # says why not
+        if not isinstance(self.inner.path, GeodesicPath):
+            raise InputError(
+                "Only an answer whose last transform is lddmm has a momentum. Received: "
+                f"{', '.join(s.transform for s in self.inner.stages) or 'a network'}"
+            )
         grid = self._grids.grid
         axes = np.concatenate([np.zeros((1, grid.ndim)), np.eye(grid.ndim)])
         corners = grid.to_physical(axes)
@@ -139,6 +160,7 @@ class PhysicalRegistration:
             "outside": round(check.outside / 100, 6),
             "seconds": round(self.seconds, 4),
             "compile_seconds": round(self.inner.compile_seconds, 4),
+            **({} if self.inner.search is None else {"search": self.inner.search.to_dict()}),
             "warnings": list(self.warnings),
             "fixed_geometry": self.fixed.geometry.to_dict(),
             "moving_geometry": self.moving.geometry.to_dict(),
