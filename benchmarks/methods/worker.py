@@ -7,7 +7,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 PEAK = "peak of memory"  # a question that every worker answers
-THREADS = os.cpu_count() or 1  # all methods may use all cores
+
+# All methods may use all cores, of those that this process may run on.
+THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class WorkerError(RuntimeError):
