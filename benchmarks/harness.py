@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.methods.worker import THREADS
+from benchmarks.cores import THREADS
 from benchmarks.paired import DRAWS, Difference
 from tfreg import io
 from tfreg.errors import InputError

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.methods.worker import THREADS
+from benchmarks.cores import THREADS
 
 OPERATIONS = ("linear", "linear + gradient", "cubic", "cubic + gradient", "catmull-rom")
 SPLINE = "spline"  # control points to a dense displacement, in the one 2-D case that asks for it

@@ -8,9 +8,6 @@ from typing import Any
 
 PEAK = "peak of memory"  # a question that every worker answers
 
-# All methods may use all cores, of those that this process may run on.
-THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
 
 class WorkerError(RuntimeError):
     """A method failed on one pair; the message says why."""

@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks import readme
 from benchmarks.__main__ import main
+from benchmarks.cores import THREADS
 from benchmarks.harness import Row, Table
-from benchmarks.methods.worker import THREADS
 from benchmarks.tables import dirnet_mnist
 from zoo.dirnet.paper import MNIST_NCC
 
