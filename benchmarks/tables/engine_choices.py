@@ -127,6 +127,12 @@ GROUPS = {
             **_weights("mind", 0.03, 0.3, **_LUNGS),
             **_weights({"lncc": 1, "mind": 1}, 0.03, 0.3, 1.0, **_LUNGS),
             **_weights({"lncc": 1, "mind": 4}, 0.1, 0.3, **_LUNGS),
+            "1 lncc + 1 mind, fast": {
+                "similarity": {"lncc": 1, "mind": 1},
+                "pyramid": "fast",
+                "weight": 0.3,
+                **_LUNGS,
+            },
             "1 lncc + 1 mind, accurate": {
                 "similarity": {"lncc": 1, "mind": 1},
                 "pyramid": "accurate",
@@ -153,6 +159,11 @@ GROUPS = {
                 "transform": ("bspline",),
             },
             **_weights({"lncc5": 1, "mind": 0.5}, 0.02, 0.05, 0.2, **_BRAIN),
+            "1 lncc5 + 0.5 mind, fast": {
+                "similarity": {"lncc5": 1, "mind": 0.5},
+                "pyramid": "fast",
+                **_BRAIN,
+            },
             "1 lncc5 + 0.5 mind, accurate": {
                 "similarity": {"lncc5": 1, "mind": 0.5},
                 "pyramid": "accurate",
