@@ -159,6 +159,11 @@ GROUPS = {
                 "transform": ("bspline",),
             },
             **_weights({"lncc5": 1, "mind": 0.5}, 0.02, 0.05, 0.2, **_BRAIN),
+            "1 lncc5 + 0.5 mind, no affine, fast": {
+                "similarity": {"lncc5": 1, "mind": 0.5},
+                "transform": ("bspline",),
+                "pyramid": "fast",
+            },
             "1 lncc5 + 0.5 mind, fast": {
                 "similarity": {"lncc5": 1, "mind": 0.5},
                 "pyramid": "fast",
@@ -180,7 +185,9 @@ GROUPS = {
         {
             **_similarities("ncc", "lncc", "lncc5", "mind"),
             **_similarities({"ncc": 1, "mind": 0.5}, {"ncc": 1, "lncc": 0.5}),
+            **_similarities({"ncc": 1, "lncc": 1}, {"ncc": 1, "lncc": 2}),
             **_weights("ncc", 0.05, 0.2, transform=("bspline",)),
+            **_weights({"ncc": 1, "lncc": 0.5}, 0.05, 0.2, transform=("bspline",)),
             "ncc, affine first": {"transform": AFFINE_FIRST},
             "ncc, accurate": {"pyramid": "accurate"},
         },
