@@ -120,13 +120,9 @@ GROUPS = {
         lambda: breathing.available("ct"),
         {
             **_similarities("ncc", "lncc", "mind", {"lncc": 1, "mind": 1}, **_LUNGS),
-            "lncc + mind, not confined": {
-                "similarity": {"lncc": 1, "mind": 1},
-                "transform": AFFINE_FIRST,
-            },
-            **_weights("mind", 0.03, 0.3, **_LUNGS),
-            **_weights({"lncc": 1, "mind": 1}, 0.03, 0.3, 1.0, **_LUNGS),
-            **_weights({"lncc": 1, "mind": 4}, 0.1, 0.3, **_LUNGS),
+            **_weights("mind", 0.3, **_LUNGS),
+            **_weights({"lncc": 1, "mind": 1}, 0.3, 1.0, **_LUNGS),
+            **_weights({"lncc": 1, "mind": 4}, 0.3, **_LUNGS),
             "1 lncc + 1 mind, fast": {
                 "similarity": {"lncc": 1, "mind": 1},
                 "pyramid": "fast",
@@ -158,7 +154,7 @@ GROUPS = {
                 "similarity": {"lncc5": 1, "mind": 0.5},
                 "transform": ("bspline",),
             },
-            **_weights({"lncc5": 1, "mind": 0.5}, 0.02, 0.05, 0.2, **_BRAIN),
+            **_weights({"lncc5": 1, "mind": 0.5}, 0.05, 0.2, **_BRAIN),
             "1 lncc5 + 0.5 mind, no affine, fast": {
                 "similarity": {"lncc5": 1, "mind": 0.5},
                 "transform": ("bspline",),
