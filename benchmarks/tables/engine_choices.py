@@ -144,18 +144,12 @@ GROUPS = {
         _hippocampi,
         hippocampus.available,
         {
-            **_similarities("ncc", "lncc", "lncc5", "mind", **_BRAIN),
-            **_similarities(
-                {"lncc5": 1, "mind": 0.25},
-                {"lncc5": 1, "mind": 0.5},
-                {"lncc5": 1, "mind": 1},
-                **_BRAIN,
-            ),
+            **_similarities("ncc", "lncc5", "mind", {"lncc5": 1, "mind": 0.5}, **_BRAIN),
             "1 lncc5 + 0.5 mind, no affine": {
                 "similarity": {"lncc5": 1, "mind": 0.5},
                 "transform": ("bspline",),
             },
-            **_weights({"lncc5": 1, "mind": 0.5}, 0.05, 0.2, **_BRAIN),
+            **_weights({"lncc5": 1, "mind": 0.5}, 0.2, **_BRAIN),
             "1 lncc5 + 0.5 mind, no affine, fast": {
                 "similarity": {"lncc5": 1, "mind": 0.5},
                 "transform": ("bspline",),
@@ -164,11 +158,6 @@ GROUPS = {
             "1 lncc5 + 0.5 mind, fast": {
                 "similarity": {"lncc5": 1, "mind": 0.5},
                 "pyramid": "fast",
-                **_BRAIN,
-            },
-            "1 lncc5 + 0.5 mind, accurate": {
-                "similarity": {"lncc5": 1, "mind": 0.5},
-                "pyramid": "accurate",
                 **_BRAIN,
             },
         },
