@@ -35,6 +35,7 @@ SHIPPED = "as shipped"
 _HU, _SHARE = 50.0, 0.05  # noise of CT, and of other images as a share of their range
 _LUNGS = {"transform": AFFINE_FIRST, "confine": True}
 _BRAIN = {"transform": AFFINE_FIRST}
+_HEADS = ("rigid", "bspline")
 
 
 @dataclass(frozen=True)
@@ -185,20 +186,16 @@ GROUPS = {
         _heads,
         brain_pairs.available,
         {
-            **_similarities("mi", "ngf", "mind", transform=("rigid", "bspline")),
-            **_similarities(
-                {"mi": 1, "ngf": 1},
-                {"mi": 1, "ngf": 0.25},
-                {"mi": 1, "mind": 1},
-                transform=("rigid", "bspline"),
-            ),
-            **_weights("mi", 0.03, 0.3, 1.0, transform=("rigid", "bspline")),
-            "mi, affine first": {"similarity": "mi", "transform": AFFINE_FIRST},
-            "mi, accurate": {
-                "similarity": "mi",
-                "transform": ("rigid", "bspline"),
-                "pyramid": "accurate",
+            **_similarities("mi", "ngf", "mind", {"mi": 1, "ngf": 1}, transform=_HEADS),
+            "mi, rigid alone": {"similarity": "mi", "transform": ("rigid",)},
+            "ngf, rigid alone": {"similarity": "ngf", "transform": ("rigid",)},
+            "1 mi + 1 ngf, rigid alone": {
+                "similarity": {"mi": 1, "ngf": 1},
+                "transform": ("rigid",),
             },
+            **_weights("mi", 1.0, 3.0, 10.0, transform=_HEADS),
+            **_weights("ngf", 1.0, 3.0, transform=_HEADS),
+            **_weights({"mi": 1, "ngf": 1}, 1.0, 3.0, 10.0, transform=_HEADS),
         },
         metric="error voxels",
         count=16,
