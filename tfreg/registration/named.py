@@ -1,8 +1,7 @@
 """Settings by task: what registers images of one kind, in one place and under one name.
 
-Each was chosen on validation data with noise added, by the table that is named beside it; phantoms
-promise more than patients give. They are settings of :func:`tfreg.registration.register`, and what
-is given beside them counts in their place.
+Each was chosen on validation data with noise added, by the table that is named beside it. They are
+settings of :func:`tfreg.registration.register`; what is given beside them counts in their place.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,7 +23,8 @@ class Task:
         about: which images.
         transform: names of the transforms, in sequence.
         similarity: a name, or names and weights as in ``register``.
-        weight: of the bending energy of what bends; ``None``: that of the pyramid.
+        weight: of the bending energy of what bends, but for the pyramid ``"fast"``, which has its
+            own; ``None``: that of the pyramid.
         confine: whether nothing outside both masks is seen, where both are given.
     """
 
@@ -97,7 +97,8 @@ def optimisation(
         raise InputError(f"settings must be one of {tuple(TASKS)}. Received: settings={settings!r}")
     task = Task("", "bspline", "ncc") if settings is None else TASKS[settings]
     pyramid = "default" if pyramid is None else pyramid
-    if task.weight is not None and isinstance(pyramid, str):
+    # A stiff map takes the steps that "fast" does without.
+    if task.weight is not None and isinstance(pyramid, str) and pyramid != "fast":
         pyramid = Schedule(pyramid, task.weight)
     if confine is None:
         confine = task.confine and {"fixed_mask", "moving_mask"} <= set(masks)
