@@ -110,8 +110,8 @@ def run(options: argparse.Namespace) -> Table:
             "of the fixed lung; `confined`, `tfreg lung-ct` and convexAdam that of the moving one "
             "too. All but `none` register affinely first. The number of a line is the weight of "
             "the bending energy, else 0.1. `error`: distance from the true displacement over the "
-            "voxels of the lung, its mean and 95th percentile, mean over pairs; `folding`: share of "
-            f"the voxels of the lung where the map folds. {protocol.SECONDS}"
+            "voxels of the lung, its mean and 95th percentile, mean over pairs; `folding`: share "
+            f"of the voxels of the lung where the map folds. {protocol.SECONDS}"
         ),
         columns=COLUMNS,
         settings={
