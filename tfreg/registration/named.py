@@ -97,9 +97,10 @@ def optimisation(
         raise InputError(f"settings must be one of {tuple(TASKS)}. Received: settings={settings!r}")
     task = Task("", "bspline", "ncc") if settings is None else TASKS[settings]
     pyramid = "default" if pyramid is None else pyramid
-    # A stiff map takes the steps that "fast" does without.
-    if task.weight is not None and isinstance(pyramid, str) and pyramid != "fast":
-        pyramid = Schedule(pyramid, task.weight)
+    if task.weight is not None:
+        several = isinstance(pyramid, (list, tuple))
+        found = [_with_weight(one, task.weight) for one in (pyramid if several else [pyramid])]
+        pyramid = found if several else found[0]
     if confine is None:
         confine = task.confine and {"fixed_mask", "moving_mask"} <= set(masks)
     return Optimisation(
@@ -109,3 +110,9 @@ def optimisation(
         confine=confine,
         **others,
     )
+
+
+def _with_weight(pyramid: Any, weight: float) -> Any:
+    """A named pyramid with another weight, but for "fast": a stiff map takes more steps."""
+    named = isinstance(pyramid, str) and pyramid != "fast"
+    return Schedule(pyramid, weight) if named else pyramid
