@@ -42,7 +42,6 @@ NOT_RUN = {"breathing", "multimodal", "optimise-brain", "wide-capture"}
 ADDED = {
     "optimise-chest-ct": {"tfreg lung-ct"},
     "dlir-chest-ct": {"tfreg accurate", "tfreg lung-ct"},
-    "dlir-hippocampus": {"tfreg accurate", "tfreg brain-mr fast", "tfreg brain-mr"},
 }
 
 
