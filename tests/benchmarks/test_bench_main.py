@@ -41,7 +41,7 @@ WRONG = [
 NOT_RUN = {"breathing", "multimodal", "optimise-brain", "wide-capture"}
 ADDED = {
     "optimise-chest-ct": {"tfreg lung-ct"},
-    "dlir-chest-ct": {"tfreg accurate", "tfreg lung-ct"},
+    CHESTS: {"tfreg accurate", "tfreg lung-ct"},
 }
 
 
