@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from shipped import CHESTS
+
 from benchmarks import readme
 from benchmarks.__main__ import main, tables
 
