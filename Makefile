@@ -37,12 +37,17 @@ RUNS ?=
 
 # The committed results, on real images: some hours on an idle machine.
 tables: .venv/.dev
-	$(BIN)/python -m pip install --quiet --editable ".[torch,greedy,ants,drr]"
+	$(BIN)/python -m pip install --quiet --editable ".[torch,greedy,ants,drr,convexadam,syntx]"
 	$(BIN)/python -m benchmarks run resampling
 	$(BIN)/python -m benchmarks run optimise-cine
 	$(BIN)/python -m benchmarks run optimise-chest-ct
+	$(BIN)/python -m benchmarks run optimise-brain
 	$(BIN)/python -m benchmarks run optimise-digits --pairs 5
 	$(BIN)/python -m benchmarks run optimise-growth
+	$(BIN)/python -m benchmarks run engine-choices
+	$(BIN)/python -m benchmarks run breathing
+	$(BIN)/python -m benchmarks run multimodal
+	$(BIN)/python -m benchmarks run wide-capture
 	$(BIN)/python -m benchmarks run dirnet-cine
 	$(BIN)/python -m benchmarks run dirnet-cine --pairs 100 --split train \
 		--methods "none,elastix 2x100,dirnet bl,dirnet plus" --out benchmarks/results/dirnet-cine-train

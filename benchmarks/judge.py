@@ -20,6 +20,7 @@ _UNITS = {
     "error p95 voxels": "voxels",
     "error_to_lo": "mm",
     "gap_closed": "%",
+    "inverse": "mm",
     "diffeomorphic": "%",
     "folding": "%",
     "seconds": "s",
@@ -65,11 +66,14 @@ def judge(
 
     mask = None if pair.fixed_mask is None else pair.fixed_mask > 0
     found: dict[str, list[float]] = {}
-    for metric, label in labels.items() if pair.fixed_labels is not None else ():
+    moved = None
+    if labels and pair.fixed_labels is not None:
+        moved = evaluate.warp_labels(pair.moving_labels, displacement)
+    for metric, label in labels.items() if moved is not None else ():
         chosen = label if isinstance(label, tuple) else (label,)
-        masks = [_both(pair, displacement, one, mask) for one in chosen]
+        masks = [_both(pair, moved, one, mask) for one in chosen]
         found[metric] = _mean(
-            metrics.dice(fixed.astype(int), moved.astype(int), [1])[1] for fixed, moved in masks
+            metrics.dice(fixed.astype(int), other.astype(int), [1])[1] for fixed, other in masks
         )
         if surfaces and "hd95" not in found:
             found["hd95"] = _mean(metrics.hausdorff95(*both, pair.spacing) for both in masks)
@@ -100,11 +104,10 @@ def judge(
 
 
 def _both(
-    pair: Pair, displacement: np.ndarray, label: int, mask: np.ndarray | None
+    pair: Pair, moved_labels: np.ndarray, label: int, mask: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """A label in the fixed image and as it is moved."""
-    moved = evaluate.warp((pair.moving_labels == label).astype("float32"), displacement) > 0.5
-    fixed = pair.fixed_labels == label
+    fixed, moved = pair.fixed_labels == label, moved_labels == label
     return (fixed, moved) if mask is None else (fixed & mask, moved & mask)
 
 

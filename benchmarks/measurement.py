@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.harness import Row, Table
 from benchmarks.judge import Labels, judge, unit_of
-from benchmarks.methods.contender import Batched, ColdStart, Contender
+from benchmarks.methods.contender import Batched, ColdStart, Contender, Weighed
 from benchmarks.methods.worker import WorkerError
 from benchmarks.paired import paired
 from benchmarks.pairs import Pair
@@ -33,6 +33,7 @@ class Measurement:
         labels, surfaces: as :func:`benchmarks.judge.judge` takes them.
         batch: pairs per batch, of contenders that have batches; 0: one at a time only.
         cold: whether cold starts are timed, of contenders that have them.
+        memory: whether the peak of memory is taken, of contenders in processes of their own.
         keep: displacements that :meth:`run` returns at most, of large volumes; ``None``: all.
         values: of every method and metric, one per pair (of landmarks: one for each); filled by
             :meth:`run`.
@@ -45,6 +46,7 @@ class Measurement:
     surfaces: bool = False
     batch: int = 0
     cold: bool = False
+    memory: bool = False
     keep: int | None = None
     values: dict[str, Figures] = field(default_factory=dict)
     ours: list[str] = field(default_factory=list)
@@ -134,6 +136,9 @@ class Measurement:
         everything = found.pop("")
         self.values[method] = {m: v for m, v in everything.items() if m != "seconds"}
         everything |= {} if compiling is None else {"compile": [compiling]}
+        if self.memory and isinstance(contender, Weighed):
+            peak = contender.peak_mib()
+            everything |= {} if peak is None else {"peak_mib": [peak]}
         everything |= self._batches(contender) | self._cold(contender)
         for metric, values in everything.items():
             missing = len(values) - self._row(method, "all", metric, values)

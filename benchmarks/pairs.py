@@ -1,6 +1,7 @@
 """Image pairs of the tables, real where ``TFREG_DATA`` holds them, phantoms where it does not."""
 
 import itertools
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,6 +52,11 @@ class Pair:
         start = np.zeros(self.fixed.ndim) if self.start is None else np.array(self.start)
         return np.broadcast_to(start, (*self.fixed.shape, self.fixed.ndim)).copy()
 
+    def bare(self) -> "Pair":
+        """The pair without labels, points and the truth, which no method may see."""
+        hidden = ("fixed_labels", "moving_labels", "fixed_points", "moving_points", "truth")
+        return replace(self, **dict.fromkeys(hidden))
+
     def small(self) -> "Pair":
         """A quarter of the voxels along each axis, without masks and start."""
         every = (slice(None, None, 4),) * self.fixed.ndim
@@ -65,6 +71,25 @@ def confined(pair: Pair) -> Pair:
 
     shown = confine(pair.fixed, pair.moving, pair.fixed_mask, pair.moving_mask)
     return replace(pair, fixed=shown.fixed, moving=shown.moving, fixed_mask=shown.fixed_mask)
+
+
+def noisy(pair: Pair, deviation: float, seed: int, limits: tuple | None = None) -> Pair:
+    """A pair with white noise on both images.
+
+    Args:
+        pair: without it.
+        deviation: standard deviation, in the unit of the images.
+        seed: of the noise, together with the name of the pair.
+        limits: where the images are cut off afterwards; ``None``: nowhere.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32(pair.name.encode())])
+    images = {
+        side: getattr(pair, side) + rng.normal(0, deviation, getattr(pair, side).shape)
+        for side in ("fixed", "moving")
+    }
+    if limits is not None:
+        images = {side: np.clip(image, *limits) for side, image in images.items()}
+    return replace(pair, **{side: image.astype("float32") for side, image in images.items()})
 
 
 def cine(

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from benchmarks.cores import THREADS
 from benchmarks.methods import ants, greedy
 from benchmarks.methods.stages import REFINE
-from benchmarks.methods.worker import THREADS
 
 WARPS = (
     "Every method hands over a displacement, and one evaluator warps the labels (linear, threshold "
@@ -15,10 +15,11 @@ SURFACES = (
     "directions) and `msd` (their mean, of both directions)"
 )
 SECONDS = (
-    "`seconds`: one pair at a time, warm, on all cores; `compile`: once per size of image, not in "
-    "`seconds`."
+    f"`seconds`: one pair at a time, warm, on {THREADS} core{'s' * (THREADS > 1)}; `compile`: once "
+    "per size of image, not in `seconds`."
 )
-TOOLS = f"{greedy.ABOUT}; {ants.ABOUT}"
+GREEDY = greedy.ABOUT
+TOOLS = f"{GREEDY}; {ants.ABOUT}"
 RANDOM = f"{THREADS} threads, RandomSeed 1"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.pairs import Pair, chest, drawn, of_lungs
-from tfreg.data import breathing, dirlab, hippocampus, stacks
+from tfreg.data import brain_volumes, breathing, dirlab, hippocampus, stacks
 
 MADE = 5
 LABELS_OF_HEARTS = {"dice": 2, "dice LV": 3, "dice RV": 1}
@@ -73,7 +73,35 @@ def hippocampi(split: str, data: str, seed: int = 0, limit: int | None = None) -
     ]
 
 
-def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
+def whole_brains(
+    split: str, data: str, fine: bool = True, seed: int = 0, limit: int | None = None
+) -> list[Pair]:
+    """Pairs of the brains of two people, in both directions; each beside its reverse.
+
+    Args:
+        split: ``"train"``, ``"validation"`` or ``"test"``; by person.
+        data: a source of :mod:`tfreg.data.brain_volumes`.
+        fine: at 1 mm, of the real ones; else 2 mm.
+        seed: which couples of people to take where there is a limit.
+        limit: how many pairs at most; of an odd number the last has no reverse.
+    """
+    found = brain_volumes.volumes(split, data, fine=fine and data != "phantom")
+    couples = list(itertools.combinations(range(len(found.names)), 2))
+    couples = drawn(couples, seed, None if limit is None else (limit + 1) // 2)
+    both = [side for one, other in couples for side in ((one, other), (other, one))]
+    return [
+        Pair(
+            f"{found.names[f]} <- {found.names[m]}",
+            *(found.images[k] for k in (f, m)),
+            found.spacing,
+            *(found.labels[k] for k in (f, m)),
+            patient=str(found.names[f]),
+        )
+        for f, m in both[:limit]
+    ]
+
+
+def chests(data: str, seed: int = 0, limit: int | None = None, split: str = "test") -> list[Pair]:
     """Pairs of chest CT that differ by a breath, in HU from -1000 to 400.
 
     Args:
@@ -82,6 +110,7 @@ def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
             thoraxes of code, or ``"deformed"``, one real CT.
         seed: of what is made.
         limit: how many pairs at most; of what is made ``None`` is 5.
+        split: of what is made, ``"test"`` or ``"validation"``.
     """
     if data == "ct":
         return chest("ct")
@@ -93,7 +122,7 @@ def chests(data: str, seed: int = 0, limit: int | None = None) -> list[Pair]:
 
     source = "ct" if data == "deformed" else data
     made = (
-        breathing.make("test", 1000 * seed + number, source, SHAPE, SPACING)
+        breathing.make(split, 1000 * seed + number, source, SHAPE, SPACING)
         for number in range(limit or MADE)
     )
     extent = breathing.HIGHEST - breathing.LOWEST

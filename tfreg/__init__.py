@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tfreg import (
         data,
         errors,
+        features,
         geometry,
         image,
         io,
@@ -47,6 +48,7 @@ __all__ = [
     "__version__",
     "data",
     "errors",
+    "features",
     "geometry",
     "image",
     "io",

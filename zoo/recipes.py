@@ -90,6 +90,10 @@ class Recipe:
         first = next(iter(self.sources))
         return self.name if settings["data"] == first else f"{self.name}-{settings['data']}"
 
+    def sources_of(self, settings: dict[str, Any]) -> Sequence[Source]:
+        """The data sets behind a training: those of ``--data``, and what else it is given."""
+        return self.sources[settings["data"]]
+
     def compile(self, model: Model, settings: dict[str, Any]) -> None:
         """Gives the model its optimiser: Adam, along the schedule."""
         rate: Any = settings["learning_rate"]

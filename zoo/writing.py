@@ -46,7 +46,7 @@ def write(
     clean.build()
     clean.set_weights(model.get_weights())
     clean.save_weights(weights)
-    sources = recipe.sources[settings["data"]]
+    sources = recipe.sources_of(settings)
     preset = Preset(
         name=name,
         format=FORMAT,

@@ -16,13 +16,24 @@ ABOUT = (
 )
 
 
-def ants(affine: bool = False) -> Tool:
-    """ANTs SyN, after an affine registration or not."""
+INFORMATION = "ANTs MI: SyN, Mattes' mutual information of 32 bins, the same iterations"
+
+
+def ants(affine: bool = False, information: bool = False) -> Tool:
+    """ANTs SyN, after an affine registration or not; by mutual information in place of CC."""
+    if information:
+        return Tool("ANTs SyN MI", "ants", _information, affine)
     return Tool("ANTs SyN", "ants", _ants, affine)
 
 
-def _ants(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
-    """SyN with cross correlation, three levels, the last at full resolution.
+def _information(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
+    return _ants(pair, affine, threads, {"syn_metric": "mattes", "syn_sampling": 32})
+
+
+def _ants(
+    pair: Pair, affine: bool, threads: int, metric: dict[str, Any] | None = None
+) -> tuple[np.ndarray, float]:
+    """SyN with cross correlation or another metric, three levels, the last at full resolution.
 
     ANTsPy writes its transforms to files, which is part of the time.
     """
@@ -37,7 +48,7 @@ def _ants(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
         ants.from_numpy(a.astype("float32"), spacing=list(spacing), origin=list(map(float, o)))
         for a, o in sides
     )
-    options: dict[str, Any] = {"syn_metric": "CC", "syn_sampling": 2}
+    options: dict[str, Any] = dict(metric or {"syn_metric": "CC", "syn_sampling": 2})
     # In a volume the last level costs minutes.
     options["reg_iterations"] = (100, 70, 50) if pair.fixed.ndim == 2 else (100, 70, 20)
     # Without these ANTs begins where the centres of mass coincide, and masks the last stage only.

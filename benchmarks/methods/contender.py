@@ -72,6 +72,14 @@ class ColdStart(Protocol):
         """Seconds from a fresh process to the first answer, and the peak of its memory in MiB."""
 
 
+@runtime_checkable
+class Weighed(Protocol):
+    """A contender in a process of its own, whose memory is nobody else's."""
+
+    def peak_mib(self) -> float | None:
+        """MiB that its process held at most, libraries included; ``None``: there is none."""
+
+
 def pick(requested: str | None, contenders: list[Contender]) -> list[Contender]:
     """Those that ``--methods`` names, in the order of the table.
 

@@ -2,38 +2,25 @@
 
 import io
 import time
-from typing import Any
 
 import numpy as np
 
+from benchmarks.methods import in_space
 from benchmarks.methods.tool import Tool
-from benchmarks.pairs import Pair
+from benchmarks.pairs import Pair, confined
 
 ABOUT = "greedy: NCC of radius 2, 100x100x50 iterations, its own smoothing"
 
 
-def greedy(affine: bool = False) -> Tool:
-    """greedy, after an affine registration or not."""
+def greedy(affine: bool = False, within: bool = False) -> Tool:
+    """greedy, after an affine registration or not; with nothing to see outside of both masks."""
+    if within:
+        return Tool("greedy confined", "picsl_greedy", _confined, affine)
     return Tool("greedy", "picsl_greedy", _greedy, affine)
 
 
-def _images(pair: Pair) -> tuple[Any, ...]:
-    """SimpleITK images with the start as a shift of the moving one, as for elastix."""
-    import SimpleITK as sitk
-
-    spacing = np.array(pair.spacing)
-    start = np.zeros(len(spacing)) if pair.start is None else np.array(pair.start)
-    images = []
-    for array, shift in ((pair.fixed, 0 * start), (pair.moving, -start * spacing)):
-        image = sitk.GetImageFromArray(array.astype("float32"))
-        image.SetSpacing([float(s) for s in spacing[::-1]])
-        image.SetOrigin([float(o) for o in shift[::-1]])
-        images.append(image)
-    if pair.fixed_mask is not None:
-        mask = sitk.GetImageFromArray(pair.fixed_mask.astype("float32"))
-        mask.CopyInformation(images[0])
-        images.append(mask)
-    return (*images, spacing, start)
+def _confined(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
+    return _greedy(confined(pair), affine, threads)
 
 
 def _greedy(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
@@ -41,15 +28,16 @@ def _greedy(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
     import SimpleITK as sitk
     from picsl_greedy import Greedy2D, Greedy3D
 
-    fixed, moving, *masks, spacing, start = _images(pair)
-    ndim = len(spacing)
+    fixed, moving = in_space.images(pair)
+    mask = in_space.mask(pair, fixed, "float32")
+    ndim = len(pair.spacing)
     greedy = Greedy2D() if ndim == 2 else Greedy3D()
     window = "x".join(["2"] * ndim)
     images = {"fixed": fixed, "moving": moving, "out": io.StringIO()}
     common = f"-i fixed moving -m NCC {window} -n 100x100x50 -threads {threads} -V 0"
-    if masks:
+    if mask is not None:
         common += " -gm mask"
-        images["mask"] = masks[0]
+        images["mask"] = mask
     begin = time.perf_counter()
     if affine:
         greedy.execute(f"{common} -a -dof 12 -ia-identity -o affine", affine=None, **images)
@@ -64,4 +52,4 @@ def _greedy(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
             out=images["out"],
         )
     field = sitk.GetArrayFromImage(greedy["whole" if affine else "warp"])
-    return field[..., ::-1] / spacing + start, seconds
+    return in_space.displacement(pair, field), seconds

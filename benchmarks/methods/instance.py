@@ -57,7 +57,9 @@ class Instance:
 
         first = pairs[0]
         options = dict(self.options)
-        masks = ("fixed_mask", "moving_mask") if options.get("confine") else ("fixed_mask",)
+        # The settings of a task say themselves what they do with masks.
+        both = options.get("confine") or "settings" in options
+        masks = ("fixed_mask", "moving_mask") if both else ("fixed_mask",)
         for name in masks:
             if getattr(first, name) is not None:
                 options[name] = np.stack([getattr(pair, name) for pair in pairs])
@@ -87,6 +89,21 @@ class Instance:
         if kind in LINEAR:
             return found
         return replace(found, levels=tuple(replace(k, weight=self.weight) for k in found.levels))
+
+
+def of_task(settings: str, pyramid: str | None = None, **options: Any) -> Instance:
+    """A contender with the settings of a task, and a pyramid other than theirs if one is named.
+
+    Example:
+
+    >>> from benchmarks.methods.instance import of_task
+    >>> of_task("lung-ct").name
+    'tfreg lung-ct'
+    """
+    if pyramid is not None:
+        name = f"tfreg {settings} {pyramid}"
+        return Instance(name, settings=settings, pyramid=pyramid, **options)
+    return Instance(f"tfreg {settings}", settings=settings, **options)
 
 
 def instances(*settings: str, suffix: str = "", **options: Any) -> list[Instance]:

@@ -8,12 +8,13 @@ from benchmarks.methods.preset import Preset
 REFINE = "default"
 
 
-def stages(preset: str, data: str) -> list[Preset]:
+def stages(preset: str, data: str, label: str | None = None) -> list[Preset]:
     """A contender per stage, the first of which is affine, and one with all of them, refined.
 
     Args:
         preset: name of the preset. On phantoms it is the one trained on those, where there is one.
         data: what is registered.
+        label: what the names of the lines begin with; ``None``: the method.
 
     Example:
 
@@ -27,10 +28,10 @@ def stages(preset: str, data: str) -> list[Preset]:
     own = f"{preset}-phantom"
     if data == "phantom" and own in zoo.list_presets():
         preset = own
-    method = preset.split("-")[0]
-    rows = [Preset(f"{method} affine", preset, stages=1)]
-    rows += [Preset(f"{method} + stage {k}", preset, stages=k + 1) for k in range(1, count)]
-    return [*rows, Preset(f"{method} + refine", preset, REFINE, count)]
+    label = label or preset.split("-")[0]
+    rows = [Preset(f"{label} affine", preset, stages=1)]
+    rows += [Preset(f"{label} + stage {k}", preset, stages=k + 1) for k in range(1, count)]
+    return [*rows, Preset(f"{label} + refine", preset, REFINE, count)]
 
 
 def about(rows: Sequence[Preset], chosen: Sequence[Contender]) -> list[str]:
@@ -49,7 +50,7 @@ def about(rows: Sequence[Preset], chosen: Sequence[Contender]) -> list[str]:
         return []
     found = zoo.describe(preset)
     curve = found.training.get("curve", {})
-    method = preset.split("-")[0]
+    method = rows[0].name.removesuffix(" affine")
     gains = [
         f"{row.name.removeprefix(f'{method} ')} {curve[key]['ncc'][-1]:.4f}"
         for key, row in ((f"stage {k + 1}", row) for k, row in enumerate(rows))

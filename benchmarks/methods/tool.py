@@ -3,13 +3,13 @@
 import contextlib
 import importlib.util
 from collections.abc import Callable
-from dataclasses import replace
 from multiprocessing.connection import Connection
 
 import numpy as np
 
+from benchmarks.cores import THREADS
 from benchmarks.methods.contender import Answer
-from benchmarks.methods.worker import THREADS, Worker, WorkerError, serve
+from benchmarks.methods.worker import Worker, WorkerError, serve
 from benchmarks.pairs import Pair
 
 
@@ -53,11 +53,11 @@ class Tool:
 
     def register(self, pair: Pair) -> Answer:
         """Registers one pair."""
-        # Labels, points and the truth are nothing that a method may see.
-        bare = {"fixed_labels": None, "moving_labels": None, "truth": None}
-        return Answer(
-            *self.worker.ask(replace(pair, **bare, fixed_points=None, moving_points=None))
-        )
+        return Answer(*self.worker.ask(pair.bare()))
+
+    def peak_mib(self) -> float | None:
+        """The peak of the worker's memory."""
+        return self.worker.peak_mib()
 
     def close(self) -> None:
         """Ends the worker."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-THREADS = os.cpu_count() or 1  # all methods may use all cores
+PEAK = "peak of memory"  # a question that every worker answers
 
 
 class WorkerError(RuntimeError):
@@ -59,6 +59,10 @@ class Worker:
             raise WorkerError(answer)
         return answer
 
+    def peak_mib(self) -> float | None:
+        """The most memory that the process, or one that it started, held; ``None``: none is."""
+        return None if self._process is None else self.ask(PEAK)
+
     def close(self) -> None:
         """Ends the process."""
         if self._process is not None:
@@ -89,6 +93,14 @@ class Worker:
         theirs.close()
 
 
+def held() -> float:
+    """MiB that this process, or one that it has waited for, held at most."""
+    import resource
+
+    sides = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    return max(resource.getrusage(side).ru_maxrss for side in sides) / 1024
+
+
 def serve(pipe: Connection, answer: Callable[[Any], Any]) -> None:
     """Answers a :class:`Worker`'s questions until it hangs up.
 
@@ -102,7 +114,7 @@ def serve(pipe: Connection, answer: Callable[[Any], Any]) -> None:
         except EOFError:
             return
         try:
-            pipe.send(answer(question))
+            pipe.send(held() if question == PEAK else answer(question))
         except Exception as error:
             last = (str(error).strip().splitlines() or ["no message"])[-1]
             pipe.send(f"{type(error).__name__}: {last}")

@@ -12,7 +12,7 @@ from benchmarks.methods.ants import ants
 from benchmarks.methods.contender import Contender, pick
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.greedy import greedy
-from benchmarks.methods.instance import AFFINE_FIRST, instances
+from benchmarks.methods.instance import AFFINE_FIRST, instances, of_task
 from benchmarks.methods.nothing import Nothing
 from benchmarks.methods.preset import Preset
 from benchmarks.methods.stages import REFINE, about, stages
@@ -22,6 +22,8 @@ from zoo.dlir import METHOD
 
 PAPER = METHOD.numbers["dlir-chest-ct"]
 PRESET = "dlir-chest-ct"
+# Further trainings of its recipe, by what was asked for; each has rows where the zoo has it.
+VARIANTS = ("copd-vary", "copd-vary-lncc", "copd-vary-mind", "cts-copd-vary-lncc")
 # The preset refines within both masks, on local NCC. That it is better here than NCC was chosen on
 # validation pairs of `tfreg.data.breathing`: the density of a lung changes as it breathes.
 SIMILARITY = "LNCC"
@@ -74,9 +76,32 @@ def contenders(data: str = "ct") -> list[Contender]:
         *network,
         Preset("dlir + refine fast", preset, "fast"),
         Preset("dlir + refine NCC", preset, REFINE, similarity="ncc"),
+        *(row for variant in variants() for row in stages(*_variant(variant, data))),
         *_instances(),
         *_instances(" confined", weight=WEIGHT, confine=True),
+        *instances("accurate", transform=AFFINE_FIRST),
+        of_task("lung-ct"),
     ]
+
+
+def variants() -> list[str]:
+    """The further trainings that the zoo has."""
+    import zoo
+
+    there = zoo.list_presets()
+    return [variant for variant in VARIANTS if f"{PRESET}-{variant}" in there]
+
+
+def _variant(variant: str, data: str) -> tuple[str, str, str]:
+    """What :func:`stages` takes: the rows are named ``dlir VARIANT ...``."""
+    return f"{PRESET}-{variant}", data, f"dlir {variant}"
+
+
+def seen(preset: str, data: str) -> bool:
+    """Whether a network has learned from the very pair that is registered: then it is no test."""
+    import zoo
+
+    return data == "ct" and lung_pair.SOURCE.name in zoo.describe(preset).provenance["data"]
 
 
 def _elastix(spacing: int, count: int, levels: int, confined: bool = False) -> Elastix:
@@ -110,6 +135,8 @@ def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
     data = declared.source(options, "ct", lung_pair.available)
     chosen = pick(options.methods, contenders(data))
+    refused = [one for one in chosen if isinstance(one, Preset) and _refused(one, data)]
+    chosen = [one for one in chosen if one not in refused]
     pairs = volumes.chests(data, options.seed, options.pairs)
     measures = [text for metric, text in _MEASURES.items() if _has(pairs[0], metric)]
     masked = " gets the mask of the fixed lung" * (pairs[0].fixed_mask is not None)
@@ -125,7 +152,8 @@ def run(options: argparse.Namespace) -> Table:
             + (f"; every method{' and'.join(given)}" if given else "")
             + " (`none` is the start). `confined`, and the refinement of the network: with the "
             "masks of both lungs, outside of which all has one intensity; without a network with "
-            f"weight {WEIGHT:g} of the bending energy. `dlir + refine` is on local NCC, as "
+            f"weight {WEIGHT:g} of the bending energy. `tfreg lung-ct` is the setting for this "
+            "task, with both masks too. `dlir + refine` is on local NCC, as "
             "validation pairs asked (`fast`: by the fast schedule), `dlir + refine NCC` on NCC as "
             "elastix. The network alone takes no mask, and sees voxels of the size that it was "
             "trained on; `seconds` has the way there and back. All but `none` register affinely "
@@ -142,6 +170,9 @@ def run(options: argparse.Namespace) -> Table:
         pairs = [replace(pair, group=pair.name) for pair in pairs]
     measurement = Measurement(table, pairs, keep=1)
     table.notes += about(stages(PRESET, data), chosen)
+    for variant in variants():
+        table.notes += about(stages(*_variant(variant, data)), chosen)
+    table.notes += [f"{one.name}: left out, its network has seen this pair." for one in refused]
     fields = measurement.run_all(chosen)
     if len(pairs) == 1 and _has(pairs[0], "tre"):
         measurement.compare("tre", ("elastix *", "ANTs SyN"))
@@ -159,13 +190,18 @@ def last(data: str) -> str:
     return stages(PRESET, data)[-2].name
 
 
+def _refused(one: Preset, data: str) -> bool:
+    return one.unavailable() is None and seen(one.preset, data)
+
+
 def _has(pair: Pair, metric: str) -> bool:
     return {"tre": pair.fixed_points, "error": pair.truth}[metric] is not None
 
 
 def _shown(method: str) -> bool:
     others = ("none", "elastix 10 mm x2000", "tfreg default")
-    return method in others or (method.startswith("dlir") and "refine " not in method)
+    network = method.startswith("dlir") and "refine " not in method
+    return method in others or (network and not any(variant in method for variant in VARIANTS))
 
 
 def add_paper(table: Table, last: str) -> None:

@@ -10,7 +10,7 @@ from benchmarks.methods.ants import ants
 from benchmarks.methods.contender import Contender, pick
 from benchmarks.methods.elastix import Elastix, Settings
 from benchmarks.methods.greedy import greedy
-from benchmarks.methods.instance import AFFINE_FIRST, instances
+from benchmarks.methods.instance import AFFINE_FIRST, instances, of_task
 from benchmarks.methods.nothing import Nothing
 from benchmarks.methods.stages import about, stages
 from tfreg.data import hippocampus
@@ -45,7 +45,9 @@ def contenders(data: str = "decathlon") -> list[Contender]:
         greedy(affine=True),
         ants(affine=True),
         *stages(PRESET, data),
-        *instances("fast", "default", transform=AFFINE_FIRST),
+        *instances("fast", "default", "accurate", transform=AFFINE_FIRST),
+        of_task("brain-mr", "fast"),
+        of_task("brain-mr"),
     ]
 
 
@@ -70,7 +72,8 @@ def run(options: argparse.Namespace) -> Table:
             "method, all of which start where the crops lie on each other. "
             f"{protocol.WARPS} `dice`: mean of the anterior and the posterior part, mean ± SD over "
             f"registrations; {protocol.SURFACES}: mean of both parts; `folding`: share of voxels "
-            f"where the map folds. {protocol.SECONDS}"
+            "where the map folds; `tfreg brain-mr` is the setting for this task. "
+            f"{protocol.SECONDS}"
         ),
         columns=COLUMNS,
         settings=protocol.of_stages(len(pairs), options.seed, "3 levels, 4096"),

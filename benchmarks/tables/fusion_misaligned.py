@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 import zoo
 from benchmarks import options as declared
 from benchmarks.harness import Row, Table, choose
+from benchmarks.misaligned import displaced, misalignment
 from benchmarks.tables import _fusion
 from benchmarks.tables.fusion_brain import PRESET, WHOLE
 from tfreg import Geometry, Image
@@ -24,7 +24,6 @@ COLUMNS = {
     "error": "mean ± sd",
     "won_back": "mean",
 }
-SHIFT, ANGLE, WARP, SMOOTH = 10.0, 10.0, 4.0, 24.0  # px, degrees, px, px
 PROTOCOL = (
     "The second image of each aligned pair is displaced by a known map: 10 px in a random "
     "direction, 10 degrees either way about the middle, and a smooth warp of 4 px at most. "
@@ -118,34 +117,6 @@ def _shown(
             shown[method], move = _registered(first, image, how)
             ways[method] = move, known
     return shown, ways
-
-
-def misalignment(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A displacement ``(rows, columns, 2)`` in px: shift, rotation about the middle, and a warp.
-
-    Args:
-        shape: rows and columns.
-        rng: source of directions and of the warp.
-    """
-    x = np.moveaxis(np.indices(shape), 0, -1) - (np.array(shape) - 1) / 2
-    towards = rng.uniform(0, 2 * np.pi)
-    turn = np.deg2rad(ANGLE) * rng.choice([-1, 1])
-    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    noise = ndimage.gaussian_filter(rng.normal(size=(*shape, 2)), (SMOOTH, SMOOTH, 0))
-    warp = WARP * noise / np.hypot(noise[..., 0], noise[..., 1]).max()
-    return x @ matrix.T - x + SHIFT * np.array([np.sin(towards), np.cos(towards)]) + warp
-
-
-def displaced(image: np.ndarray, displacement: np.ndarray) -> np.ndarray:
-    """``image(x + u(x))`` of 8 bits, dark outside."""
-    places = np.moveaxis(displacement, -1, 0) + np.indices(image.shape[:2])
-    channels = image[..., None] if image.ndim == 2 else image
-    found = [
-        ndimage.map_coordinates(channels[..., c].astype("float64"), places, order=1)
-        for c in range(channels.shape[-1])
-    ]
-    found = np.rint(np.stack(found, axis=-1)).astype("uint8")
-    return found[..., 0] if image.ndim == 2 else found
 
 
 def _registered(first: np.ndarray, second: np.ndarray, how: Any) -> tuple[np.ndarray, np.ndarray]:

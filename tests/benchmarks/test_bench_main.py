@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from shipped import CHESTS
+
 from benchmarks import readme
 from benchmarks.__main__ import main, tables
 
@@ -35,6 +37,14 @@ WRONG = [
     (["run", "command-line", "--size", "100"], "--size must be a multiple of 32"),
     (["run", "resampling", "--repeats", "0"], "--repeats must be positive. Received: 0"),
 ]
+
+# What the committed results do not show yet: tables, and lines of tables, which are new since they
+# ran. Once they have run again, the test below asks for these to be taken out.
+NOT_RUN = {"breathing", "multimodal", "optimise-brain", "wide-capture"}
+ADDED = {
+    "optimise-chest-ct": {"tfreg lung-ct"},
+    CHESTS: {"tfreg accurate", "tfreg lung-ct"},
+}
 
 
 def test_the_list_and_wrong_options_load_nothing_heavy():
@@ -74,12 +84,17 @@ def test_committed_tables_can_be_made_again():
         module = importlib.import_module(f"benchmarks.tables.{table.replace('-', '_')}")
         if hasattr(module, "contenders") or hasattr(module, "CONTENDERS"):
             known = module.CONTENDERS if hasattr(module, "CONTENDERS") else module.contenders()
-            names = [contender.name for contender in known]
+            names = {contender.name for contender in known}
             path = Path(readme.ROOT, "benchmarks/results", table, "table.json")
+            if table in NOT_RUN:
+                assert not path.exists(), f"{table} has run"
+                continue
             content = json.loads(path.read_text())
             there = {row["method"] for row in content["rows"]}
-            assert there <= set(names) and len(there) > len(names) / 2
-            for name in set(names) - there:
+            added = ADDED.get(table, set())
+            assert not there & added, f"{table} has run with {there & added}"
+            assert there | added <= names and len(there) > len(names) / 2
+            for name in names - there - added:
                 assert any(note.startswith(f"{name}: ") for note in content["notes"]), name
             checked += 1
     assert checked > 5

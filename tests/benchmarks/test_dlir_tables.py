@@ -211,6 +211,34 @@ def test_a_patient_that_was_trained_on_is_said(tmp_path, monkeypatch):
     assert "`dlir + refine` is on local NCC" in content["protocol"]
 
 
+def test_further_trainings_have_rows_of_their_own_but_not_on_what_they_have_seen(
+    tmp_path, monkeypatch
+):
+    lung = dlir_chest_ct.lung_pair.SOURCE.name
+    config = {"stages": [{"kind": "affine"}, {"kind": "deformable", "spacing": [4, 4, 4]}]}
+
+    def describe(name):
+        trained = f"LIDC and {lung}" if "cts" in name else "LIDC"
+        return SimpleNamespace(
+            architecture={"config": config}, training={}, provenance={"data": trained}
+        )
+
+    names = ["dlir-chest-ct", "dlir-chest-ct-copd-vary", "dlir-chest-ct-cts-copd-vary-lncc"]
+    monkeypatch.setattr(zoo, "list_presets", lambda: names)
+    monkeypatch.setattr(zoo, "describe", describe)
+    monkeypatch.setattr(volumes, "chests", lambda data, *_: pairs.chest("phantom"))
+    found = [one.name for one in dlir_chest_ct.contenders("ct")]
+    own = [name for name in found if name.startswith("dlir copd-vary")]
+    assert own == [f"dlir copd-vary {row}" for row in ("affine", "+ stage 1", "+ refine")]
+    assert dlir_chest_ct.seen(names[2], "ct") and not dlir_chest_ct.seen(names[2], "dirlab")
+    assert not dlir_chest_ct.seen(names[1], "ct")
+    words = ["--data", "ct", "--methods", "none,dlir cts-copd-vary-lncc + stage 1"]
+    content, cells = run(tmp_path, "dlir-chest-ct", *words)
+    assert {method for method, _ in cells} == {"none"}
+    name = "dlir cts-copd-vary-lncc + stage 1"
+    assert f"{name}: left out, its network has seen this pair." in content["notes"]
+
+
 def test_the_papers_cases_stand_in_their_rows():
     table = Table("t", "d", "p", dlir_chest_ct.COLUMNS)
     groups = [*DIRLAB]
@@ -281,4 +309,4 @@ def test_the_refinement_is_the_presets_own_but_where_it_is_named():
     assert {name for name, weight in weights.items() if weight == 0.3} == {
         name for name in weights if name.endswith("confined")
     }
-    assert len(weights) == 8 and found["elastix 10 mm x2000 confined"].confined
+    assert len(weights) == 10 and found["elastix 10 mm x2000 confined"].confined

@@ -6,7 +6,7 @@ import pytest
 from shipped import FUSER
 
 import zoo
-from benchmarks import measurement
+from benchmarks import measurement, misaligned
 from benchmarks.__main__ import main
 from benchmarks.harness import Table
 from benchmarks.tables import _fusion, fusion_brain, fusion_misaligned
@@ -103,18 +103,18 @@ def test_colours_are_judged_by_their_light(rng):
 
 def test_a_misalignment_is_as_large_as_is_said():
     rng = np.random.default_rng(0)
-    u = fusion_misaligned.misalignment((100, 120), rng)
+    u = misaligned.misalignment((100, 120), rng)
     jacobian = np.stack([np.gradient(u[..., axis], axis=(0, 1)) for axis in (0, 1)])
     turn = np.rad2deg((jacobian[1][0] - jacobian[0][1]).mean() / 2)
     assert abs(turn) == pytest.approx(np.rad2deg(np.sin(np.deg2rad(10))), abs=1)
     assert np.linalg.norm(u[45:55, 55:65].mean(axis=(0, 1))) == pytest.approx(10, abs=4.5)
-    assert np.abs(u - fusion_misaligned.misalignment((100, 120), rng)).max() > 1
+    assert np.abs(u - misaligned.misalignment((100, 120), rng)).max() > 1
 
 
 def test_an_image_is_displaced_as_far_as_is_said(rng):
     u = np.full((60, 70, 2), [3.0, -2.0])
     image = rng.integers(0, 256, (60, 70), dtype="uint8")
-    moved = fusion_misaligned.displaced(image, u)
+    moved = misaligned.displaced(image, u)
     np.testing.assert_array_equal(moved[:50, 5:], image[3:53, 3:68])
 
 
@@ -133,7 +133,7 @@ def test_what_is_not_lost_cannot_be_won_back():
 @pytest.mark.long
 def test_fusion_misaligned_from_the_command_line(small, tmp_path, monkeypatch):
     for name in ("SHIFT", "WARP"):
-        monkeypatch.setattr(fusion_misaligned, name, getattr(fusion_misaligned, name) / 4)
+        monkeypatch.setattr(misaligned, name, getattr(misaligned, name) / 4)
     words = ["run", "fusion-misaligned", "--pairs", "1", "--model", FUSER]
     assert main([*words, "--register", "rigid", "--out", str(tmp_path)]) == 0
     rows = json.loads((tmp_path / "table.json").read_text())["rows"]
@@ -142,7 +142,7 @@ def test_fusion_misaligned_from_the_command_line(small, tmp_path, monkeypatch):
         assert found["aligned", group, "q_y"] > found["misaligned", group, "q_y"]
         assert found["registered", group, "error"] < found["misaligned", group, "error"]
         rng = np.random.default_rng([0, brain_pairs.GROUPS.index(group)])
-        u = fusion_misaligned.misalignment((64, 64), rng)
+        u = misaligned.misalignment((64, 64), rng)
         head = brain_pairs.pairs(group, "test", "phantom").first[0] > 0
         expected = np.linalg.norm(u, axis=-1)[head].mean()
         assert found["misaligned", group, "error"] == pytest.approx(expected, rel=1e-4)

@@ -119,6 +119,30 @@ def test_without_a_network(run, tmp_path, digits):
     assert record(tmp_path / "out")["transform"] == ["translation"]
 
 
+def test_a_sum_and_a_task(run, tmp_path, digits):
+    words = ("fixed.nii.gz", "moving.nii.gz", "--settings", "cine", "--pyramid", "fast")
+    code, said, _ = run(*words, "--similarity", "ncc=1, mind=0.5")
+    assert code == 0 and said.startswith("NCC=1,MIND=0.5 ")
+    pair = [io.read(digits / f"{name}.nii.gz") for name in ("fixed", "moving")]
+    answer = register(*pair, settings="cine", similarity={"ncc": 1, "mind": 0.5}, pyramid="fast")
+    written = record(tmp_path / "out")
+    assert written["similarity_after"] == round(answer.similarity_after, 6)
+    assert written["settings"] == "cine" and written["pyramid"] == "fast"
+    assert written["similarity"] == "ncc=1,mind=0.5" and "transform" not in written
+
+
+def test_a_search_and_both_directions(run, tmp_path, digits):
+    words = ("fixed.nii.gz", "moving_away.mha", "--init", "search", "--pyramid", "fast")
+    assert run(*words, "--transform", "rigid,velocity", "--symmetric")[0] == 0
+    pair = [io.read(digits / name) for name in ("fixed.nii.gz", "moving_away.mha")]
+    options = {"initial": "search", "symmetric": True, "pyramid": "fast"}
+    answer = register(*pair, ["rigid", "velocity"], **options)
+    written = record(tmp_path / "out")
+    assert written["similarity_after"] == round(answer.similarity_after, 6) > 0.8
+    assert written["initial"] == "search" and written["symmetric"] is True
+    assert written["search"]["rotations"] == answer.inner.search.rotations == 72
+
+
 def test_initial_alignments(run, tmp_path, digits):
     code, said, error = run("fixed.nii.gz", "moving_away.mha", "-m", MODEL)
     assert code == 2 and "--init mass" in error and len(error.splitlines()) == 1
@@ -204,6 +228,13 @@ def test_arrays_without_a_network_and_with_a_mask(run, tmp_path):
         (["fixed.npy", "moving.npy", "--confine"], "confine needs the masks"),
         (["fixed.nii.gz", "moving.nii.gz", "--transform", "wobble"], "wobble"),
         (["fixed.nii.gz", "moving.nii.gz", "--similarity", "sad"], "sad"),
+        (["fixed.nii.gz", "moving.nii.gz", "--similarity", "ncc=1,mi"], "lncc=1,mind=0.5"),
+        (["fixed.nii.gz", "moving.nii.gz", "--similarity", "mi=1,mi=2"], "mi=1,mi=2"),
+        (["fixed.nii.gz", "moving.nii.gz", "--similarity", "mi=0,ncc=1"], "weight of mi must be"),
+        (["fixed.nii.gz", "moving.nii.gz", "--settings", "knee"], "settings must be one of"),
+        (["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--settings", "cine"], "--settings"),
+        (["fixed.nii.gz", "moving.nii.gz", "--symmetric"], "symmetric is of a velocity"),
+        (["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--symmetric"], "--symmetric is for"),
         (["fixed.nii.gz", "moving.nii.gz", "--shard", "1/2"], "--shard"),
         (
             ["fixed.nii.gz", "moving.nii.gz", "-m", MODEL, "--fixed-mask", "fixed_mask.nrrd"],

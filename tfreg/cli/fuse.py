@@ -9,6 +9,7 @@ from typing import Any
 from tfreg.cli.alignment import Source, aligned, read_source
 from tfreg.cli.registrar import Files
 from tfreg.cli.results import suffix_of
+from tfreg.cli.settings import ALIGNMENTS
 from tfreg.cli.space import add_nifti_space
 from tfreg.errors import InputError
 
@@ -53,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--init",
-        metavar="geometry|centre|mass",
-        choices=("geometry", "centre", "mass"),
+        metavar="geometry|centre|mass|search",
+        choices=ALIGNMENTS,
         help="of --register: where the images start (default: geometry, where the headers say)",
     )
     for name in ("first", "second"):

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tfreg.cli.settings import Settings
+from tfreg.cli.settings import ALIGNMENTS, Settings
 from tfreg.errors import InputError
 
 SLICES = "the images are single slices: registered in two dimensions"  # a warning
@@ -62,12 +62,12 @@ class Registrar:
     @cached_property
     def initial(self) -> Any:
         """One of the named alignments, or the transform of a file."""
-        if self.settings.initial in ("geometry", "centre", "mass"):
+        if self.settings.initial in ALIGNMENTS:
             return self.settings.initial
         path = Path(self.settings.initial)
         if not path.exists():
             raise InputError(
-                "--init must be geometry, centre, mass or the file of a transform. "
+                "--init must be geometry, centre, mass, search or the file of a transform. "
                 f"Received: {path}"
             )
         from tfreg import transforms
@@ -87,11 +87,11 @@ class Registrar:
             InputError: on settings with which no pair could be registered.
         """
         from tfreg.registration.inference import Inference
-        from tfreg.registration.instance.optimisation import Optimisation
+        from tfreg.registration.named import optimisation
 
         settings = self.settings
         if self.model is None:
-            return Optimisation(**settings.optimisation)
+            return optimisation(**settings.optimisation, masks=masks)
         return Inference(self.model, settings.refinement(self.model), settings.network, masks)
 
     def check(self) -> None:

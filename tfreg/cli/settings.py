@@ -9,7 +9,7 @@ from tfreg.errors import InputError
 
 _PYRAMIDS = ("fast", "default", "accurate")
 _NETWORK = ("memory_gib", "stages")
-_ALIGNMENTS = ("geometry", "centre", "mass")
+ALIGNMENTS = ("geometry", "centre", "mass", "search")
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,16 @@ class Settings:
     Attributes:
         model: name of a preset, or ``None``: without a network.
         refine: as in ``RegistrationModel.register``.
-        initial: ``"geometry"``, ``"centre"``, ``"mass"`` or the path of a transform.
+        initial: ``"geometry"``, ``"centre"``, ``"mass"``, ``"search"`` or the path of a transform.
         network: further arguments of the network's ``register``, see its ``options``.
-        transform, pyramid: as in ``tfreg.registration.register``; ``None`` with a network.
+        transform, pyramid: as in ``tfreg.registration.register``; ``None`` with a network, or what
+            the task says.
         similarity: the same, or that of the refinement of a network's answer; ``None``: what it is
-            by default.
+            by default, or for the task; names and weights as ``lncc=1,mind=0.5``.
         confine: whether nothing outside both masks is seen, by the same.
         nifti_space: as in ``tfreg.io.read``.
+        task: ``settings`` of ``tfreg.registration.register``, or ``None``.
+        symmetric: as in ``tfreg.registration.register``.
     """
 
     model: str | None
@@ -37,6 +40,8 @@ class Settings:
     confine: bool = False
     network: dict[str, Any] = field(default_factory=dict)
     nifti_space: str | None = None
+    task: str | None = None
+    symmetric: bool = False
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> "Settings":
@@ -46,9 +51,9 @@ class Settings:
             InputError: where an option would have no effect.
         """
         if options.model is not None:
-            for name in ("transform", "pyramid"):
+            for name in ("transform", "pyramid", "settings", "symmetric"):
                 value = getattr(options, name)
-                if value is not None:
+                if value not in (None, False):
                     raise InputError(
                         f"--{name} is for registering without a network; leave out --model or it. "
                         f"Received: {value}"
@@ -83,33 +88,40 @@ class Settings:
                     f"--{name.replace('_', '-')} is for a network; name one with --model. "
                     f"Received: {getattr(options, name)}"
                 )
-        kinds = tuple(word.strip() for word in (options.transform or "bspline").split(","))
+        task, kinds = options.settings, None
+        if options.transform or task is None:
+            kinds = tuple(word.strip() for word in (options.transform or "bspline").split(","))
         return cls(
             None,
             0,
             options.init,
             kinds,
-            options.similarity or "ncc",
+            options.similarity or (None if task else "ncc"),
             options.pyramid or "default",
             options.confine,
             nifti_space=options.nifti_space,
+            task=task,
+            symmetric=options.symmetric,
         )
 
     @property
     def optimisation(self) -> dict[str, Any]:
         """The arguments of ``tfreg.registration.register`` that say how, without a network."""
         return {
+            "settings": self.task,
             "transform": self.transform,
-            "similarity": self.similarity,
+            "similarity": similarity_of(self.similarity),
             "pyramid": self.pyramid,
-            "confine": self.confine,
+            "confine": self.confine or None,
+            "symmetric": self.symmetric,
         }
 
     def refinement(self, model: Any) -> Any:
         """What the model's ``register`` takes as ``refine``: its own refinement, changed."""
         if self.similarity is None and not self.confine:
             return self.refine
-        changes = {} if self.similarity is None else {"similarity": self.similarity}
+        similarity = similarity_of(self.similarity)
+        changes = {} if similarity is None else {"similarity": similarity}
         changes |= {"confine": True} if self.confine else {}
         return replace(model.refinement, pyramid=self.refine, **changes)
 
@@ -118,9 +130,12 @@ class Settings:
         found = {"model": self.model, "refine": self.refine, "initial": self.initial}
         found |= self.network
         if self.model is None:
-            found |= {"transform": list(self.transform), "pyramid": self.pyramid}
+            found |= {} if self.task is None else {"settings": self.task}
+            found |= {} if self.transform is None else {"transform": list(self.transform)}
+            found["pyramid"] = self.pyramid
         found |= {} if self.similarity is None else {"similarity": self.similarity}
         found |= {"confine": True} if self.confine else {}
+        found |= {"symmetric": True} if self.symmetric else {}
         if self.nifti_space is not None:
             found["nifti_space"] = self.nifti_space
         return found
@@ -148,15 +163,24 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--stages", type=int, metavar="K", help="of a network in stages, run only the first ones"
     )
     parser.add_argument(
+        "--settings",
+        metavar="TASK",
+        help="without a network: what validation data asked for by task, lung-ct, brain-mr, cine "
+        "or ct-mr, with nothing outside both masks of lungs; --transform, --similarity and "
+        "--pyramid beside it count in the place of what it says",
+    )
+    parser.add_argument(
         "--transform",
         metavar="KIND[,KIND]",
         help="without a network: translation, rigid, similarity, affine, bspline, dense, velocity, "
-        "lddmm, or several, one after the other (default: bspline)",
+        "lddmm, or several, one after the other (default: bspline, or the task's)",
     )
     parser.add_argument(
         "--similarity",
-        help="without a network, or of a refinement by fast, default or accurate: ncc, lncc, mi, "
-        "ngf or mse (default: ncc, or the preset's)",
+        metavar="NAME|NAME=WEIGHT[,NAME=WEIGHT]",
+        help="without a network, or of a refinement by fast, default or accurate: ncc, lncc, lncc5 "
+        "(smaller windows), mind, mi, ngf or mse, or a sum such as lncc=1,mind=0.5 (default: ncc, "
+        "or the task's or the preset's)",
     )
     parser.add_argument(
         "--confine",
@@ -164,18 +188,53 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         help="the same: see nothing outside both masks, for an organ that slides along its border",
     )
     parser.add_argument(
+        "--symmetric",
+        action="store_true",
+        help="of a velocity: compare the fixed image under the inverse map as well",
+    )
+    parser.add_argument(
         "--pyramid", choices=_PYRAMIDS, help="without a network: how much time to take"
     )
     parser.add_argument(
         "--init",
         default="geometry",
-        metavar="|".join((*_ALIGNMENTS, "FILE")),
+        metavar="|".join((*ALIGNMENTS, "FILE")),
         help="where images with a place in space start: where the headers say, with the centres of "
-        "their fields of view aligned, with those of both masks or else of mass, or a transform "
-        "(default: geometry)",
+        "their fields of view aligned, with those of both masks or else of mass, where a search "
+        "over all rotations and translations leads, or a transform (default: geometry)",
     )
     add_nifti_space(parser)
     parser.add_argument("--report", action="store_true", help="also write report.html, to look at")
+
+
+def similarity_of(text: str | None) -> Any:
+    """A name, or names and weights.
+
+    Raises:
+        InputError: where a weight is no number, or a name comes twice.
+
+    Example:
+
+    >>> from tfreg.cli.settings import similarity_of
+    >>> similarity_of("ncc"), similarity_of("lncc=1,mind=0.5")
+    ('ncc', {'lncc': 1.0, 'mind': 0.5})
+    """
+    if text is None or ("=" not in text and "," not in text):
+        return text
+    found = {}
+    for part in text.split(","):
+        name, _, weight = (word.strip() for word in part.partition("="))
+        try:
+            number = float(weight)
+        except ValueError:
+            number = None
+        if number is None or name in found:
+            raise InputError(
+                f"--similarity takes a name, or names and weights such as lncc=1,mind=0.5. "
+                f"Received: {text}"
+            )
+        found[name] = number
+    return found
 
 
 def _refinement(text: str) -> int | str:

@@ -3,8 +3,10 @@
 The fixed image is a real chest CT (``ct_chest_drr.npz``: LIDC-IDRI-0001, with machine labels of
 the lobes) or a phantom (:mod:`tfreg.data.thorax`), seen through a random affine and smooth map, so
 that anatomies differ; the moving one shows it through a map of :mod:`tfreg.data.respiration`, whose
-sizes are those of DIR-Lab 4DCT. There is one real CT: pairs made from it for different splits
-differ in all that is random, but share the patient.
+sizes are those of DIR-Lab 4DCT, or of :mod:`tfreg.data.lung_motion`, the motion of real patients.
+There is one real CT of a whole chest: pairs made from it for different splits differ in all that is
+random, but share the patient. The two CTs of the lung pair (:mod:`tfreg.data.lung_pair`) are an
+anatomy as well; what learned from them has seen that pair's patient.
 """
 
 import functools
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfreg.data import thorax
+from tfreg.data import lung_motion, lung_pair, thorax
 from tfreg.data.respiration import Respiration, at, breathe
 from tfreg.data.slices import SPLITS, read_pack
 from tfreg.data.source import Source, phantom
@@ -31,7 +33,9 @@ SOURCES = {
         "patients",
     ),
     "phantom": phantom("phantoms of tfreg.data.thorax", "patients"),
+    "lung pair": lung_pair.SOURCE,  # its place is a part of the seed: further ones come last
 }
+MOTIONS = ("drawn", "copd")
 SHAPE, SPACING = (96, 128, 128), (3.0, 2.5, 2.5)
 LOWEST, HIGHEST = -1000.0, 400.0
 
@@ -49,7 +53,8 @@ class BreathingPair:
             ``moving(x + u(x))`` shows the tissue that ``fixed(x)`` shows. Exact in the mask; where
             the sliding lung covered other tissue, and beyond the border, nothing shows it.
         spacing: mm per voxel and axis.
-        case: case of DIR-Lab 4DCT, from 1, whose sizes the breath follows.
+        case: case of DIR-Lab 4DCT, from 1, whose sizes the breath follows; of the motion ``"copd"``
+            that of DIR-Lab COPDgene.
     """
 
     name: str
@@ -64,6 +69,8 @@ class BreathingPair:
 
 def available(source: str) -> bool:
     """Whether :func:`make` would find a source."""
+    if source == "lung pair":
+        return lung_pair.available()
     return source == "phantom" or _file() is not None
 
 
@@ -79,23 +86,26 @@ def make(
     source: str = "phantom",
     shape: Sequence[int] = SHAPE,
     spacing: Sequence[float] = SPACING,
+    motion: str = "drawn",
 ) -> BreathingPair:
     """Makes one pair, in seconds; the same for the same arguments.
 
     Args:
         split: ``"train"``, ``"validation"`` or ``"test"``, which have different random numbers.
         number: which pair of the split.
-        source: ``"ct"`` or ``"phantom"``.
+        source: ``"ct"``, ``"phantom"`` or ``"lung pair"``: its two CTs in turn.
         shape: voxels per axis; the lungs lie in the middle.
         spacing: mm per voxel and axis.
+        motion: ``"drawn"``, or ``"copd"``: that of a real patient of this split.
 
     Raises:
-        ValueError: on an unknown split or source, or a negative number.
-        InputError: where the CT is not found or is not what it should be.
+        ValueError: on an unknown split, source or motion, or a negative number.
+        InputError: where the CT or the motion is not found or is not what it should be.
     """
-    name = _name(split, number, source)
-    rng = np.random.default_rng([SPLITS.index(split), number, [*SOURCES].index(source)])
-    origin = _chest() if source == "ct" else _prepared(thorax.draw(rng))
+    name = _name(split, number, source, motion)
+    seed = [SPLITS.index(split), number, [*SOURCES].index(source), MOTIONS.index(motion)]
+    rng = np.random.default_rng(seed[: 3 + (motion != "drawn")])
+    origin = _origin(source, number, rng)
     spacing = tuple(map(float, spacing))
     places = _anatomy(origin, tuple(shape), spacing, rng)
     lungs = _read(origin.lungs, places, 1) > 0.5
@@ -103,7 +113,12 @@ def make(
         raise InputError(
             f"{name}: no lung lies in a grid of {tuple(shape)} voxels of {spacing} mm."
         )
-    breath = breathe(lungs, spacing, rng, inspire=bool(rng.integers(2)))
+    inspire = bool(rng.integers(2))
+    if motion == "copd":
+        lone = source == "lung pair"
+        breath = lung_motion.breathe(lungs, spacing, rng, inspire, split, lone)
+    else:
+        breath = breathe(lungs, spacing, rng, inspire)
     fixed = _read(origin.coefficients, places, 3)
     shown = np.where(breath.inside[..., None], breath.lung, _uncovered(breath, lungs))
     moving = _read(origin.coefficients, at(places, shown), 3)
@@ -130,11 +145,12 @@ def pairs(
     cache: Path | str | None = None,
     shape: Sequence[int] = SHAPE,
     spacing: Sequence[float] = SPACING,
+    motion: str = "drawn",
 ) -> list[BreathingPair]:
     """Pairs 0 to ``count - 1`` of a split.
 
     Args:
-        split, source, shape, spacing: as in :func:`make`.
+        split, source, shape, spacing, motion: as in :func:`make`.
         count: how many.
         cache: folder in which pairs are kept, and looked for first.
 
@@ -143,7 +159,8 @@ def pairs(
     """
     found = []
     for number in range(count):
-        path = None if cache is None else Path(cache) / f"{_name(split, number, source)}.npz"
+        name = _name(split, number, source, motion)
+        path = None if cache is None else Path(cache) / f"{name}.npz"
         if path is not None and path.is_file():
             pair = load(path)
             if pair.fixed.shape != tuple(shape) or pair.spacing != tuple(map(float, spacing)):
@@ -151,7 +168,7 @@ def pairs(
                     f"{path} is of another grid, {pair.fixed.shape} voxels of {pair.spacing} mm."
                 )
         else:
-            pair = make(split, number, source, shape, spacing)
+            pair = make(split, number, source, shape, spacing, motion)
             if path is not None:
                 save(pair, path)
         found.append(pair)
@@ -197,6 +214,12 @@ class _Origin:
     spacing: np.ndarray
 
 
+def _origin(source: str, number: int, rng: np.random.Generator) -> _Origin:
+    if source == "phantom":
+        return _prepared(thorax.draw(rng))
+    return _chest() if source == "ct" else _lung(number % 2)
+
+
 def _prepared(anatomy: thorax.Anatomy) -> _Origin:
     from scipy.ndimage import spline_filter
 
@@ -224,20 +247,36 @@ def _chest() -> _Origin:
     return _prepared(thorax.Anatomy(volume, lungs, tuple(pack["spacing_zyx"])))
 
 
+@functools.lru_cache(maxsize=2)
+def _lung(side: int) -> _Origin:
+    from scipy.ndimage import gaussian_filter
+
+    pair = lung_pair.load()
+    volume, mask = ((pair.fixed, pair.fixed_mask), (pair.moving, pair.moving_mask))[side]
+    volume = gaussian_filter(np.clip(volume, -1024, 1500), (0.4, 0.7, 0.7))
+    # Beyond what was reconstructed there is air, as where the network sees an image end.
+    margin = [(2, 2)] * 3
+    volume = np.pad(volume, margin, constant_values=-1024)
+    return _prepared(thorax.Anatomy(volume, np.pad(mask, margin) > 0, pair.spacing))
+
+
 def _file() -> Path | None:
     folder = os.environ.get("TFREG_DATA")
     path = Path(folder) / PACK if folder else None
     return path if path is not None and path.is_file() else None
 
 
-def _name(split: str, number: int, source: str) -> str:
+def _name(split: str, number: int, source: str, motion: str) -> str:
     if split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS}. Received: split={split}")
     if source not in SOURCES:
         raise ValueError(f"source must be one of {tuple(SOURCES)}. Received: source={source}")
+    if motion not in MOTIONS:
+        raise ValueError(f"motion must be one of {MOTIONS}. Received: motion={motion}")
     if number < 0:
         raise ValueError(f"number must not be negative. Received: number={number}")
-    return f"{source}-{split}-{number:04d}"
+    kind = source.replace(" ", "-") + (f"-{motion}" if motion != "drawn" else "")
+    return f"{kind}-{split}-{number:04d}"
 
 
 def _anatomy(

@@ -90,8 +90,8 @@ def breathe(
     number = int(rng.integers(len(CASES)))
     case = CASES[number]
     target = case.mean * rng.uniform(0.85, 1.15)
-    depth = _depth(lungs, spacing)
-    coarse = _Coarse(lungs.shape, spacing)
+    depth = depth_of(lungs, spacing)
+    coarse = Coarse(lungs.shape, spacing)
     small = coarse.sample(depth)
     whole, slide = _velocities(small, coarse, case, rng, inspire)
     size = 1.0
@@ -102,7 +102,7 @@ def breathe(
         size *= target / length
     fields = both, flow[0], _exponential(-size * whole), _exponential(-size * slide)
     both, everything, back, unslide = (coarse.enlarge(field * coarse.scale) for field in fields)
-    grid = _grid(lungs.shape)
+    grid = grid_of(lungs.shape)
     outside = grid + back
     lung = outside + at(unslide, outside)
     u = everything
@@ -138,20 +138,33 @@ def at(field: np.ndarray, places: np.ndarray) -> np.ndarray:
     return out
 
 
-class _Coarse:
-    """A grid of about 6 mm, on which velocities are smooth, aligned with the first voxel."""
+class Coarse:
+    """A grid of about 6 mm, on which velocities are smooth, aligned with the first voxel.
 
-    def __init__(self, shape: Sequence[int], spacing: np.ndarray) -> None:
+    Args:
+        shape: voxels per axis of the fine grid.
+        spacing: mm per voxel and axis of it.
+        mm: about the distance between neighbouring nodes.
+
+    Attributes:
+        step: voxels from node to node.
+        scale: the same, float32, from displacements in coarse voxels to voxels.
+        spacing: mm from node to node.
+        shape: nodes per axis, the last of which may lie beyond the border.
+    """
+
+    def __init__(self, shape: Sequence[int], spacing: np.ndarray, mm: float = 6) -> None:
         from scipy.interpolate import make_interp_spline
 
-        self.step = np.maximum(np.rint(6 / spacing), 1).astype(int)
-        self.scale = self.step.astype("float32")  # from coarse voxels to voxels
+        self.step = np.maximum(np.rint(mm / spacing), 1).astype(int)
+        self.scale = self.step.astype("float32")
         self.spacing = self.step * spacing
         self.matrices = []
         for size, step in zip(shape, self.step, strict=True):
             count = -(-(size - 1) // step) + 1
             spline = make_interp_spline(np.arange(count), np.eye(count), k=3)
             self.matrices.append(spline(np.arange(size) / step).astype("float32"))
+        self.shape = tuple(matrix.shape[1] for matrix in self.matrices)
 
     def sample(self, array: np.ndarray) -> np.ndarray:
         """Values at the coarse voxels, the last one beyond the border being the border's."""
@@ -168,7 +181,7 @@ class _Coarse:
 
 
 def _velocities(
-    depth: np.ndarray, coarse: _Coarse, case: Case, rng: np.random.Generator, inspire: bool
+    depth: np.ndarray, coarse: Coarse, case: Case, rng: np.random.Generator, inspire: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Velocities of everything and of the lungs' sliding, in coarse voxels."""
     from scipy.ndimage import gaussian_filter, gaussian_filter1d
@@ -184,7 +197,7 @@ def _velocities(
 
     places = np.argwhere(inside)
     low, high = np.percentile(places, (1, 99), axis=0)
-    z, y, x = _grid(depth.shape).transpose(3, 0, 1, 2)
+    z, y, x = grid_of(depth.shape).transpose(3, 0, 1, 2)
     down = np.clip((high[0] - z) / (high[0] - low[0]), 0, 1.1)
     tops = np.array(case.fifths)
     ends = (max(0.0, 1.5 * tops[0] - 0.5 * tops[1]), 1.5 * tops[4] - 0.5 * tops[3])
@@ -227,10 +240,10 @@ def _exponential(velocity: np.ndarray) -> np.ndarray:
 
 def _after(second: np.ndarray, first: np.ndarray) -> np.ndarray:
     """The displacement of going along ``first`` and then along ``second``."""
-    return first + at(second, _grid(first.shape[:-1]) + first)
+    return first + at(second, grid_of(first.shape[:-1]) + first)
 
 
-def _depth(lungs: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+def depth_of(lungs: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Distance to the surface of the lungs in mm, positive inside."""
     from scipy.ndimage import distance_transform_edt
 
@@ -238,5 +251,6 @@ def _depth(lungs: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     return (inner - outer).astype("float32")
 
 
-def _grid(shape: Sequence[int]) -> np.ndarray:
+def grid_of(shape: Sequence[int]) -> np.ndarray:
+    """The voxels of a grid as places, ``(*shape, ndim)`` float32."""
     return np.moveaxis(np.indices(shape, dtype="float32"), 0, -1)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-# Licences that ask nothing of weights trained on images beside those of others.
-_FREE = ("Apache-2.0", "CC0 1.0")
+# Licences that ask nothing of weights trained on images beside those of others, but to be named.
+_FREE = ("Apache-2.0", "MIT", "CC0 1.0")
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ from tfreg.ops.pyramid_fusion import fuse_pyramids
 from tfreg.ops.resample import resample, sample
 from tfreg.ops.shooting import forget_geodesics, geodesic, shoot
 from tfreg.ops.spatial import spatial_displacement, spatial_parameters
+from tfreg.ops.squaring import flow
 from tfreg.ops.tps import tps_coefficients, tps_displacement, tps_evaluate
 from tfreg.ops.tps_layout import control_point_grid, tps_layout_displacement
 
@@ -77,6 +78,7 @@ __all__ = [
     "downsample",
     "exponential",
     "fit_linear",
+    "flow",
     "fluid_velocity",
     "forget_geodesics",
     "fuse_pyramids",

@@ -224,10 +224,25 @@ def held(function: Callable, like: Any, *args: Any) -> Any:
 
     if tf.executing_eagerly():
         return function(*args)
-    # True of every number, which the compiler cannot know; after an infinity nothing is worth much.
-    always = tf.logical_not(tf.reshape(like, (-1,))[0] > like.dtype.max)
+    # True of every number, infinities too, which the compiler cannot know.
+    always = tf.not_equal(0 * tf.reshape(like, (-1,))[0], 1)
     lost = tf.constant(float("nan"), like.dtype)
     return tf.cond(always, lambda: function(*args), lambda: tf.fill(tf.shape(like), lost))
+
+
+@keras.ops.custom_gradient
+def held_value(values: Any) -> Any:
+    """``values``, which XLA computes once and keeps, and so their gradient: see :func:`held`."""
+
+    def gradient(*args: Any, upstream: Any = None) -> Any:
+        upstream = args[0] if upstream is None else upstream
+        return held(_same, upstream, upstream)
+
+    return held(_same, values, values), gradient
+
+
+def _same(values: Any) -> Any:
+    return values
 
 
 def spectrum(values: Any, ndim: int) -> tuple[Any, Any]:

@@ -7,13 +7,15 @@ from tfreg.registration.answer import Check, LevelReport, Registration
 from tfreg.registration.instance.level import forget
 from tfreg.registration.instance.optimisation import Refinement
 from tfreg.registration.instance.pyramid import SETTINGS, Level, Pyramid, pyramid
-from tfreg.registration.path import GeodesicPath
+from tfreg.registration.named import TASKS, Task
+from tfreg.registration.path import FlowPath, GeodesicPath
 from tfreg.registration.preprocessing import Preprocessing
 from tfreg.registration.projection.register import (
     ProjectionRegistration,
     register_projection,
 )
 from tfreg.registration.register import register
+from tfreg.registration.search_report import SearchReport
 from tfreg.registration.space.confine import Confined, confine
 from tfreg.registration.space.physical import PhysicalRegistration
 
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SETTINGS",
+    "TASKS",
     "Check",
     "Confined",
+    "FlowPath",
     "GeodesicPath",
     "Level",
     "LevelReport",
@@ -34,6 +38,8 @@ __all__ = [
     "Refinement",
     "Registration",
     "RegistrationModel",
+    "SearchReport",
+    "Task",
     "confine",
     "forget",
     "pyramid",

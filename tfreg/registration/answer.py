@@ -10,7 +10,8 @@ from keras import ops as keras_ops
 from tfreg import ops
 from tfreg.errors import InputError
 from tfreg.registration.kinds import LINEAR
-from tfreg.registration.path import GeodesicPath
+from tfreg.registration.path import FlowPath, GeodesicPath
+from tfreg.registration.search_report import SearchReport
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ class Registration:
         stages: of an instance optimisation, what became of each transform.
         remarks: for each pair what its intensities say against the similarity; empty for nothing.
         details: what else a model knows of its answer, by name, an array per pair.
-        path: of an LDDMM, the geodesic whose end the displacement is, with its momentum.
+        path: of an LDDMM, the geodesic whose end the displacement is, with its momentum; of a
+            velocity its flow, whose :meth:`FlowPath.forward` is the inverse.
+        search: what a search for the initial alignment tried, where there was one.
     """
 
     fixed: np.ndarray
@@ -189,7 +192,8 @@ class Registration:
     stages: tuple[StageReport, ...] = ()
     remarks: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
-    path: GeodesicPath | None = None
+    path: GeodesicPath | FlowPath | None = None
+    search: SearchReport | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -233,10 +237,10 @@ class Registration:
         return moved if self._batched else moved[0]
 
     def at(self, time: float) -> np.ndarray:
-        """The displacement on the way: of an LDDMM, that at a time of its geodesic.
+        """The displacement on the way: of an LDDMM or a velocity, that at a time of its path.
 
         Args:
-            time: 0 is the start, 1 the answer; beyond, the geodesic goes on.
+            time: 0 is the start, 1 the answer; beyond, the path goes on.
 
         Returns:
             Array of the shape of ``displacement``.
@@ -246,7 +250,7 @@ class Registration:
         """
         if self.path is None:
             raise InputError(
-                "Only an answer whose last transform is lddmm is the end of a path. "
+                "Only an answer whose last transform is lddmm or velocity is the end of a path. "
                 f"Received: {', '.join(s.transform for s in self.stages) or 'a network'}"
             )
         return self.path.at(time)

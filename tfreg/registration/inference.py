@@ -63,8 +63,9 @@ class Inference:
             )
         used = set(masks) if self.refinement is not None or self.model.sees_masks else set()
         if initial is not None:
-            if isinstance(initial, str) and initial == "mass" and len(masks) == 2:
-                used = set(masks)
+            if isinstance(initial, str):
+                both = initial == "mass" and len(masks) == 2
+                used |= set(masks) if both or initial == "search" else set()
             known = self.model.preprocessing
             if known is not None and known.centred:
                 used.add("fixed_mask")

@@ -18,7 +18,9 @@ from tfreg.registration.images import Pair, as_image, stacked
 from tfreg.registration.inference import Inference
 from tfreg.registration.instance.arguments import mask_of, ndim_of, spacing_of, start_of
 from tfreg.registration.instance.optimisation import Optimisation, Refinement
-from tfreg.registration.space.alignment import are_physical
+from tfreg.registration.instance.similarity import names_of
+from tfreg.registration.search.search import Found, compares_contours, search
+from tfreg.registration.space.alignment import SEARCH, are_physical, image_of, mask_image
 from tfreg.registration.space.grids import Inner
 from tfreg.registration.space.physical import PhysicalRegistration, Prepared
 from tfreg.registration.space.physical import prepare as in_space
@@ -36,7 +38,8 @@ class Job:
         refined: what a refinement sees, where that looks at other voxels.
         space: the way back to where the images are; ``None`` for arrays.
         said: what the user should know of arrays.
-        seconds: how long preparing it took.
+        seconds: how long preparing it took, without compiling.
+        search: how the images were aligned, where that was searched for.
     """
 
     pair: Pair
@@ -45,6 +48,7 @@ class Job:
     space: Prepared | None = None
     said: tuple[str, ...] = ()
     seconds: float = 0.0
+    search: Found | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -105,7 +109,8 @@ def prepare(
                 f"Received: initial={initial!r}"
             )
         prepared = _of_arrays(method, fixed, moving, masks, spacing, start, ndim, channels)
-    return replace(prepared, seconds=time.perf_counter() - begin)
+    compiling = 0.0 if prepared.search is None else prepared.search.compile_seconds
+    return replace(prepared, seconds=time.perf_counter() - begin - compiling)
 
 
 def run(method: Method, jobs: Sequence[Job]) -> list[Registration]:
@@ -125,11 +130,18 @@ def run(method: Method, jobs: Sequence[Job]) -> list[Registration]:
     if method.refinement is not None:
         answer = _refined(method.refinement, jobs, answer)
     answer = replace(answer, seconds=answer.seconds + sum(job.seconds for job in jobs))
+    searches = [job.search for job in jobs]
+    compiling = sum(found.compile_seconds for found in searches if found is not None)
+    answer = replace(answer, compile_seconds=answer.compile_seconds + compiling)
     if not jobs[0].single:
         return [answer]
     if len(jobs) > 1:
         answer.jacobian_determinant  # noqa: B018 - once for all is sooner than one by one
-    return [answer.item(index) for index in range(len(jobs))]
+    items = [answer.item(index) for index in range(len(jobs))]
+    return [
+        item if found is None else replace(item, search=found.report)
+        for item, found in zip(items, searches, strict=True)
+    ]
 
 
 def conclude(job: Job, answer: Registration) -> Registration | PhysicalRegistration:
@@ -203,6 +215,10 @@ def _of_arrays(
 def _in_space(method: Method, fixed: Any, moving: Any, initial: Any, masks: dict[str, Any]) -> Job:
     model, refinement = method.model, method.refinement
     finer = refinement is not None and refinement.grid == "fixed"
+    found = None
+    if isinstance(initial, str) and initial == SEARCH:
+        found = _searched(method, fixed, moving, masks)
+        initial = found.transform
     space = in_space(fixed, moving, initial, **masks, model=model, refined=finer)
     # Most networks see no mask: only what is optimised looks at them.
     sees = model is None or model.sees_masks or (refinement is not None and not finer)
@@ -210,7 +226,21 @@ def _in_space(method: Method, fixed: Any, moving: Any, initial: Any, masks: dict
     if isinstance(method, Inference):
         method.check_pair(pair.fixed, pair.moving)
     refined = None if space.refined is None else _pair(space.refined, model, True)
-    return Job(pair, True, refined, space)
+    return Job(pair, True, refined, space, search=found)
+
+
+def _searched(method: Method, fixed: Any, moving: Any, masks: dict[str, Any]) -> Found:
+    """The initial alignment of images that may lie in any way."""
+    fixed, moving = image_of(fixed, "fixed"), image_of(moving, "moving")
+    if fixed.geometry.ndim != moving.geometry.ndim:
+        raise InputError(
+            "fixed and moving must both be 2-D or both 3-D. "
+            f"Received: shapes {fixed.geometry.shape} and {moving.geometry.shape}"
+        )
+    sides = {"fixed_mask": fixed, "moving_mask": moving}
+    seen = {name: mask_image(mask, name, sides[name])[0] for name, mask in masks.items()}
+    used = names_of(getattr(method, "similarity", "ncc"))
+    return search(fixed, moving, **seen, contours=compares_contours(used))
 
 
 def _pair(inner: Inner, model: Any, masked: bool) -> Pair:

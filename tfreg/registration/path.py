@@ -1,7 +1,9 @@
-"""The path that an LDDMM answers: the geodesic of a momentum, at any time."""
+"""The paths that answers end: the geodesic of a momentum, the flow of a stationary velocity."""
 
+import functools
 import math
 import numbers
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,10 +63,7 @@ class GeodesicPath:
         Raises:
             InputError: on anything else than a finite number.
         """
-        finite = isinstance(time, numbers.Real) and math.isfinite(time)
-        if not finite or isinstance(time, bool):
-            raise InputError(f"time must be a finite number. Received: time={time!r}")
-        field = self._maps(time)[0]
+        field = self._maps(_checked(time))[0]
         if self.start is not None:
             field = ops.compose(self._batched(self.start), field)
         return self._as_given(field)
@@ -100,3 +99,82 @@ class GeodesicPath:
     def _as_given(self, field: Any) -> np.ndarray:
         found = keras_ops.convert_to_numpy(field)
         return found[0] if self._single else found
+
+
+@dataclass(frozen=True, eq=False)
+class FlowPath:
+    """A stationary velocity, and what its map is applied before: ``start(exp(v)(x))``.
+
+    Attributes:
+        velocity: ``(batch, *spatial, ndim)`` in voxels of the fixed image per unit time; of one
+            pair without the axis of the batch.
+        start: the displacement that the registration began with, of the same shape, or ``None``.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from tfreg.registration import FlowPath
+    >>> path = FlowPath(np.ones((8, 8, 2), "float32"))
+    >>> float(path.at(0.5)[4, 4, 0]), float(path.forward()[4, 4, 0])
+    (0.5, -1.0)
+    """
+
+    velocity: np.ndarray
+    start: np.ndarray | None = None
+
+    def item(self, index: int) -> "FlowPath":
+        """That of one pair of a batch."""
+        return FlowPath(self.velocity[index], None if self.start is None else self.start[index])
+
+    def at(self, time: Any) -> np.ndarray:
+        """The displacement at a time: 0 is the start, 1 the answer; outside it goes straight on.
+
+        Args:
+            time: a finite number.
+
+        Returns:
+            As :meth:`GeodesicPath.at`.
+
+        Raises:
+            InputError: on anything else than a finite number.
+        """
+        field = self.flow(_checked(time))
+        if self.start is None:
+            return field
+        batched = field.ndim == field.shape[-1] + 2
+        start, field = (v if batched else v[None] for v in (self.start, field))
+        found = keras_ops.convert_to_numpy(ops.compose(start, field))
+        return found if batched else found[0]
+
+    def forward(self) -> np.ndarray:
+        """The displacement of the map that undoes the answer, the flow of ``-v``.
+
+        Returns:
+            As :meth:`GeodesicPath.forward`.
+
+        Raises:
+            InputError: on a path with a start, whose own inverse is not known; of images in
+                physical space :meth:`PhysicalRegistration.inverse` finds it.
+        """
+        if self.start is not None:
+            raise InputError("forward() is of a path without a start. Received: one with a start")
+        return self.flow(-1.0)
+
+    def flow(self, time: float) -> np.ndarray:
+        """The displacement of ``exp(time v)`` alone."""
+        batched = self.velocity.ndim == self.velocity.shape[-1] + 2
+        velocity = np.float32(time) * (self.velocity if batched else self.velocity[None])
+        found = keras_ops.convert_to_numpy(_flow()(velocity))
+        return found if batched else found[0]
+
+
+@functools.cache
+def _flow() -> Callable:
+    return ops.compiled(ops.flow, identity="flow")  # what only a gradient needs is not kept
+
+
+def _checked(time: Any) -> float:
+    finite = isinstance(time, numbers.Real) and math.isfinite(time)
+    if not finite or isinstance(time, bool):
+        raise InputError(f"time must be a finite number. Received: time={time!r}")
+    return float(time)

@@ -24,8 +24,10 @@ from tfreg.registration.images import Pair
 from zoo.dlir import tiles
 from zoo.dlir.affine import AffineConvNet
 from zoo.dlir.deformable import DeformableConvNet
+from zoo.dlir.similarities import SIMILARITIES, similarity_of
 
 ACCUMULATIONS = ("compose", "add")
+KEPT = ("all", "better")
 
 
 class Transform(NamedTuple):
@@ -52,6 +54,11 @@ class DLIR(RegistrationModel):
         bending_weight: ``alpha`` of eq. (1) for deformable stages; affine ones have none.
         joint: whether the loss is the sum over all stages, and all learn; else that of the last
             active stage, which learns alone.
+        similarity: of the loss: ``"ncc"``, the paper's, ``"lncc"`` or ``"mind"``, see
+            :mod:`zoo.dlir.similarities`. The metric that is watched is NCC all the same.
+        keep: at inference ``"all"`` stages, as the paper does, or only those that are
+            ``"better"``: of a pair that a stage would leave with a lower NCC of the whole images,
+            that stage is left out, which is to say that its parameters are zero.
 
     Input shape:
         ``{"fixed", "moving"}``, each ``(batch, *spatial, 1)``, intensities in [0, 1], of any size,
@@ -90,6 +97,8 @@ class DLIR(RegistrationModel):
         accumulate: str = "compose",
         bending_weight: float = 0.05,
         joint: bool = False,
+        similarity: str = "ncc",
+        keep: str = "all",
         **kwargs: Any,
     ) -> None:
         super().__init__(ndim=ndim, **kwargs)
@@ -97,6 +106,12 @@ class DLIR(RegistrationModel):
             raise ValueError(
                 f"accumulate must be one of {ACCUMULATIONS}. Received: accumulate={accumulate}"
             )
+        for name, value, known in (
+            ("similarity", similarity, SIMILARITIES),
+            ("keep", keep, KEPT),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {known}. Received: {name}={value}")
         if not 0 <= bending_weight < float("inf"):
             raise ValueError(
                 f"bending_weight must be 0 or more. Received: bending_weight={bending_weight}"
@@ -106,6 +121,8 @@ class DLIR(RegistrationModel):
         self.accumulate = accumulate
         self.bending_weight = bending_weight
         self.joint = joint
+        self.similarity = similarity
+        self.keep = keep
         self.stage_configs = [dict(stage) for stage in stages]
         self.networks = [self._network(dict(stage), k) for k, stage in enumerate(stages)]
         self.active = len(self.networks)
@@ -197,14 +214,18 @@ class DLIR(RegistrationModel):
         """Eq. (1): ``-NCC(fixed, moved) + alpha P``, averaged over the batch."""
         mask = x.get("mask")
         shape = x["fixed"].shape[1:-1]
+        alike = similarity_of(self.similarity)
         ncc = keras_ops.mean(losses.ncc(x["fixed"], y_pred["moved"], mask))
         self.ncc_tracker.update_state(ncc)
-        loss = -ncc
+        own_similarity = ncc
+        if self.similarity != "ncc":
+            own_similarity = keras_ops.mean(alike(x["fixed"], y_pred["moved"], mask))
+        loss = -own_similarity
         own = self.stage_parameters(y_pred["parameters"], shape)
         learning = range(self.active) if self.joint else (self.active - 1,)
         for index in learning:
             if index < self.active - 1:
-                loss -= keras_ops.mean(losses.ncc(x["fixed"], y_pred[f"moved_{index + 1}"], mask))
+                loss -= keras_ops.mean(alike(x["fixed"], y_pred[f"moved_{index + 1}"], mask))
             network = self.networks[index]
             if isinstance(network, DeformableConvNet) and self.bending_weight:
                 energy = keras_ops.mean(network.bending_energy(own[index]))
@@ -217,6 +238,8 @@ class DLIR(RegistrationModel):
         """Parameters of the first stages in one row, and the transform after each of them."""
         shape, moving_shape = fixed.shape[1:-1], moving.shape[1:-1]
         rows, transforms = [], []
+        choose = self.keep == "better" and not training
+        best = None
         for index, network in enumerate(self.networks[:count]):
             moved = moving
             if transforms:
@@ -224,10 +247,36 @@ class DLIR(RegistrationModel):
             # Stages that are not being trained are used as they are.
             learns = bool(training) and (self.joint or index == self.active - 1)
             own = network(fixed, moved, training=learns)
-            rows.append(keras_ops.reshape(own, (-1, int(np.prod(own.shape[1:])))))
             before = transforms[-1] if transforms else None
+            if choose:
+                kept, best = self._better(fixed, moving, before, network, own, best)
+                own = kept * own
+            rows.append(keras_ops.reshape(own, (-1, int(np.prod(own.shape[1:])))))
             transforms.append(self._accumulated(before, network, own, shape, moving_shape))
         return keras_ops.concatenate(rows, axis=-1), transforms
+
+    def _better(
+        self, fixed: Any, moving: Any, before: Transform | None, network: Any, own: Any, best: Any
+    ) -> tuple[Any, Any]:
+        """Of each pair 1 where a stage does not lower NCC, else 0; and the NCC that remains.
+
+        Args:
+            fixed, moving: of :meth:`_run`.
+            before: the transform of the stages before.
+            network, own: the stage and its parameters.
+            best: NCC without it, ``(batch,)``; ``None``: not known.
+        """
+        shape, moving_shape = fixed.shape[1:-1], moving.shape[1:-1]
+
+        def ncc(own: Any) -> Any:
+            whole = self._accumulated(before, network, own, shape, moving_shape)
+            return losses.ncc(fixed, ops.resample(moving, whole.displacement))
+
+        without = ncc(keras_ops.zeros_like(own)) if best is None else best
+        found = ncc(own)
+        axes = (1,) * (len(own.shape) - 1)
+        kept = keras_ops.cast(found >= without, own.dtype)
+        return keras_ops.reshape(kept, (-1, *axes)), keras_ops.maximum(found, without)
 
     def _accumulated(
         self,
@@ -309,4 +358,6 @@ class DLIR(RegistrationModel):
             "accumulate": self.accumulate,
             "bending_weight": self.bending_weight,
             "joint": self.joint,
+            "similarity": self.similarity,
+            "keep": self.keep,
         }

@@ -63,6 +63,8 @@ class Stages(recipes.Recipe):
             accumulate=settings["accumulate"],
             bending_weight=settings["bending_weight"],
             joint=settings["joint"],
+            similarity=settings.get("similarity", "ncc"),
+            keep=settings.get("keep", "all"),
             voxel_size=preprocessing.voxel_size,
             intensity_range=preprocessing.intensity_range,
             percentiles=preprocessing.percentiles,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from keras import ops as keras_ops
 
-from tfreg import ops
+from tfreg import losses, ops
 from tfreg.errors import InputError
 from zoo.dlir.affine import AffineConvNet
 
@@ -96,7 +96,12 @@ def parameters(model: Any, fixed: Any, moving: Any, count: int, tile: int) -> An
         else:
             own = _control_points(model, index, fixed, moved, tile)
         own = keras_ops.convert_to_numpy(own)
-        rows.append(own.reshape(len(own), -1))
+        own = own.reshape(len(own), -1)
+        if model.keep == "better":
+            both = (np.concatenate([*rows, one], axis=1) for one in (0 * own, own))
+            without, found = (_alike(model, fixed, moving, row) for row in both)
+            own = np.where((found >= without)[:, None], own, 0)
+        rows.append(own)
     return np.concatenate(rows, axis=1)
 
 
@@ -125,6 +130,18 @@ def _warp(model: Any, moving: Any, row: Any, shape: Sequence[int]) -> Any:
         return ops.resample(moving, model.displacement(row, shape, moving.shape[1:-1]))
 
     return _kept(model, ("warp", tuple(shape), row.shape[1]), warp)(moving, row)
+
+
+def _alike(model: Any, fixed: Any, moving: Any, row: Any) -> np.ndarray:
+    """NCC of each pair under a row of parameters."""
+    shape = fixed.shape[1:-1]
+
+    def ncc(fixed: Any, moving: Any, row: Any) -> Any:
+        displacement = model.displacement(row, shape, moving.shape[1:-1])
+        return losses.ncc(fixed, ops.resample(moving, displacement))
+
+    run = _kept(model, ("alike", tuple(shape), row.shape[1]), ncc)
+    return keras_ops.convert_to_numpy(run(fixed, moving, row))
 
 
 def _control_points(model: Any, index: int, fixed: Any, moved: Any, tile: int) -> np.ndarray:

@@ -8,7 +8,8 @@ from zoo.dlir import METHOD
 def test_networks_in_stages(name):
     """Every preset is of one of the recipes, and each stage improves on those before."""
     preset = zoo.describe(name)
-    assert name.removesuffix("-phantom") in METHOD.recipes
+    assert name.startswith(preset.training["command"].split()[2])
+    assert any(name.startswith(recipe) for recipe in METHOD.recipes)
     config = preset.architecture["config"]
     stages = config["stages"]
     assert config["ndim"] == len(preset.preprocessing["size"])
@@ -18,4 +19,7 @@ def test_networks_in_stages(name):
     curve = preset.training["curve"]
     assert [*curve] == [f"stage {k + 1}" for k in range(len(stages))]
     reached = [stage["ncc"][-1] for stage in curve.values()]
-    assert reached == sorted(reached)
+    if config.get("similarity", "ncc") == "ncc":
+        assert reached == sorted(reached)
+    else:  # a finer stage may be better at something else, but not all of them
+        assert reached[-1] == max(reached)

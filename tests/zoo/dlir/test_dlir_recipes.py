@@ -42,6 +42,9 @@ def quick():
         yield
 
 
+CHEST = {"motion": "drawn", "vary": False, "similarity": "ncc", "keep": "all"}
+
+
 def make_small(monkeypatch):
     for module in (training, writing):
         monkeypatch.setattr(module, "STEPS_PER_EPOCH", 2)
@@ -62,11 +65,11 @@ def make_small(monkeypatch):
     def digits(split, source):
         return Digits((255 * volumes(40, (28, 28))).astype("uint8"), np.arange(40) % 10)
 
-    def breaths(split, count, source, folder, shape, spacing):
+    def breaths(split, count, source, folder, shape, spacing, motion):
         mask = np.zeros((14, 16, 18), "uint8")
         mask[4:10, 4:12, 4:14] = 1
         names = ("fixed", "moving", "fixed_mask", "moving_mask")
-        images = volumes(2 * count, mask.shape).reshape(count, 2, *mask.shape)
+        images = volumes(2 * count, mask.shape, len(motion)).reshape(count, 2, *mask.shape)
         sides = [(*pair, mask, mask) for pair in images]
         return [SimpleNamespace(**dict(zip(names, side, strict=True))) for side in sides]
 
@@ -84,7 +87,8 @@ def make_small(monkeypatch):
 
 
 def train(name, folder, **settings):
-    return RECIPES[name].RECIPE.train({**SETTINGS, **settings}, folder, name, verbose=0)
+    own = CHEST if name == "dlir-chest-ct" else {}
+    return RECIPES[name].RECIPE.train({**SETTINGS, **own, **settings}, folder, name, verbose=0)
 
 
 @pytest.fixture(scope="module")
@@ -261,3 +265,65 @@ def test_bad_options_are_refused_before_anything_is_read(monkeypatch, capsys, wo
     except SystemExit as exit_:
         code = exit_.code
     assert code == 2 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ([], "dlir-chest-ct"),
+        (["--keep", "better"], "dlir-chest-ct"),  # the same weights
+        (["--vary"], "dlir-chest-ct-vary"),
+        (["--motion", "copd", "--vary", "--similarity", "lncc"], "dlir-chest-ct-copd-vary-lncc"),
+        (["--data", "cts", "--motion", "copd"], "dlir-chest-ct-cts-copd"),
+    ],
+)
+def test_a_chest_preset_is_named_after_what_was_asked(tmp_path, monkeypatch, words, name):
+    seen = []
+
+    def done(self, settings, folder, name, callbacks):
+        seen.append(name)
+        return SimpleNamespace(score={"metric": "ncc", "value": 0.5})
+
+    monkeypatch.setattr(train_chest_ct.ChestCT, "train", done)
+    assert main(["train", "dlir-chest-ct", *words, "--out", str(tmp_path)]) == 0
+    assert seen == [name]
+
+
+def test_a_summary_tells_trainings_apart():
+    usual = {"motion": "drawn", "vary": False, "similarity": "ncc"}
+    changes = ({}, {"vary": True}, {"motion": "copd"}, {"similarity": "mind"}, {"data": "ct"})
+    said = [train_chest_ct.harder({**usual, **change}) for change in changes]
+    assert said == [
+        "",
+        "; trained on varied scans",
+        "; trained on motion of patients",
+        "; mind in the loss",
+        "",
+    ]
+
+
+def test_a_chest_training_reads_what_it_is_asked_for(tmp_path):
+    recipe = train_chest_ct.RECIPE
+    settings = {**SETTINGS, **CHEST, "data": "cts"}
+    plain = recipe.prepare(settings, tmp_path)
+    more = recipe.prepare({**settings, "motion": "copd", "vary": True}, tmp_path)
+    assert (plain.batches.count, more.batches.count) == (24, 48)
+    assert more.counts.endswith("noise, densities and fields of view varied")
+    assert not np.array_equal(more.batches.batch(3)["fixed"], more.batches.plain.batch(3)["fixed"])
+    np.testing.assert_array_equal(more.batches.batch(3)["mask"], more.batches.batch(3)["mask"])
+    names = [source.name for source in recipe.sources_of({**settings, "motion": "copd"})]
+    assert names[-1] == "correspondences of DIR-Lab COPDgene" and "lung pair of elastix" in names
+    # Nobody is validated on the pair that the table is about.
+    assert "lung pair" not in train_chest_ct.PAIRS["cts"]["validation"]
+
+
+@pytest.mark.long
+def test_a_chest_training_by_lncc_that_keeps_what_is_better(tmp_path):
+    given = {"motion": "copd", "vary": True, "similarity": "lncc", "keep": "better"}
+    preset = train("dlir-chest-ct", tmp_path, **given)
+    config = preset.architecture["config"]
+    assert config["similarity"] == "lncc" and config["keep"] == "better"
+    assert preset.licence == "Apache-2.0" and "COPDgene" in preset.provenance["data"]
+    command = preset.training["command"].split()
+    assert {"--motion", "copd", "--vary", "--similarity", "lncc", "--keep", "better"} <= {*command}
+    assert zoo.load(preset.path).keep == "better"

@@ -11,9 +11,9 @@ from tfreg.errors import InputError
 from tfreg.masked import refuse_masked
 from tfreg.registration.answer import Registration
 from tfreg.registration.images import as_image
-from tfreg.registration.instance.pyramid import Pyramid
+from tfreg.registration.instance.pyramid import Pyramid, Schedule
 from tfreg.registration.instance.pyramid import pyramid as named_pyramid
-from tfreg.registration.instance.similarity import VOXELWISE, Similarity, name_of
+from tfreg.registration.instance.similarity import VOXELWISE, Similarity, name_of, names_of
 from tfreg.registration.kinds import TRANSFORMS
 
 _LEAST = {"dense": 3}  # voxels along an axis; its regulariser takes second differences
@@ -95,7 +95,9 @@ def pyramids_of(
     found = []
     for kind, item in zip(kinds, each, strict=True):
         stage = item
-        if not isinstance(item, Pyramid):
+        if isinstance(item, Schedule):
+            stage = item.pyramid(kind, shape, spacing, similarity)
+        elif not isinstance(item, Pyramid):
             stage = named_pyramid(item, kind, shape, spacing, similarity)
         previous = None
         for level in stage.levels:
@@ -127,11 +129,25 @@ def check_samples(samples: Any, seed: Any, similarity: Similarity) -> None:
     whole = isinstance(samples, (int, np.integer)) and not isinstance(samples, bool)
     if not whole or samples < 16:
         raise InputError(f"samples must be an integer, 16 or more. Received: samples={samples}")
-    if similarity not in VOXELWISE:
+    names = names_of(similarity)
+    if not names or not {*names} <= {*VOXELWISE}:
         raise InputError(
             f"Only {VOXELWISE} can be computed from samples. "
             f"Received: similarity={name_of(similarity)}"
         )
+
+
+def check_symmetric(symmetric: Any, transform: str | Sequence[str], samples: int | None) -> None:
+    """Raises ``InputError`` where both directions cannot be looked at."""
+    if not isinstance(symmetric, bool):
+        raise InputError(f"symmetric must be True or False. Received: symmetric={symmetric!r}")
+    if symmetric and "velocity" not in kinds_of(transform):
+        raise InputError(
+            "symmetric is of a velocity, the inverse of whose map is known. "
+            f"Received: transform={transform}"
+        )
+    if symmetric and samples is not None:
+        raise InputError(f"symmetric looks at all voxels. Received: samples={samples}")
 
 
 def start_of(start: Any, batch: int, shape: tuple[int, ...], ndim: int) -> np.ndarray | None:

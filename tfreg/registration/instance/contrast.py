@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-CORRELATIONS = ("ncc", "lncc")  # similarities that expect a linear relation
+CORRELATIONS = ("ncc", "lncc", "lncc5")  # similarities that expect a linear relation
 _PLACES = 2**12  # that many voxels tell how intensities are related
 _BINS = 24
 _CLEAR = 0.8  # similarity from which images agree without a closer look

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 from keras import ops as keras_ops
 
+from tfreg.features import PAIRS
 from tfreg.ops.backend import is_compiling
 from tfreg.registration.answer import LevelReport
 from tfreg.registration.instance import level as levels
@@ -21,9 +22,10 @@ from tfreg.registration.instance.folding import shortened
 from tfreg.registration.instance.level import Problem, Regulariser
 from tfreg.registration.instance.maps import GeodesicTransform, Grid, transform_of
 from tfreg.registration.instance.pyramid import Level, Pyramid
-from tfreg.registration.instance.similarity import Similarity, scaled_for
+from tfreg.registration.instance.seen import Seen
+from tfreg.registration.instance.similarity import Similarity, depth, names_of, scaled_for
 from tfreg.registration.kinds import LINEAR
-from tfreg.registration.path import GeodesicPath
+from tfreg.registration.path import FlowPath, GeodesicPath
 
 Sizes = dict[str, tuple[int, ...]]
 
@@ -64,6 +66,7 @@ def plan(
     samples: int | None,
     bounded: tuple[bool, ...],
     replaced: bool,
+    symmetric: bool = False,
 ) -> tuple[Stage, ...]:
     """The stages of a registration; from the second on each starts from a displacement.
 
@@ -75,9 +78,11 @@ def plan(
         started: whether the first stage starts from a displacement.
         bounded: whether each transform is likely to be bounded, see :class:`View`.
         replaced: whether the similarity sees another moving image than the one that is moved.
+        symmetric: whether velocities are found in both directions.
     """
     masks = {name: name in sizes for name in ("fixed_mask", "moving_mask")}
-    clips = masks["moving_mask"] or (masks["fixed_mask"] and similarity == "mse")
+    names = names_of(similarity)
+    clips = masks["moving_mask"] or (masks["fixed_mask"] and "mse" in names) or "mind" in names
     shape = sizes["fixed"]
     full = Grid(shape, (1,) * len(shape), spacing)
     stages = []
@@ -92,13 +97,27 @@ def plan(
                 **masks,
                 started=started or index > 0,
                 sampled=samples is not None,
-                clipped=replaced or (isinstance(similarity, str) and clips),
+                clipped=replaced or bool(names and clips),
                 bounded=bounded[index],
                 optimiser=level.optimiser_of(kind),
+                symmetric=symmetric and kind == "velocity",
             )
             steps.append((problem, level))
         stages.append(Stage(tuple(steps), pyramid.tolerance, full))
     return tuple(stages)
+
+
+def _judging(stages: tuple[Stage, ...]) -> Grid:
+    """The grid on which stages are judged: of intensities the full one, of descriptors, which
+    would fill the memory there, the finest of a level."""
+    full = stages[0].full
+    if "mind" not in names_of(stages[0].problem.similarity):
+        return full
+    return replace(full, shrink=tuple(map(min, zip(*_shrinks(stages), strict=True))))
+
+
+def _shrinks(stages: tuple[Stage, ...]) -> list[tuple[int, ...]]:
+    return [problem.transform.grid.shrink for stage in stages for problem, _ in stage.steps]
 
 
 def descend(
@@ -111,7 +130,7 @@ def descend(
     clock: "Clock",
     progress: Callable[[LevelReport], Any] | None,
     origin: np.ndarray | None = None,
-) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...], GeodesicPath | None]:
+) -> tuple[tuple[np.ndarray, ...], tuple[LevelReport, ...], GeodesicPath | FlowPath | None]:
     """Runs all stages.
 
     Args:
@@ -128,13 +147,15 @@ def descend(
     Returns:
         Displacement, similarity before and after, whether each stage was accepted
         ``(stages, batch)``, and the moved images; the reports of the levels; and the path of the
-        last stage, where that is an LDDMM.
+        last stage, where that is an LDDMM or a velocity.
     """
-    scaled, (low, scale) = scaled_for(stages[0].problem.similarity, images)
-    units = {**images, **scaled}
-    whole = {**units, "moving": moving, "low": low, "scale": scale.astype("float32")}
+    similarity, judging = stages[0].problem.similarity, _judging(stages)
+    scaled, (low, scale) = scaled_for(similarity, images)
+    seen = Seen.of(similarity, {**images, **scaled}, [*_shrinks(stages), judging.shrink])
+    judged = seen.on(judging.shrink)
+    whole = {**judged, "moving": moving, "low": low, "scale": scale.astype("float32")}
     if stages[0].problem.clipped:
-        whole["unit"] = units["moving"]
+        whole["unit"] = judged["moving"]
     initial = displacement if origin is None else origin
     accepted, first, anywhere = [], None, False
     reports: list[LevelReport] = []
@@ -149,7 +170,7 @@ def descend(
                 bounds = _seen(view, stage, displacement, problem, parameters, bounds)
             problem = replace(problem, bounded=bool(bounds))
             begin = clock.seconds
-            data = _on_grid(problem.transform.grid, level, units, displacement)
+            data = _on_grid(problem.transform.grid, level, seen, displacement)
             if problem.sampled:
                 data["voxels"] = voxels[problem.transform.grid.shrink]
             data |= bounds
@@ -176,7 +197,7 @@ def descend(
         data = dict(whole) if displacement is None else {**whole, "start": displacement}
         data |= bounds
         problem = replace(stage.problem, bounded=bool(bounds))
-        finish = levels.conclusion(problem, stage.full, tuple(data))
+        finish = levels.conclusion(problem, stage.full, tuple(data), judging)
         clock.prepare([(finish, (parameters, *data.values()))])
         if first is None and origin is not None:
             there = {**data, "start": origin}
@@ -191,7 +212,7 @@ def descend(
         still = problem.transform.start(len(low))
         first = finish(still, *data.values())[1]
     path = None
-    if isinstance(problem.transform, GeodesicTransform):
+    if problem.transform.kind in ("lddmm", "velocity"):
         path = _path(problem.transform, stage.full, parameters, displacement, started, clock)
     answer = (displacement, first, after, keras_ops.stack(accepted), moved)
     return tuple(map(keras_ops.convert_to_numpy, answer)), tuple(reports), path
@@ -207,20 +228,25 @@ def _unfolded(transform: Any, grid: Grid, parameters: Any, clock: "Clock") -> An
 
 
 def _path(
-    transform: GeodesicTransform,
+    transform: Any,
     full: Grid,
     parameters: Any,
     displacement: Any,
     start: Any,
     clock: "Clock",
-) -> GeodesicPath:
+) -> GeodesicPath | FlowPath:
     still = np.zeros(displacement.shape, "float32") if start is None else start
-    run, arguments = levels.momentum(transform, full), (parameters, displacement, still)
+    geodesic = isinstance(transform, GeodesicTransform)
+    run = (levels.momentum if geodesic else levels.velocity)(transform, full)
+    arguments = parameters, displacement, still
     clock.prepare([(run, arguments)])
     if start is not None:
         start = keras_ops.convert_to_numpy(start)
+    found = keras_ops.convert_to_numpy(run(*arguments))
+    if not geodesic:
+        return FlowPath(found, start)
     return GeodesicPath(
-        keras_ops.convert_to_numpy(run(*arguments)),
+        found,
         full.spacing,
         start,
         transform.operator,
@@ -250,12 +276,9 @@ def _seen(
     return view.at(displacement, True, keras_ops.convert_to_numpy(matrix))
 
 
-def _on_grid(grid: Grid, level: Level, images: dict[str, Any], displacement: Any) -> dict[str, Any]:
+def _on_grid(grid: Grid, level: Level, seen: Seen, displacement: Any) -> dict[str, Any]:
     """Images, masks and start on the grid of a level."""
-    data = dict(images)
-    if max(grid.shrink) > 1 or level.smoothing:
-        small = levels.shrink(grid.shrink, float(level.smoothing))
-        data = dict(zip(data, small(*data.values()), strict=True))
+    data = seen.on(grid.shrink, level.smoothing)
     if displacement is not None:
         data["start"] = displacement
         if max(grid.shrink) > 1:
@@ -376,22 +399,40 @@ def _calls(
     def zeros(*shape: int) -> np.ndarray:
         return np.zeros((batch, *shape), "float32")
 
+    ndim, judging = stages[0].full.ndim, _judging(stages)
+    similarity = stages[0].problem.similarity
     depths = {name: 1 if name.endswith("mask") else channels for name in sizes}
     whole = {name: zeros(*size, depths[name]) for name, size in sizes.items()}
-    ndim = stages[0].full.ndim
+    deep = depth(similarity, channels, ndim)
+
+    def on(shrink: tuple[int, ...]) -> dict[str, np.ndarray]:
+        """What the similarity sees on a grid."""
+        return {
+            name: zeros(
+                *(-(-n // f) for n, f in zip(size, shrink, strict=True)),
+                1 if name.endswith("mask") else deep,
+            )
+            for name, size in sizes.items()
+        }
+
+    if "mind" in names_of(similarity):
+        describe = levels.described(tuple(sorted({*_shrinks(stages), judging.shrink})))
+        shapes = {whole[side].shape for side in ("fixed", "moving")}
+        yield from ((describe, (np.zeros(shape, "float32"),)) for shape in sorted(shapes))
     for stage in stages:
         previous = None
         start = {"start": zeros(*sizes["fixed"], ndim)} if stage.problem.started else {}
         for problem, level in stage.steps:
             shrink = problem.transform.grid.shrink
-            data = whole
+            data = on(shrink)
             if max(shrink) > 1 or level.smoothing:
                 yield levels.shrink(shrink, float(level.smoothing)), tuple(whole.values())
-                small = {
-                    name: (-(-n // f) for n, f in zip(size, shrink, strict=True))
-                    for name, size in sizes.items()
-                }
-                data = {name: zeros(*size, depths[name]) for name, size in small.items()}
+            if level.smoothing and "mind" in names_of(similarity):
+                smooth = levels.shrink((1,) * ndim, float(level.smoothing))
+                sides = (
+                    zeros(*data[side].shape[1:-1], PAIRS[ndim]) for side in ("fixed", "moving")
+                )
+                yield smooth, tuple(sides)
             if problem.started:
                 data = {**data, "start": zeros(*problem.transform.grid.shape, ndim)}
                 if max(shrink) > 1:
@@ -413,13 +454,14 @@ def _calls(
             previous = problem
         yield from _folding(stage.problem.transform, stage.full, batch)
         one = zeros(*(1,) * (ndim + 1))
-        data = {**whole, "low": one, "scale": one}
+        judged = on(judging.shrink)
+        data = {**judged, "moving": whole["moving"], "low": one, "scale": one}
         if stage.problem.clipped:
-            data["unit"] = whole["moving"]
+            data["unit"] = judged["moving"]
         data = {**data, **start}
         if stage.problem.bounded:
             data |= _no_bounds(batch, ndim)
-        finish = levels.conclusion(stage.problem, stage.full, tuple(data))
+        finish = levels.conclusion(stage.problem, stage.full, tuple(data), judging)
         yield finish, (stage.problem.transform.start(batch), *data.values())
 
 

@@ -7,13 +7,13 @@ the regulariser, tolerance) are arguments of the compiled functions.
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras import ops as keras_ops
 
-from tfreg import ops
-from tfreg.ops.backend import gather
+from tfreg import features, ops
+from tfreg.ops.backend import gather, held_value
 from tfreg.ops.grid import identity_grid
 from tfreg.registration.instance import adam, lbfgs
 from tfreg.registration.instance.field_of_view import enough, shown
@@ -52,6 +52,8 @@ class Problem:
         bounded: whether only what both images show counts, see
             :mod:`tfreg.registration.instance.field_of_view`.
         optimiser: one of ``OPTIMISERS``.
+        symmetric: of a velocity, whether the fixed image, warped by its inverse, is compared with
+            the moving one as well.
     """
 
     transform: LinearTransform | FreeFormTransform
@@ -64,6 +66,7 @@ class Problem:
     clipped: bool = False
     bounded: bool = False
     optimiser: str = "adam"
+    symmetric: bool = False
 
     @property
     def identity(self) -> str | None:
@@ -107,6 +110,8 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
     else:
         where, warp = displacement, ops.resample
     moved = warp(data["moving"], where, image_gradient=False)
+    if problem.similarity != "ncc":  # whose sums are made in the pass that samples
+        moved = held_value(moved)
     if problem.moving_mask:
         mask = _within(mask, warp(data["moving_mask"], keras_ops.stop_gradient(where), **_OUTSIDE))
     compare = similarity_of(problem.similarity, True, problem.transform.grid.voxels)
@@ -139,6 +144,25 @@ def _defined(values: Any, mask: Any) -> Any:
     return keras_ops.where(some, values, _WORST)
 
 
+def swapped(problem: Problem, data: dict[str, Any]) -> tuple[Problem, dict[str, Any]]:
+    """The problem seen from the moving image, as it lies where the level starts."""
+    fixed, start = data["fixed"], data.get("start")
+    if start is None:
+        start = keras_ops.zeros((*fixed.shape[:-1], problem.transform.grid.ndim), fixed.dtype)
+    mask = None
+    if problem.moving_mask:
+        mask = ops.resample(data["moving_mask"], start, **_OUTSIDE)
+    if problem.bounded:
+        weights = shown(data["bounds"], start, problem.transform.grid)
+        mask = weights if mask is None else mask * weights
+    found = {"fixed": ops.resample(data["moving"], start, image_gradient=False), "moving": fixed}
+    if mask is not None:
+        found["fixed_mask"] = mask
+    if problem.fixed_mask:
+        found["moving_mask"] = data["fixed_mask"]
+    return replace(problem, moving_mask=problem.fixed_mask, bounded=False), found
+
+
 def _within(mask: Any, moved_mask: Any) -> Any:
     return moved_mask if mask is None else mask * moved_mask
 
@@ -166,14 +190,31 @@ def shrink(factors: tuple[int, ...], smoothing: float) -> Callable:
 
 
 @functools.lru_cache(maxsize=64)
+def described(shrinks: tuple[tuple[int, ...], ...]) -> Callable:
+    """Compiled: the descriptors of images on several grids, by the factors of these.
+
+    One function for every set of grids, so that it is known whether its parts were compiled.
+    """
+
+    def run(images: Any) -> tuple[Any, ...]:
+        found = features.mind_ssc_on_grids(images, shrinks)
+        return tuple(found[shrink] for shrink in shrinks)
+
+    return run
+
+
+@functools.lru_cache(maxsize=64)
 def shrink_displacement(factors: tuple[int, ...]) -> Callable:
     """Compiled: a displacement on the full grid to the grid of a level, in its voxels."""
 
-    def run(displacement: Any) -> Any:
-        small = ops.downsample(displacement, factors)
-        return small / keras_ops.convert_to_tensor(factors, small.dtype)
+    return ops.compiled(
+        functools.partial(_shrunk, factors=factors), identity=f"shrink displacement {factors}"
+    )
 
-    return ops.compiled(run, identity=f"shrink displacement {factors}")
+
+def _shrunk(displacement: Any, factors: tuple[int, ...]) -> Any:
+    small = ops.downsample(displacement, factors)
+    return small / keras_ops.convert_to_tensor(factors, small.dtype)
 
 
 @functools.lru_cache(maxsize=64)
@@ -193,6 +234,10 @@ def descent(problem: Problem, names: tuple[str, ...]) -> Callable:
         field = problem.transform.displacement(parameters)
         displacement = problem.added(field, data.get("start"))
         value = -similarity(problem, displacement, data)
+        if problem.symmetric:
+            back = problem.transform.displacement(-parameters)
+            other, seen = swapped(problem, data)
+            value = (value - similarity(other, back, seen)) / 2
         if isinstance(problem.transform, GeodesicTransform):
             folded = problem.transform.folded(keras_ops.stop_gradient(field))
             value = keras_ops.where(folded, -_WORST, value + problem.transform.wall(field))
@@ -245,50 +290,71 @@ def momentum(transform: GeodesicTransform, full: Grid) -> Callable:
     """Compiled: parameters to momenta on the full grid, zero where the map was left out."""
 
     def run(parameters: Any, displacement: Any, start: Any) -> Any:
-        axes = tuple(range(1, len(displacement.shape)))
-        kept = keras_ops.any(displacement != start, axis=axes, keepdims=True)
-        found = transform.momentum(parameters, full)
-        return keras_ops.where(kept, found, keras_ops.zeros_like(found))
+        return _kept(transform.momentum(parameters, full), displacement, start)
 
     return ops.compiled(run, identity=f"momentum {transform} {full}")
 
 
 @functools.lru_cache(maxsize=64)
-def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable:
+def velocity(transform: FreeFormTransform, full: Grid) -> Callable:
+    """Compiled: parameters to the velocity on the full grid, zero where the map was left out."""
+
+    def run(parameters: Any, displacement: Any, start: Any) -> Any:
+        return _kept(transform.field(parameters, full), displacement, start)
+
+    return ops.compiled(run, identity=f"velocity {transform} {full}")
+
+
+def _kept(found: Any, displacement: Any, start: Any) -> Any:
+    axes = tuple(range(1, len(displacement.shape)))
+    kept = keras_ops.any(displacement != start, axis=axes, keepdims=True)
+    return keras_ops.where(kept, found, keras_ops.zeros_like(found))
+
+
+@functools.lru_cache(maxsize=64)
+def conclusion(
+    problem: Problem, full: Grid, names: tuple[str, ...], judging: Grid | None = None
+) -> Callable:
     """Compiled: displacement on the full grid, similarity before and after, accepted, moved image.
 
     Where the similarity got worse or is not a number, the displacement is the start's. Bounded, it
     is that where both the start and the end show both images.
 
     Args:
-        problem: the last level; the data are those of the full grid.
+        problem: the last level.
         full: the full grid.
         names: names of the data; ``moving`` has its own intensities, of which ``scale`` times those
             above ``low`` are what the similarity sees; where that was clipped, it sees ``unit``.
+        judging: the grid of all that the similarity sees, which then is ``unit``; ``None``: the
+            full one.
     """
+    seen = judging or full
+    factors = seen.shrink if max(seen.shrink) > 1 else None
 
     def run(parameters: Any, *values: Any) -> tuple[Any, ...]:
         data = dict(zip(names, values, strict=True))
-        compare = similarity_of(problem.similarity, spacing=full.voxels)
+        compare = similarity_of(problem.similarity, spacing=seen.voxels)
 
         def judged(moved: Any, displacement: Any, weights: Any) -> Any:
             mask = data.get("fixed_mask")
             if problem.moving_mask:
                 mask = _within(mask, ops.resample(data["moving_mask"], displacement, **_OUTSIDE))
-            seen = (moved - data["low"]) * data["scale"]
+            unit = (moved - data["low"]) * data["scale"]
             if problem.clipped:
-                seen = ops.resample(data["unit"], displacement)
-            return _compared(compare, data["fixed"], seen, mask, weights, data)
+                unit = ops.resample(data["unit"], displacement)
+            return _compared(compare, data["fixed"], unit, mask, weights, data)
 
         total = problem.total(parameters, data.get("start"), full)
         start = data["start"] if problem.started else keras_ops.zeros_like(total)
         unmoved = data["moving"]
-        if problem.started or unmoved.shape != data["fixed"].shape:
+        if problem.started or tuple(unmoved.shape[1:-1]) != full.shape:
             unmoved = ops.resample(unmoved, start)
         moved = ops.resample(data["moving"], total)
-        ends = ((unmoved, start), (moved, total))
+        ends = [(unmoved, start), (moved, total)]
+        if factors:
+            ends = [(image, _shrunk(displacement, factors)) for image, displacement in ends]
         if problem.bounded:
-            weights = [shown(data["bounds"], displacement, full) for _, displacement in ends]
+            weights = [shown(data["bounds"], displacement, seen) for _, displacement in ends]
             common = weights[0] * weights[1]
             before, after = (judged(*end, w) for end, w in zip(ends, weights, strict=True))
             gain = judged(*ends[1], common) - judged(*ends[0], common)
@@ -304,7 +370,7 @@ def conclusion(problem: Problem, full: Grid, names: tuple[str, ...]) -> Callable
         after = keras_ops.where(better, after, before)
         return displacement, before, after, accepted, keras_ops.where(chosen, moved, unmoved)
 
-    identity = problem.identity and f"conclusion {problem.identity} {full} {names}"
+    identity = problem.identity and f"conclusion {problem.identity} {full} {names} {factors}"
     return ops.compiled(run, identity=identity)
 
 
@@ -315,6 +381,7 @@ def forget() -> None:
     again. For a process that registers images of ever new sizes.
     """
     functions = (shrink, shrink_displacement, descent, finer_parameters, matrix, momentum, folded)
-    for function in (*functions, conclusion):
+    for function in (*functions, described, velocity, conclusion):
         function.cache_clear()
+    features.forget_descriptors()
     ops.forget_geodesics()

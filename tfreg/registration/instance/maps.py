@@ -162,9 +162,10 @@ class FreeFormTransform:
         return field
 
     def displacement(self, parameters: Any, grid: Grid | None = None) -> Any:
-        """In voxels of ``grid``, which is this level's or the full one."""
+        """In voxels of ``grid``, which is this level's or the full one; of a velocity, that of
+        negative parameters is the inverse."""
         field = self.field(parameters, grid)
-        return ops.exponential(field) if self.kind == "velocity" else field
+        return ops.flow(field) if self.kind == "velocity" else field
 
     def roughness(self, regulariser: str, parameters: Any) -> Any:
         """The regulariser, in units of control cells: it knows neither voxels nor resolution.

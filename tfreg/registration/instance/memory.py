@@ -6,12 +6,12 @@ import numpy as np
 
 from tfreg.errors import InputError
 from tfreg.registration.instance.pyramid import Pyramid
-from tfreg.registration.instance.similarity import Similarity
+from tfreg.registration.instance.similarity import Similarity, depth, names_of
 
 # Peak memory in float32 values per voxel of the largest level and pair, rounded up from
 # `python -m benchmarks run optimise-growth` less what compiling takes. Of LDDMM, which keeps the
 # stages of all steps in time, it is what volumes of 72 voxels an edge need beyond those of 48.
-_VALUES_PER_VOXEL = {"lddmm": 700, "velocity": 512, "lncc": 120, "dense": 120}
+_VALUES_PER_VOXEL = {"lddmm": 700, "velocity": 512, "lncc": 120, "lncc5": 120, "dense": 120}
 _OTHERS = 48
 _OWN = 120  # of a similarity of one's own
 _CHANNEL = 16  # of each channel beyond the first
@@ -25,9 +25,11 @@ def estimate(
     batch, *shape, channels = images["fixed"].shape
     larger = max(1.0, images["moving"].size / images["fixed"].size)
     most = 0.0
+    names = names_of(similarity)
+    own = max((_VALUES_PER_VOXEL.get(name, _OTHERS) for name in names), default=_OWN)
+    seen = depth(similarity, channels, len(shape))
     for kind, stage in zip(kinds, pyramids, strict=True):
-        own = _VALUES_PER_VOXEL.get(similarity, _OTHERS) if isinstance(similarity, str) else _OWN
-        values = max(_VALUES_PER_VOXEL.get(kind, _OTHERS), own) + _CHANNEL * (channels - 1)
+        values = max(_VALUES_PER_VOXEL.get(kind, _OTHERS), own) + _CHANNEL * (seen - 1)
         for level in stage.levels:
             factors = level.shrink_of(len(shape))
             voxels = np.prod([-(-n // f) for n, f in zip(shape, factors, strict=True)], dtype=float)

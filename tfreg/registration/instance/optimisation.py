@@ -13,6 +13,7 @@ from tfreg.registration.instance.arguments import (
     check_content,
     check_samples,
     check_start,
+    check_symmetric,
     kinds_of,
     pyramids_of,
     start_of,
@@ -22,8 +23,8 @@ from tfreg.registration.instance.engine import Clock, descend, draw, plan
 from tfreg.registration.instance.field_of_view import View
 from tfreg.registration.instance.level import Regulariser
 from tfreg.registration.instance.memory import check_memory
-from tfreg.registration.instance.pyramid import SETTINGS, Pyramid, refining
-from tfreg.registration.instance.similarity import Similarity, name_of, similarity_of
+from tfreg.registration.instance.pyramid import SETTINGS, Pyramid, Schedule, refining
+from tfreg.registration.instance.similarity import Similarity, as_similarity, name_of, names_of
 from tfreg.registration.kinds import LINEAR
 from tfreg.registration.space.confine import confined
 
@@ -41,18 +42,19 @@ class Optimisation:
     transform: str | Sequence[str] = "bspline"
     similarity: Similarity = "ncc"
     regulariser: Regulariser = "bending"
-    pyramid: str | Pyramid | Sequence[Pyramid] = "default"
+    pyramid: str | Pyramid | Schedule | Sequence[Pyramid] = "default"
     confine: bool = False
     samples: int | None = None
     seed: int = 0
     progress: Callable[[LevelReport], Any] | None = None
+    symmetric: bool = False
     # It has no model, whose answer it would refine.
     model: ClassVar[None] = None
     refinement: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         kinds_of(self.transform)
-        similarity_of(self.similarity)
+        object.__setattr__(self, "similarity", as_similarity(self.similarity))
         if isinstance(self.pyramid, str) and self.pyramid not in SETTINGS:
             raise InputError(
                 f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {self.pyramid}"
@@ -70,6 +72,7 @@ class Optimisation:
         if self.progress is not None and not callable(self.progress):
             raise InputError(f"progress must be a function. Received: progress={self.progress!r}")
         check_samples(self.samples, self.seed, self.similarity)
+        check_symmetric(self.symmetric, self.transform, self.samples)
 
     def pyramids(self, shape: tuple[int, ...], spacing: tuple[float, ...]) -> tuple[Pyramid, ...]:
         """The levels of each transform, for images of a size."""
@@ -90,6 +93,11 @@ class Optimisation:
         clock = Clock()
         kinds, shape = kinds_of(self.transform), pair.shape
         check_content(pair.arrays)
+        if "mind" in names_of(self.similarity) and pair.fixed.shape[-1] > 1:
+            raise InputError(
+                "mind compares images of one channel, whose descriptors it computes. "
+                f"Received: {pair.fixed.shape[-1]} channels"
+            )
         seen = confined(pair) if self.confine else pair
         images, batch = seen.arrays, len(pair.fixed)
         pyramids = self.pyramids(shape, pair.spacing)
@@ -115,6 +123,7 @@ class Optimisation:
             self.samples,
             bounded,
             self.confine,
+            self.symmetric,
         )
         voxels = draw(stages, batch, images.get("fixed_mask"), self.samples, self.seed)
         clock.compile(stages, sizes, batch, voxels, pair.fixed.shape[-1])
@@ -124,7 +133,8 @@ class Optimisation:
         seconds = clock.seconds
         displacement, before, after, each, moved = answer
         said = ("",) * batch
-        if self.similarity in CORRELATIONS and pair.fixed.shape[-1] == 1:
+        names = names_of(self.similarity)
+        if names and {*names} <= {*CORRELATIONS} and pair.fixed.shape[-1] == 1:
             plain = {name: array[..., 0] for name, array in pair.arrays.items()}
             known = (before, after) if self.similarity == "ncc" else None
             # Of a linear transform `check` says it, which looked at nothing else.

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tfreg.errors import InputError
+from tfreg.registration.instance.similarity import as_similarity, depth, names_of
 from tfreg.registration.kinds import LINEAR, OPTIMISERS, TRANSFORMS
 
 SETTINGS = ("fast", "default", "accurate")
 _SMALLEST = 24  # no level is made whose finest shrunk axis would have fewer voxels
 _ENOUGH = 64**2  # nor one below a level of so few voxels: it would add nothing
 _MOST_LEVELS = 4
-_MANY = 2**20  # voxels from which linear transforms and "fast" do without the finest level
+# Voxels from which "fast" does without the finest level; of linear transforms times channels.
+_MANY = 2**20
 _GRID = 4  # voxels of a level between control points
 
 
@@ -45,8 +47,9 @@ _LDDMM = {"fast": _Setting(10, 5), "default": _Setting(20, 10), "accurate": _Set
 # Weights of a path's energy: beside the mean square difference of images in [0, 1] that of
 # Quicksilver, |I - T|^2 / (2 sigma^2) with sigma = 0.2. By the overlap of labels of validation
 # pairs that of NCC was chosen among 0.08, 0.25 and 0.8 (slices of brains), that of LNCC among 1, 3
-# and 10 (hippocampi); those of MI and NGF follow LNCC's.
-_LDDMM_WEIGHTS = {"mse": 2 * 0.2**2, "ncc": 0.8, "lncc": 3.0, "mi": 3.0, "ngf": 3.0}
+# and 10 (hippocampi); those of the others, and of sums, follow LNCC's.
+_LDDMM_WEIGHTS = {"mse": 2 * 0.2**2, "ncc": 0.8}
+_LDDMM_WEIGHT = 3.0
 _LINEAR = {"fast": _Setting(40, 10), "default": _Setting(80, 20), "accurate": _Setting(160, 80)}
 
 
@@ -157,6 +160,38 @@ class Pyramid:
             raise InputError(f"tolerance must be 0 or more. Received: tolerance={self.tolerance}")
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """A named pyramid with another weight, made when the size of the images is known.
+
+    Attributes:
+        setting: ``"fast"``, ``"default"`` or ``"accurate"``.
+        weight: of the regulariser of what bends.
+
+    Raises:
+        InputError: on an unknown setting, or a weight out of range.
+    """
+
+    setting: str
+    weight: float
+
+    def __post_init__(self) -> None:
+        if self.setting not in SETTINGS:
+            raise InputError(
+                f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {self.setting}"
+            )
+        Level(weight=self.weight)
+
+    def pyramid(
+        self, transform: str, shape: Sequence[int], spacing: Sequence[float], similarity: Any
+    ) -> Pyramid:
+        """:func:`pyramid` of a transform, with the weight where it bends."""
+        found = pyramid(self.setting, transform, shape, spacing, similarity)
+        if transform in LINEAR:
+            return found
+        return replace(found, levels=tuple(replace(k, weight=self.weight) for k in found.levels))
+
+
 def pyramid(
     setting: str,
     transform: str,
@@ -168,15 +203,18 @@ def pyramid(
 
     Each level halves the resolution of the next, first along the axes with the smallest voxels,
     until the voxels are as isotropic as factors of two allow. Small images have one or two levels,
-    large volumes up to four; of those, linear transforms and ``"fast"`` leave the finest out.
+    large volumes up to four. From 2^20 voxels on ``"fast"`` leaves the finest out, and linear
+    transforms from 2^20 values on, voxels times what the similarity sees of each: 12 or 13 with
+    MIND.
 
     Args:
         setting: ``"fast"``, ``"default"`` or ``"accurate"``.
         transform: the name of one transform, as in :func:`tfreg.registration.register`.
         shape: spatial shape of the fixed image.
         spacing: size of its voxels.
-        similarity: beside which the weight stands. Of ``"lddmm"`` alone it decides the weight;
-            one of your own counts as ``"ncc"``.
+        similarity: beside which the weight stands. It decides the weight of ``"lddmm"``, and with
+            MIND whether a linear transform has the finest level; one of your own counts as
+            ``"ncc"``.
 
     Returns:
         A pyramid, to use as it is or to change with ``dataclasses.replace``.
@@ -196,11 +234,7 @@ def pyramid(
         raise InputError(f"pyramid must be one of {SETTINGS} or a Pyramid. Received: {setting}")
     if transform not in TRANSFORMS:
         raise InputError(f"transform must be one of {TRANSFORMS}. Received: transform={transform}")
-    if isinstance(similarity, str) and similarity not in _LDDMM_WEIGHTS:
-        raise InputError(
-            f"similarity must be one of {tuple(_LDDMM_WEIGHTS)}, or a function. "
-            f"Received: similarity={similarity}"
-        )
+    names = names_of(as_similarity(similarity)) or ("ncc",)
     if len(shape) != len(spacing) or not all(_is_finite(s) and s > 0 for s in spacing):
         raise InputError(
             f"spacing must be {len(shape)} positive numbers. Received: spacing={spacing}"
@@ -209,11 +243,13 @@ def pyramid(
     geodesic = transform == "lddmm"
     chosen = (_LINEAR if linear else _LDDMM if geodesic else _FREE_FORM)[setting]
     octaves = _octaves(shape, spacing)
-    if (linear or setting == "fast") and len(octaves) > 1 and math.prod(shape) > _MANY:
+    # A linear transform has few parameters: many channels tell it no more than many voxels do.
+    seen = math.prod(shape) * (depth(as_similarity(similarity), 1, len(shape)) if linear else 1)
+    if (linear or setting == "fast") and len(octaves) > 1 and seen > _MANY:
         octaves = octaves[1:]
     weight = 0.0 if linear else 0.1
     if geodesic:
-        weight = _LDDMM_WEIGHTS[similarity if isinstance(similarity, str) else "ncc"]
+        weight = _LDDMM_WEIGHTS.get(names[0], _LDDMM_WEIGHT) if len(names) == 1 else _LDDMM_WEIGHT
     levels = [
         Level(
             shrink=factors,

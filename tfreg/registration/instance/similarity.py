@@ -1,7 +1,10 @@
 """Similarities, by name or of one's own: one value per pair, higher is better."""
 
 import functools
-from collections.abc import Callable, Hashable
+import math
+import numbers
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,14 +12,24 @@ from keras import ops
 
 from tfreg import losses
 from tfreg.errors import InputError
+from tfreg.features import PAIRS
 from tfreg.losses.means import weighted_sum
 from tfreg.registration.images import unit_scale, without_outliers
 
-Similarity = str | Callable[[Any, Any, Any], Any]
+# The mean squared difference between the descriptors of two images of white noise, in 2-D and 3-D.
+_MIND_OF_NOISE = {2: 0.242, 3: 0.138}
+
+
+def mind(fixed: Any, moved: Any, mask: Any = None) -> Any:
+    """Minus the mean squared difference of descriptors: 0 of equal ones, -1 of white noise."""
+    return -losses.mse(fixed, moved, mask=mask) / _MIND_OF_NOISE[len(fixed.shape) - 2]
+
 
 SIMILARITIES: dict[str, Callable] = {
     "ncc": losses.ncc,
     "lncc": losses.lncc,
+    "lncc5": functools.partial(losses.lncc, window=5),
+    "mind": mind,
     "mi": functools.partial(
         losses.mutual_information, fixed_range=(0.0, 1.0), moved_range=(0.0, 1.0)
     ),
@@ -24,7 +37,92 @@ SIMILARITIES: dict[str, Callable] = {
     "mse": lambda *images, **options: -losses.mse(*images, **options),
 }
 # These see single voxels, so they can be computed from some of them.
-VOXELWISE = ("ncc", "mi", "mse")
+VOXELWISE = ("ncc", "mind", "mi", "mse")
+# By so much a similarity of two images of white noise is below that of an image with itself (of MI
+# it is the entropy of what is shown, a few nats): the units in which the terms of a sum count.
+_UNITS = {"mse": {2: 1 / 6, 3: 1 / 6}, "ngf": {2: 0.15, 3: 0.172}}
+
+
+@dataclass(frozen=True)
+class WeightedSum:
+    """``sum_k w_k S_k / c_k / sum_k w_k``: several similarities as one, in one loop.
+
+    ``c_k`` is what white noise loses to an image compared with itself at full resolution, so that
+    there terms of one weight count alike: 1 of ``ncc``, ``lncc`` and ``mind``, 1/6 of ``mse`` and
+    about as much of ``ngf`` (0.15 in 2-D, 0.172 in 3-D); of ``mi`` it is one nat. Since the weights
+    are divided by their sum, the weight of a regulariser means beside a sum what it means beside
+    one of them.
+
+    Attributes:
+        terms: names and weights.
+    """
+
+    terms: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        return ",".join(f"{name}={weight:g}" for name, weight in self.terms)
+
+
+Similarity = str | Callable[[Any, Any, Any], Any] | Mapping[str, float] | WeightedSum
+
+
+def as_similarity(given: Any) -> Any:
+    """A name, a function, or the sum that a mapping of names to weights means.
+
+    Raises:
+        InputError: on an unknown name, a weight that is not positive, or anything else.
+
+    Example:
+
+    >>> from tfreg.registration.instance.similarity import as_similarity
+    >>> str(as_similarity({"lncc": 1, "mind": 0.5})), as_similarity({"mind": 3})
+    ('lncc=1,mind=0.5', 'mind')
+    """
+    if isinstance(given, WeightedSum):
+        return given
+    if isinstance(given, Mapping):
+        for name, weight in given.items():
+            real = isinstance(weight, numbers.Real) and not isinstance(weight, bool)
+            if not isinstance(name, str) or name not in SIMILARITIES:
+                raise InputError(
+                    f"A sum has similarities of {tuple(SIMILARITIES)}. Received: {name!r}"
+                )
+            if not real or not math.isfinite(weight) or weight <= 0:
+                raise InputError(
+                    f"The weight of {name} must be positive; leave out what is not to count. "
+                    f"Received: {weight!r}"
+                )
+        terms = tuple((name, float(weight)) for name, weight in given.items())
+        if terms:
+            return terms[0][0] if len(terms) == 1 else WeightedSum(terms)
+    known = isinstance(given, str) and given in SIMILARITIES
+    if not known and not (callable(given) and isinstance(given, Hashable)):
+        raise InputError(
+            f"similarity must be one of {tuple(SIMILARITIES)}, a mapping of some of them to "
+            f"weights, or a function (fixed, moved, mask). Received: similarity={given}"
+        )
+    return given
+
+
+def names_of(similarity: Similarity) -> tuple[str, ...]:
+    """The named similarities that one is made of; none of a function."""
+    if isinstance(similarity, WeightedSum):
+        return tuple(name for name, _ in similarity.terms)
+    return (similarity,) if isinstance(similarity, str) else ()
+
+
+def unit_of(name: str, ndim: int) -> float:
+    """What white noise loses of a similarity to an image compared with itself, see
+    :class:`WeightedSum`."""
+    return _UNITS[name][ndim] if name in _UNITS else 1.0
+
+
+def depth(similarity: Similarity, channels: int, ndim: int) -> int:
+    """How many channels it sees of an image: intensities first, then descriptors."""
+    names = names_of(similarity)
+    if "mind" not in names:
+        return channels
+    return PAIRS[ndim] + (channels if len(names) > 1 else 0)
 
 
 def quick_ncc(fixed: Any, moved: Any, mask: Any = None) -> Any:
@@ -61,20 +159,16 @@ def similarity_of(
     """The function ``(fixed, moved, mask) -> (batch,)`` behind a name.
 
     Args:
-        similarity: its name; or that very function, which comes back as it is.
+        similarity: its name, a sum, or that very function, which comes back as it is. A sum with
+            ``mind`` sees the intensities first, then the descriptors.
         quick: inside a loop, for images scaled by :func:`scaled_for`.
         spacing: size of a voxel per axis, for ``ngf``, which alone looks at slopes.
 
-    Raises:
-        InputError: on an unknown name, or what is neither a name nor a function.
     """
-    if callable(similarity) and isinstance(similarity, Hashable):
+    if isinstance(similarity, WeightedSum):
+        return _sum_of(similarity, quick, spacing)
+    if not isinstance(similarity, str):
         return similarity
-    if not isinstance(similarity, str) or similarity not in SIMILARITIES:
-        raise InputError(
-            f"similarity must be one of {tuple(SIMILARITIES)}, or a function (fixed, moved, mask). "
-            f"Received: similarity={similarity}"
-        )
     if quick and similarity == "ncc":
         return quick_ncc
     options = {"spacing": spacing} if similarity == "ngf" else {}
@@ -82,10 +176,31 @@ def similarity_of(
     return lambda fixed, moved, mask: found(fixed, moved, mask=mask, **options)
 
 
+def _sum_of(similarity: WeightedSum, quick: bool, spacing: tuple[float, ...] | None) -> Callable:
+    names = names_of(similarity)
+    functions = {name: similarity_of(name, quick, spacing) for name in names}
+    whole = sum(weight for _, weight in similarity.terms)
+
+    def compare(fixed: Any, moved: Any, mask: Any) -> Any:
+        ndim = len(fixed.shape) - 2
+        split = fixed.shape[-1] - (PAIRS[ndim] if "mind" in names else 0)
+        total: Any = 0.0
+        for name, weight in similarity.terms:
+            part = slice(split, None) if name == "mind" else slice(0, split)
+            images = [image[..., part] for image in (fixed, moved)]
+            if quick and name == "ncc":  # which wants the range about zero
+                images = [image - 0.5 for image in images]
+            share = weight / unit_of(name, ndim)
+            total = total + share * functions[name](*images, mask)
+        return total / whole
+
+    return compare
+
+
 def name_of(similarity: Similarity) -> str:
     """What to call a similarity."""
-    if isinstance(similarity, str):
-        return similarity
+    if isinstance(similarity, (str, WeightedSum)):
+        return str(similarity)
     return getattr(similarity, "__name__", type(similarity).__name__)
 
 
@@ -96,9 +211,9 @@ def scaled_for(
 
     The range is that of each image less its outliers, within its mask if it has one, and what
     exceeds it is clipped: hot voxels, and padding or metal beside the organ, do not squeeze the
-    contrast of the organ. For ``mse``, to which intensities mean the same in both images, there is
-    one range for both: that of the images with masks, if any has one. A function of one's own sees
-    the images as they are.
+    contrast of the organ. For ``mse``, alone or in a sum, there is one range for both, since to it
+    intensities mean the same in both images: that of the images with masks, if any has one. A
+    function of one's own sees the images as they are.
 
     Args:
         similarity: the similarity.
@@ -108,12 +223,12 @@ def scaled_for(
         The scaled images, and the ``low`` and ``scale`` of the moving ones, see
         :func:`tfreg.registration.images.unit_scale`.
     """
-    if not isinstance(similarity, str):
+    if callable(similarity):
         one = np.ones((len(images["fixed"]), *(1,) * (images["fixed"].ndim - 1)), "float32")
         return {key: images[key] for key in ("fixed", "moving")}, (0 * one, one)
     usual = {key: np.stack([*map(without_outliers, images[key])]) for key in ("fixed", "moving")}
     found = {key: unit_scale(usual[key], images.get(f"{key}_mask")) for key in usual}
-    if similarity == "mse":
+    if "mse" in names_of(similarity):
         masked = [key for key in found if f"{key}_mask" in images] or list(found)
         low = functools.reduce(np.minimum, (found[key][0] for key in masked))
         high = functools.reduce(

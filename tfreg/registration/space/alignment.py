@@ -11,6 +11,7 @@ from tfreg.geometry import Geometry
 from tfreg.image import Image
 
 INITIAL = ("geometry", "centre", "mass")
+SEARCH = "search"  # what comes before: it needs what optimises
 _PLACES = 2**16  # that many points tell how much of two images overlaps
 _LITTLE = 0.25  # share of the fixed image inside the moving one that is worth a warning
 
@@ -123,7 +124,9 @@ def initial_transform(
             )
         return initial
     if not isinstance(initial, str) or initial not in INITIAL:
-        raise InputError(f"initial must be one of {INITIAL} or a Transform. Received: {initial!r}")
+        raise InputError(
+            f"initial must be one of {(*INITIAL, SEARCH)} or a Transform. Received: {initial!r}"
+        )
     shift = np.zeros(ndim)
     if initial == "centre":
         shift = moving.geometry.centre - fixed.geometry.centre

@@ -15,6 +15,8 @@ from tfreg.errors import InputError
 from tfreg.image import Image
 from tfreg.registration.answer import Check, Registration
 from tfreg.registration.images import check_contrast
+from tfreg.registration.path import FlowPath, GeodesicPath
+from tfreg.registration.search_report import SearchReport
 from tfreg.registration.space.alignment import (
     check_overlap,
     image_of,
@@ -58,6 +60,11 @@ class PhysicalRegistration:
     grids: Inner | None = None
 
     @property
+    def search(self) -> SearchReport | None:
+        """What ``initial="search"`` tried, ``None`` without it."""
+        return self.inner.search
+
+    @property
     def similarity(self) -> str:
         """Name of the similarity."""
         return self.inner.similarity
@@ -84,15 +91,30 @@ class PhysicalRegistration:
         return self.transform.apply_points(points)
 
     def at(self, time: float) -> transforms.Transform:
-        """The transform on the way: of an LDDMM, that at a time of its geodesic.
+        """The transform on the way: of a velocity or an LDDMM, that at a time of its path.
 
         Args:
-            time: 0 is the initial alignment, 1 the answer; beyond, the geodesic goes on.
+            time: 0 is the initial alignment, 1 the answer; beyond, the path goes on.
 
         Raises:
             InputError: as :meth:`tfreg.registration.Registration.at`.
         """
         return self._grids.transform(self.inner.at(time), self.fixed.geometry)
+
+    def inverse(self) -> transforms.Transform:
+        """The map from moving to fixed points.
+
+        Of a velocity the flow of ``-v``, which is at hand, after the inverse of what it started
+        from, where the grid is on which it was registered; beyond, the latter alone. Of others by
+        iteration.
+        """
+        path = self.inner.path
+        if not isinstance(path, FlowPath):
+            return self.transform.inverse()
+        grids = self._grids
+        back = transforms.Displacement.from_voxels(path.flow(-1.0), grids.grid, grids.grid)
+        before = grids.transform(path.at(0), self.fixed.geometry)
+        return transforms.compose(before.inverse(), back)
 
     @property
     def momentum(self) -> tuple[Image, ...]:
@@ -101,8 +123,11 @@ class PhysicalRegistration:
         Raises:
             InputError: where the answer is not the end of a path.
         """
-        if self.inner.path is None:
-            self.inner.at(0)  # says why not
+        if not isinstance(self.inner.path, GeodesicPath):
+            raise InputError(
+                "Only an answer whose last transform is lddmm has a momentum. Received: "
+                f"{', '.join(s.transform for s in self.inner.stages) or 'a network'}"
+            )
         grid = self._grids.grid
         axes = np.concatenate([np.zeros((1, grid.ndim)), np.eye(grid.ndim)])
         corners = grid.to_physical(axes)
@@ -139,6 +164,7 @@ class PhysicalRegistration:
             "outside": round(check.outside / 100, 6),
             "seconds": round(self.seconds, 4),
             "compile_seconds": round(self.inner.compile_seconds, 4),
+            **({} if self.inner.search is None else {"search": self.inner.search.to_dict()}),
             "warnings": list(self.warnings),
             "fixed_geometry": self.fixed.geometry.to_dict(),
             "moving_geometry": self.moving.geometry.to_dict(),

@@ -1,0 +1,1 @@
+"""Where a registration starts when nothing is known: all rotations and translations, coarsely."""
