@@ -68,6 +68,7 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run lddmm-oasis2d $(PRESETS)
 	$(BIN)/python -m benchmarks run quicksilver-hippocampus
 	$(BIN)/python -m benchmarks run ssem-choices
+	$(BIN)/python -m benchmarks run sae-features
 	$(BIN)/python -m benchmarks run ssem-pairs
 	$(BIN)/python -m benchmarks run ssem-stack
 	$(BIN)/python -m benchmarks run projection

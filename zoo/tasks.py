@@ -45,7 +45,12 @@ TASKS: dict[str, Task] = {
         {"mtre": _ANY, "error": _ANY, "success": (0, 100)},
         ("spacing",),
     ),
-    "features": Task("computes features", "features", {"mse": _ANY, "ncc": (-1, 1)}, ("spacing",)),
+    "features": Task(
+        "computes features",
+        "features",
+        {"mse": _ANY, "ncc": (-1, 1), "objective": _ANY},
+        ("spacing",),
+    ),
     "fusion": Task("fuses", "fuse", {"accuracy": (0, 1), "mse": _ANY}),
 }
 

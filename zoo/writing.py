@@ -66,7 +66,8 @@ def write(
         training={
             "command": command_of(recipe.name, settings),
             **settings,
-            "optimiser": type(model.optimizer).__name__,
+            # What is computed at once was never compiled for a training.
+            "optimiser": type(model.optimizer).__name__ if model.compiled else "none",
             "curve": curve,
         },
         score={

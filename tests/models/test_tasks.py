@@ -213,3 +213,35 @@ def test_options_and_sizes_are_checked_by_every_task():
         Even(2).features(np.zeros((4, 5)))
     with pytest.raises(InputError, match=r"its options are sharpness. Received: blur"):
         Quarters(2, ["a", "b", "c", "d"]).classify(np.zeros((4, 4)), blur=1)
+
+
+class Means(FeatureModel):
+    """The mean of five voxels along each axis, and the larger of two neighbours."""
+
+    slab_voxels = 400
+
+    @property
+    def reach(self):
+        return 2
+
+    def build(self, input_shape=None):
+        self.built = True
+
+    def described(self, images, **options):
+        found = images
+        for axis in range(1, 1 + self.ndim):
+            size = images.shape[axis]
+            index = [np.clip(np.arange(size) + k, 0, size - 1) for k in range(-2, 3)]
+            found = sum(ops.take(found, one, axis=axis) for one in index) / 5
+        return ops.concatenate([found, ops.maximum(found, images)], axis=-1)
+
+
+@pytest.mark.parametrize("shape", [(37, 11), (23, 6, 7), (5, 30), (6, 9, 40)])
+def test_features_in_slabs_are_those_of_the_whole(rng, shape):
+    images = rng.random((2, *shape)).astype("float32")
+    model = Means(len(shape))
+    found = model.features(images, batch_size=2)
+    whole = Means(len(shape))
+    whole.slab_voxels = 10**9
+    np.testing.assert_allclose(found, whole.features(images), atol=1e-6)
+    assert found.shape == (2, *shape, 2) and found.dtype == np.float32

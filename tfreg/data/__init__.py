@@ -9,7 +9,8 @@ them what cutting does. Natural images: ``photographs``. Drawn by code: ``phanto
 ``bodies`` (hearts and lungs), ``ventricles`` (hearts in 3-D), ``thorax``, ``heads``, ``tissue``
 (sections) and ``implants``. To look through with X-rays: ``radiographs``; X-rays made from volumes:
 ``xrays``. What is to be said of a data set is its ``Source``. Batches: ``PairSampler`` of whole
-images, ``PatchSampler`` of parts of volumes; a sampler of one's own extends ``Batches``.
+images, ``PatchSampler`` of parts of volumes, ``VolumePatches`` of single ones; a sampler of one's
+own extends ``Batches``.
 """
 
 from tfreg.data import (
@@ -44,6 +45,7 @@ from tfreg.data.batches import Array, Batches
 from tfreg.data.pairs import PairSampler
 from tfreg.data.patches import PatchSampler
 from tfreg.data.source import Source
+from tfreg.data.volume_patches import VolumePatches
 
 __all__ = [
     "Array",
@@ -51,6 +53,7 @@ __all__ = [
     "PairSampler",
     "PatchSampler",
     "Source",
+    "VolumePatches",
     "acdc",
     "bodies",
     "brain_pairs",

@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import tfreg.supported  # noqa: F401  first, since the others import Keras
 from tfreg.registration.answer import Check, LevelReport, Registration
+from tfreg.registration.channels import Features
+from tfreg.registration.described.demons import demons
+from tfreg.registration.described.matching import match
 from tfreg.registration.instance.level import forget
 from tfreg.registration.instance.optimisation import Refinement
 from tfreg.registration.instance.pyramid import SETTINGS, Level, Pyramid, pyramid
@@ -27,6 +30,7 @@ __all__ = [
     "TASKS",
     "Check",
     "Confined",
+    "Features",
     "FlowPath",
     "GeodesicPath",
     "Level",
@@ -41,7 +45,9 @@ __all__ = [
     "SearchReport",
     "Task",
     "confine",
+    "demons",
     "forget",
+    "match",
     "pyramid",
     "register",
     "register_projection",

@@ -71,7 +71,7 @@ def register(
             better, which becomes part of the compiled loop: it sees batches ``(batch, *spatial,
             channels)`` in their own intensities, on the grid of the level, and weights ``(batch,
             *spatial, 1)`` or ``None``. What was compiled is kept for that very function: define it
-            once.
+            once. Or :class:`Features`, what a network or another function says of every voxel.
         regulariser: ``"bending"``, ``"diffusion"`` or ``None``; of control points in units of their
             cells; an LDDMM has the energy of its path in the place of either. Or a function of
             one's own, ``(displacement) -> (batch,)``, of the whole displacement ``(batch,

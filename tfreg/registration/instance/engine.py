@@ -357,10 +357,17 @@ class Clock:
         batch: int,
         voxels: dict[tuple[int, ...], np.ndarray],
         channels: int = 1,
+        moved: int = 1,
     ) -> None:
-        """Compiles what the stages need and is not there yet, several functions at a time."""
+        """Compiles what the stages need and is not there yet, several functions at a time.
+
+        Args:
+            stages, sizes, batch, voxels: of the registration.
+            channels: that the similarity sees.
+            moved: those of the images that are moved in the end.
+        """
         if is_compiling():
-            self.prepare(_calls(stages, sizes, batch, voxels, channels))
+            self.prepare(_calls(stages, sizes, batch, voxels, channels, moved))
 
     def prepare(self, calls: Iterable[tuple[Callable, tuple]]) -> None:
         """Compiles functions for the shapes of arguments, where that is not done yet.
@@ -393,6 +400,7 @@ def _calls(
     batch: int,
     voxels: dict[tuple[int, ...], np.ndarray],
     channels: int,
+    moved: int,
 ) -> Iterator[tuple[Callable, tuple]]:
     """All functions of the stages with arguments of the right shapes; no descent takes a step."""
 
@@ -454,8 +462,8 @@ def _calls(
             previous = problem
         yield from _folding(stage.problem.transform, stage.full, batch)
         one = zeros(*(1,) * (ndim + 1))
-        judged = on(judging.shrink)
-        data = {**judged, "moving": whole["moving"], "low": one, "scale": one}
+        judged, unseen = on(judging.shrink), zeros(*sizes["moving"], moved)
+        data = {**judged, "moving": unseen, "low": one, "scale": one}
         if stage.problem.clipped:
             data["unit"] = judged["moving"]
         data = {**data, **start}

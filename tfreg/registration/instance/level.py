@@ -34,6 +34,14 @@ _MINIMISERS = {
 
 Regulariser = str | Callable[[Any], Any] | None
 
+_OTHERS: list[Any] = []
+
+
+def forgettable(cached: Any) -> Any:
+    """A cache of compiled functions of another module, which :func:`forget` empties, too."""
+    _OTHERS.append(cached)
+    return cached
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -373,13 +381,14 @@ def conclusion(
 
 
 def forget() -> None:
-    """Drops all compiled functions of :func:`tfreg.registration.register` and their memory.
+    """Drops all compiled functions of :func:`tfreg.registration.register`, of demons and of
+    matching, and their memory.
 
     They are kept for every shape and setting that was met; the next registration compiles its own
     again. For a process that registers images of ever new sizes.
     """
     functions = (shrink, shrink_displacement, descent, finer_parameters, matrix, momentum, folded)
-    for function in (*functions, described, velocity, conclusion):
+    for function in (*functions, described, velocity, conclusion, *_OTHERS):
         function.cache_clear()
     features.forget_descriptors()
     ops.forget_geodesics()

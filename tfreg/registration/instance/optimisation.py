@@ -8,6 +8,7 @@ import numpy as np
 
 from tfreg.errors import InputError
 from tfreg.registration.answer import LevelReport, Registration, StageReport
+from tfreg.registration.channels import Features, nearness
 from tfreg.registration.images import Pair
 from tfreg.registration.instance.arguments import (
     check_content,
@@ -99,9 +100,13 @@ class Optimisation:
                 f"Received: {pair.fixed.shape[-1]} channels"
             )
         seen = confined(pair) if self.confine else pair
+        similarity, described = self.similarity, isinstance(self.similarity, Features)
+        if isinstance(similarity, Features):
+            # A function of the module: what is compiled serves all features.
+            seen, similarity = similarity.of(seen), nearness
         images, batch = seen.arrays, len(pair.fixed)
         pyramids = self.pyramids(shape, pair.spacing)
-        check_memory(images, kinds, pyramids, self.similarity)
+        check_memory(images, kinds, pyramids, similarity)
         own = start_of(pair.start, batch, shape, pair.ndim)
         origin = None
         if start is not None:
@@ -117,16 +122,17 @@ class Optimisation:
             pyramids,
             sizes,
             pair.spacing,
-            self.similarity,
+            similarity,
             self.regulariser,
             start is not None,
             self.samples,
             bounded,
-            self.confine,
+            self.confine or described,
             self.symmetric,
         )
         voxels = draw(stages, batch, images.get("fixed_mask"), self.samples, self.seed)
-        clock.compile(stages, sizes, batch, voxels, pair.fixed.shape[-1])
+        depths = seen.fixed.shape[-1], pair.moving.shape[-1]
+        clock.compile(stages, sizes, batch, voxels, *depths)
         answer, reports, path = descend(
             stages, images, pair.moving, view, start, voxels, clock, self.progress, origin
         )

@@ -1,0 +1,1 @@
+"""Classical registration of described images: demons of many channels, and matching of features."""
