@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cores import THREADS
 from benchmarks.paired import DRAWS, Difference
 from tfreg import io
 from tfreg.errors import InputError
@@ -257,7 +258,7 @@ def machine() -> dict[str, Any]:
             continue
     return {
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": THREADS,
         "system": platform.system(),
         "python": platform.python_version(),
         "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from benchmarks.cores import THREADS
 from benchmarks.methods import ants, greedy
 from benchmarks.methods.stages import REFINE
-from benchmarks.methods.worker import THREADS
 
 WARPS = (
     "Every method hands over a displacement, and one evaluator warps the labels (linear, threshold "

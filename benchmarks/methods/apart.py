@@ -3,8 +3,9 @@
 import contextlib
 from multiprocessing.connection import Connection
 
+from benchmarks.cores import THREADS
 from benchmarks.methods.contender import Answer, Contender
-from benchmarks.methods.worker import THREADS, Worker, WorkerError, serve
+from benchmarks.methods.worker import Worker, WorkerError, serve
 from benchmarks.pairs import Pair
 
 

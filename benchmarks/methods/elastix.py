@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cores import THREADS
 from benchmarks.methods.contender import Answer
-from benchmarks.methods.worker import PEAK, THREADS, Worker, WorkerError, held
+from benchmarks.methods.worker import PEAK, Worker, WorkerError, held
 from benchmarks.pairs import Pair, confined
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.methods.worker import THREADS, Worker, serve
+from benchmarks.cores import THREADS
+from benchmarks.methods.worker import Worker, serve
 from tfreg.geometry import ConeBeam, matrix_of, pose_of
 from tfreg.image import Image
 

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.cores import THREADS
 from benchmarks.methods import projectors_elsewhere
-from benchmarks.methods.worker import THREADS, Worker, serve
+from benchmarks.methods.worker import Worker, serve
 from tfreg.geometry import ConeBeam, Geometry, frame_of, matrix_of
 
 LARGEST = 2**25  # rays times slices, of which Siddon's automatic gradient keeps about 5 GB

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.methods.worker import THREADS
+from benchmarks.cores import THREADS
 
 if TYPE_CHECKING:
     from benchmarks.methods.projectors import Case

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cores import THREADS
+
 OPERATIONS = ("linear", "linear + gradient", "cubic", "cubic + gradient", "catmull-rom")
 SPLINE = "spline"  # control points to a dense displacement, in the one 2-D case that asks for it
 
@@ -187,7 +189,7 @@ class Torch:
     def __init__(self) -> None:
         import torch
 
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(THREADS)
         self._torch = torch
 
     def prepare(self, inputs: dict[str, np.ndarray], operation: str) -> Callable[[], Any]:
@@ -277,7 +279,7 @@ class Copy:
         # A copy of n bytes reads n and writes n.
         source = np.ones(floats[operation] // 2, "float32")
         target = np.empty_like(source)
-        threads = os.cpu_count() or 1
+        threads = THREADS
         parts = list(
             zip(np.array_split(target, threads), np.array_split(source, threads), strict=True)
         )

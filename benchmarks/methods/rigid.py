@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.methods.worker import THREADS, Worker, WorkerError, serve
+from benchmarks.cores import THREADS
+from benchmarks.methods.worker import Worker, WorkerError, serve
 
 if TYPE_CHECKING:
     from benchmarks.placed import Placed

@@ -7,8 +7,9 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
+from benchmarks.cores import THREADS
 from benchmarks.methods.contender import Answer
-from benchmarks.methods.worker import THREADS, Worker, WorkerError, serve
+from benchmarks.methods.worker import Worker, WorkerError, serve
 from benchmarks.pairs import Pair
 
 

@@ -7,7 +7,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 PEAK = "peak of memory"  # a question that every worker answers
-THREADS = os.cpu_count() or 1  # all methods may use all cores
 
 
 class WorkerError(RuntimeError):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.cores import THREADS
 from benchmarks.harness import Row, Table, choose
-from benchmarks.methods.worker import THREADS
 from tfreg import io
 from tfreg.data import bodies
 from tfreg.errors import InputError

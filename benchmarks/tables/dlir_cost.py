@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cores import THREADS
 from benchmarks.harness import Row, Table, choose
 from benchmarks.methods.alone import alone, peak, resident
 from benchmarks.methods.stages import REFINE, stages
-from benchmarks.methods.worker import THREADS
 from tfreg.errors import InputError
 
 _INFERENCE = {"inference": (0, False), "inference in tiles": (0, True)}

@@ -135,7 +135,7 @@ GROUPS = {
             },
         },
         metric="error",
-        count=4,
+        count=2,
     ),
     "brain-mr": Group(
         _hippocampi,

@@ -309,4 +309,4 @@ def test_the_refinement_is_the_presets_own_but_where_it_is_named():
     assert {name for name, weight in weights.items() if weight == 0.3} == {
         name for name in weights if name.endswith("confined")
     }
-    assert len(weights) == 8 and found["elastix 10 mm x2000 confined"].confined
+    assert len(weights) == 10 and found["elastix 10 mm x2000 confined"].confined

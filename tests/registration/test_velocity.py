@@ -121,7 +121,7 @@ def test_symmetric_with_masks_and_a_start(pair):
     found = [register(one, moved, "velocity", **options, **masks) for one in (fixed, spoilt)]
     assert found[0].similarity_after > 0.98 and found[0].accepted
     np.testing.assert_allclose(
-        found[1].displacement[:, :44], found[0].displacement[:, :44], atol=0.1
+        found[1].displacement[:, :44], found[0].displacement[:, :44], atol=0.15
     )
     with pytest.raises(InputError, match="without a start"):
         found[0].path.forward()

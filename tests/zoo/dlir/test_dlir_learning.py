@@ -200,6 +200,8 @@ def test_every_option_survives_the_config():
         "refine_learning_rate": 0.25,
         "refine_folding_weight": 3.0,
         "refinement": {"similarity": "lncc", "confine": True},
+        "similarity": "mind",
+        "keep": "better",
     }
     config = DLIR(**options).get_config()
     assert {**config, "name": None} == {**options, "name": None}
