@@ -32,7 +32,8 @@ tfreg default LNCC,tfreg default LNCC confined"
 # then PRESETS="--presets runs/quicksilver-oasis2d". Without, the rows that need them are left out.
 PRESETS ?=
 
-# So are the variants of PEHL, as zoo/pehl/README.md says: RUNS="--presets runs".
+# So are the variants of PEHL and of the agent, as zoo/pehl/README.md and zoo/agent/README.md say:
+# RUNS="--presets runs".
 RUNS ?=
 
 # The committed results, on real images: some hours on an idle machine.
@@ -75,6 +76,7 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run pehl $(RUNS)
 	$(BIN)/python -m benchmarks run craniofacial
 	$(BIN)/python -m benchmarks run wrist
+	$(BIN)/python -m benchmarks run agent $(RUNS)
 	$(BIN)/python -m benchmarks run fusion-brain
 	$(BIN)/python -m benchmarks run fusion-misaligned
 	$(BIN)/python -m benchmarks run fusion-misaligned --split validation \

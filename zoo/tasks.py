@@ -35,7 +35,14 @@ TASKS: dict[str, Task] = {
     "registration": Task(
         "registers",
         "register",
-        {"ncc": (-1, 1), "dice": (0, 1), "mse": _ANY, "error": _ANY, "success": (0, 100)},
+        {
+            "ncc": (-1, 1),
+            "dice": (0, 1),
+            "mse": _ANY,
+            "error": _ANY,
+            "success": (0, 100),
+            "lowered": (0, 100),
+        },
         ("spacing", "proportions", "covers"),
     ),
     "classification": Task("classifies", "classify", {"accuracy": (0, 1), "error": (0, 100)}),

@@ -143,7 +143,9 @@ def test_a_flat_network_and_volumes(model):
 
 def test_images_beyond_what_a_network_looks_at_are_refused(flat):
     fixed, moving = flat
-    network = SimpleNamespace(ndim=2, preprocessing=None, intensity_range=(-1000.0, 400.0))
+    network = SimpleNamespace(
+        ndim=2, preprocessing=None, intensity_range=(-1000.0, 400.0), sees_all_moving=False
+    )
     prepare(fixed, moving, "geometry", model=network)
     above = Image(moving.array + 1000, moving.geometry)
     with pytest.raises(InputError, match="moving must have intensities between -1000 and 400"):

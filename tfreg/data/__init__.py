@@ -6,8 +6,9 @@ Heart: ``sunnybrook`` and ``acdc`` read the publishers' files, ``cine`` gives sl
 landmarks, ``breathing`` makes pairs with the true displacement. Digits: ``mnist``, and ``digits``,
 which gives those or phantoms. Electron microscopy: ``sections``, and ``damage``, which paints onto
 them what cutting does. Natural images: ``photographs``. Drawn by code: ``phantoms`` (digits),
-``bodies`` (hearts and lungs), ``ventricles`` (hearts in 3-D), ``thorax``, ``heads``, ``tissue``
-(sections) and ``implants``. To look through with X-rays: ``radiographs``; X-rays made from volumes:
+``bodies`` (hearts and lungs), ``ventricles`` (hearts in 3-D), ``thorax``, ``torsos`` (with spines),
+``heads``, ``tissue`` (sections) and ``implants``. What a cone-beam CT makes of a volume:
+``cone_beam``. To look through with X-rays: ``radiographs``; X-rays made from volumes:
 ``xrays``. What is to be said of a data set is its ``Source``. Batches: ``PairSampler`` of whole
 images, ``PatchSampler`` of parts of volumes, ``VolumePatches`` of single ones; a sampler of one's
 own extends ``Batches``.
@@ -21,6 +22,7 @@ from tfreg.data import (
     brain_volumes,
     breathing,
     cine,
+    cone_beam,
     copdgene,
     damage,
     digits,
@@ -38,6 +40,7 @@ from tfreg.data import (
     sunnybrook,
     thorax,
     tissue,
+    torsos,
     ventricles,
     xrays,
 )
@@ -61,6 +64,7 @@ __all__ = [
     "brain_volumes",
     "breathing",
     "cine",
+    "cone_beam",
     "copdgene",
     "damage",
     "digits",
@@ -78,6 +82,7 @@ __all__ = [
     "sunnybrook",
     "thorax",
     "tissue",
+    "torsos",
     "ventricles",
     "xrays",
 ]

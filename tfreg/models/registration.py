@@ -1,6 +1,6 @@
 """Registering images with a network: the base of every registration model of the zoo."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -50,12 +50,17 @@ class RegistrationModel(Model):
         options: names of further arguments of ``register`` that it takes.
         sizes_may_differ: whether the fixed and the moving image may differ in size.
         sees_masks: whether :meth:`answer` looks at the masks of a pair.
+        sees_all_moving: whether of images in physical space it gets all of the moving image, also
+            what lies beyond the fixed image's field of view, with a mask of where that is.
+        refine_steps: what a named refinement is to a model that takes its own steps for it.
     """
 
     task: ClassVar[str] = "registration"
     metric: ClassVar[str] = "ncc"
     sizes_may_differ = False
     sees_masks = False
+    sees_all_moving = False
+    refine_steps: ClassVar[Mapping[str, int]] = {}
 
     def __init__(
         self,

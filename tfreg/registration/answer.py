@@ -201,6 +201,18 @@ class Registration:
         about = [f" (pair {index})" * self._batched for index in range(len(self.remarks))]
         return tuple(f"{r}{a}" for r, a in zip(self.remarks, about, strict=True) if r)
 
+    @property
+    def steps(self) -> np.ndarray:
+        """Of a model that walks, all transforms on its way, ``(n, ndim, ndim + 1)``, of a batch
+        with its axis before, the last one repeated; what they map, its own page says.
+
+        Raises:
+            InputError: where the model took no steps.
+        """
+        if "poses" not in self.details:
+            raise InputError("This answer was not found in steps. Received: no poses in details")
+        return self.details["poses"]
+
     @cached_property
     def jacobian_determinant(self) -> np.ndarray:
         """``det(I + grad u)`` per voxel; at or below zero the map folds."""

@@ -171,6 +171,8 @@ def _refinement_of(model: Any, refine: Any, masks: Any) -> tuple[int, Refinement
     """
     if isinstance(refine, Refinement):
         return 0, refine
+    if isinstance(refine, str) and refine in model.refine_steps:
+        return model.refine_steps[refine], None
     if isinstance(refine, Pyramid) or (isinstance(refine, str) and refine in SETTINGS):
         own = model.refinement
         # A model's own refinement confines where it can; who asks for it has to bring the masks.

@@ -107,6 +107,7 @@ def on_network_grid(
     moving: Image,
     masks: dict[str, Image | None],
     initial: Transform,
+    whole_moving: bool = False,
 ) -> Inner:
     """Both images on the grid of a network.
 
@@ -117,19 +118,26 @@ def on_network_grid(
         masks: by name; the grid is about the centre of the fixed image's, if it has one and the
             network's spacing is known and it does not cover the whole image.
         initial: the initial alignment.
+        whole_moving: whether the moving image has a grid of its own, of such voxels, that holds
+            all of it, with a mask of where it is.
     """
     grid = fixed.geometry
     if preprocessing is not None:
         mask = masks.get("fixed_mask")
         about = mask is not None and preprocessing.centred
         grid = preprocessing.grid(grid, mask.centre_of_mass() if about else None)
+    moving_grid, moving_mask = grid, masks.get("moving_mask")
+    if whole_moving:
+        moving_grid = _holding(grid, moving.geometry, initial)
+        if moving_mask is None:
+            moving_mask = Image(np.ones(moving.array.shape, "uint8"), moving.geometry)
     return Inner(
         fixed=_onto(fixed, grid),
-        moving=_onto(moving, grid, initial),
+        moving=_onto(moving, moving_grid, initial),
         fixed_mask=_mask_onto(masks.get("fixed_mask"), grid),
-        moving_mask=_mask_onto(masks.get("moving_mask"), grid, initial),
+        moving_mask=_mask_onto(moving_mask, moving_grid, initial),
         grid=grid,
-        moving_grid=grid,
+        moving_grid=moving_grid,
         initial=initial,
     )
 
@@ -175,6 +183,19 @@ def on_fixed_grid(
         moving_grid=moving_grid,
         initial=initial,
     )
+
+
+def _holding(grid: Geometry, moving: Geometry, initial: Transform) -> Geometry:
+    """The voxels of a grid that hold a moving image; under a transform that is not linear, those
+    within a quarter of the grid's size."""
+    if not isinstance(initial, Affine):
+        margin = np.ceil(_MARGIN * np.array(grid.shape)).astype(int)
+        return _extended(grid, -margin, grid.shape + margin)
+    seen = _pulled_back(moving, initial)
+    corners = grid.to_index(seen.to_physical(_corners(seen)))
+    low = np.floor(corners.min(axis=0) + 0.5).astype(int)
+    high = np.ceil(corners.max(axis=0) + 0.5).astype(int)
+    return _extended(grid, low, np.maximum(high, low + 1))
 
 
 def _onto(image: Image, grid: Geometry, initial: Transform | None = None) -> np.ndarray:

@@ -113,6 +113,15 @@ class PhysicalRegistration:
         return transforms.compose(before.inverse(), back)
 
     @property
+    def steps(self) -> np.ndarray:
+        """Of a model that walks, the transforms on its way.
+
+        Raises:
+            InputError: as :attr:`tfreg.registration.Registration.steps`.
+        """
+        return self.inner.steps
+
+    @property
     def momentum(self) -> tuple[Image, ...]:
         """Of an LDDMM, the initial momentum: an image per component, x, y[, z] of LPS.
 
@@ -334,7 +343,8 @@ def prepare(
             if preprocessing is not None:
                 said += preprocessing.warnings(name, image.array, image.geometry)
             check_contrast(name, image.array, model.intensity_range)
-        inner = on_network_grid(preprocessing, fixed, moving, masks, initial)
+        whole = model.sees_all_moving
+        inner = on_network_grid(preprocessing, fixed, moving, masks, initial, whole)
     finer = on_fixed_grid(fixed, moving, masks, initial) if refined else None
     for name, mask in (finer or inner).masks.items():
         if not mask.any():
