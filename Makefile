@@ -38,7 +38,8 @@ RUNS ?=
 
 # The committed results, on real images: some hours on an idle machine.
 tables: .venv/.dev
-	$(BIN)/python -m pip install --quiet --editable ".[torch,greedy,ants,drr,convexadam,syntx]"
+	$(BIN)/python -m pip install --quiet --editable \
+		".[torch,greedy,ants,drr,convexadam,syntx,cluster]"
 	$(BIN)/python -m benchmarks run resampling
 	$(BIN)/python -m benchmarks run optimise-cine
 	$(BIN)/python -m benchmarks run optimise-chest-ct
@@ -84,6 +85,9 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run fusion-misaligned --split validation --similarity ngf \
 		--out benchmarks/results/fusion-misaligned-ngf
 	$(BIN)/python -m benchmarks run command-line
+	$(BIN)/python -m benchmarks run cohort
+	$(BIN)/python -m benchmarks run scaling
+	$(BIN)/python -m benchmarks run bfloat16
 	$(BIN)/python -m benchmarks readme
 
 .venv/bin/python:

@@ -249,6 +249,7 @@ def machine() -> dict[str, Any]:
         "syntx",
         "PyWavelets",
         "pystackreg",
+        "distributed",
     )
     versions = {}
     for package in packages:

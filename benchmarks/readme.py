@@ -7,6 +7,7 @@ A page holds ``<!-- table: NAME -->`` and ``<!-- end -->``; what stands between 
 import re
 from pathlib import Path
 
+from benchmarks import scaling
 from tfreg.errors import InputError
 
 ROOT = Path(__file__).parent.parent
@@ -38,3 +39,7 @@ def update() -> None:
     """Rewrites every page."""
     for page in pages():
         page.write_text(updated(page), encoding="utf-8")
+    if scaling.there(ROOT):
+        path = ROOT / scaling.PAGE
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(scaling.page(ROOT), encoding="utf-8")

@@ -41,6 +41,45 @@ def test_kill_and_resume_is_no_different_from_not_being_killed(outside, tmp_path
     assert json.loads((killed / "checkpoint.json").read_text())["step"] == 400
 
 
+@pytest.mark.long
+def test_killed_twenty_times_it_ends_with_the_very_weights(outside, tmp_path):
+    """At random moments: while it loads, trains, or writes a checkpoint or the preset."""
+    words = ["train", NAME, "--iterations", "2000", "--batch", "8", "--deterministic", "--out"]
+    command = [sys.executable, "-m", "tfreg.cli", *words]
+    path = os.pathsep.join([str(outside), os.environ.get("PYTHONPATH", "")])
+    nowhere = subprocess.DEVNULL
+    options = {"env": {**os.environ, "PYTHONPATH": path}, "stderr": nowhere, "stdout": nowhere}
+    begin = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, **options)
+    whole = time.monotonic() - begin
+    chance, killed, steps = np.random.default_rng(1), 0, [0]
+    folder = tmp_path / "killed"
+    state = folder / "checkpoint.json"
+    while killed < 20:
+        process = subprocess.Popen([*command, str(folder)], **options)
+        # Half of them once it has come one checkpoint further, so that they are spread over all;
+        # the others mostly while it loads and restores.
+        further = killed % 2 == 0
+        deadline = time.monotonic() + (600 if further else chance.uniform(0, 0.4) * whole)
+        while process.poll() is None and time.monotonic() < deadline:
+            if further and state.exists() and json.loads(state.read_text())["step"] > steps[-1]:
+                time.sleep(chance.uniform(0, 0.1))
+                break
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait() != 0  # it was not done before
+        killed += 1
+        steps.append(json.loads(state.read_text())["step"] if state.exists() else 0)
+    assert steps == sorted(steps) and 1000 <= steps[-1] < 2000
+    subprocess.run([*command, str(folder)], check=True, **options)
+    presets = [tmp_path / place / "presets" / f"{NAME}.json" for place in ("whole", "killed")]
+    for a, b in zip(*(zoo.load(preset).get_weights() for preset in presets), strict=True):
+        np.testing.assert_array_equal(a, b)
+    logs = [(tmp_path / place / "log.csv").read_text() for place in ("whole", "killed")]
+    assert logs[0] == logs[1]
+    assert not list(folder.glob("*.partial"))
+
+
 def test_a_finished_training_is_not_repeated(outside, tmp_path):
     from trial.train_digits import RECIPE
 

@@ -21,6 +21,7 @@ _CLASSES = {"Geometry": "tfreg.geometry", "Image": "tfreg.image"}
 
 if TYPE_CHECKING:
     from tfreg import (
+        cohort,
         data,
         errors,
         features,
@@ -46,6 +47,7 @@ __all__ = [
     "Geometry",
     "Image",
     "__version__",
+    "cohort",
     "data",
     "errors",
     "features",

@@ -11,3 +11,14 @@ def check_steps(steps: int, steps_per_epoch: int = STEPS_PER_EPOCH) -> None:
         raise InputError(
             f"The number of iterations must be a multiple of {steps_per_epoch}. Received: {steps}"
         )
+
+
+def check_devices(count: int, batch: int) -> None:
+    """Raises ``InputError`` where a batch cannot be parted among so many devices."""
+    if count < 1:
+        raise InputError(f"--devices must be positive. Received: {count}")
+    if batch % count:
+        raise InputError(
+            f"--batch must be a multiple of --devices, so that each has as many. "
+            f"Received: --batch {batch} --devices {count}"
+        )

@@ -1,13 +1,17 @@
 """Training that survives interruption and can be repeated."""
 
+import contextlib
+import errno
 import json
+import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from tfreg.devices import parted, shared_loss
 from tfreg.errors import InputError
 from tfreg.steps import STEPS_PER_EPOCH, check_steps
 
@@ -72,12 +76,18 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         step = (epoch + 1) * self.steps_per_epoch
         name = f"checkpoint-{step}.weights.h5"
-        self.model.save_weights(self.folder / name, overwrite=True)
+        state = json.dumps({"step": step, "weights": name, "recipe": self.recipe})
         partial = self._state.with_suffix(".partial")
-        partial.write_text(
-            json.dumps({"step": step, "weights": name, "recipe": self.recipe}), encoding="utf-8"
-        )
-        os.replace(partial, self._state)  # from here on the new weights count
+        try:
+            _check_room(self.folder / f"{name}.partial", self.model)
+            self.model.save_weights(self.folder / name, overwrite=True)
+            partial.write_text(state, encoding="utf-8")
+            os.replace(partial, self._state)  # from here on the new weights count
+        except (OSError, RuntimeError, ValueError) as error:  # HDF5 has several for a full disk
+            for path in (partial, self.folder / name):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+            raise OSError(" ".join(str(error).split())) from error
         if self._weights not in (None, name):
             (self.folder / self._weights).unlink(missing_ok=True)
         self.step, self._weights = step, name
@@ -122,13 +132,49 @@ def fit(
         kept = path.read_text(encoding="utf-8").splitlines()[: 1 + done // steps_per_epoch]
         path.write_text("\n".join(kept) + "\n", encoding="utf-8")
     log = keras.callbacks.CSVLogger(path, append=done > 0)
-    model.fit(
-        batches(done, steps),
-        initial_epoch=done // steps_per_epoch,
-        epochs=steps // steps_per_epoch,
-        steps_per_epoch=steps_per_epoch,
-        validation_data=validation,
-        callbacks=[keras.callbacks.TerminateOnNaN(), log, checkpoint, *callbacks],
-        shuffle=False,
-        verbose=verbose,
-    )
+    validation, beside = parted(validation)
+    with shared_loss(model), _one_line(folder):
+        model.fit(
+            batches(done, steps),
+            initial_epoch=done // steps_per_epoch,
+            epochs=steps // steps_per_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_data=validation,
+            **beside,
+            callbacks=[keras.callbacks.TerminateOnNaN(), log, checkpoint, *callbacks],
+            shuffle=False,
+            verbose=verbose,
+        )
+
+
+def _check_room(path: Path, model: keras.Model) -> None:
+    """Raises ``OSError`` where the disk has no room for a checkpoint.
+
+    HDF5 notices a full disk late, and leaves a file that it can neither write nor close.
+    """
+    variables = [*model.variables, *model.optimizer.variables]
+    values = sum(math.prod(variable.shape) for variable in variables)
+    try:
+        with open(path, "wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, 4 * values + 2**16)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise  # else the file system cannot say
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _one_line(folder: Path) -> Iterator[None]:
+    """A disk that is full, or a folder that must not be written to any more, in one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None and Path(folder) not in Path(error.filename).parents:
+            raise  # a file that could not be read
+        raise InputError(
+            f"{folder} cannot be written to: {error.strerror or error}. The last checkpoint is "
+            "whole; the same command goes on from it."
+        ) from error

@@ -69,9 +69,14 @@ class Preset:
         return self.path.parent.parent / "weights" / f"{self.name}.weights.h5"
 
     def write(self) -> None:
-        """Writes the JSON file at ``path``."""
+        """Writes the JSON file at ``path``, whole or not at all."""
         content = {key: value for key, value in self.__dict__.items() if key != "path"}
-        self.path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=2) + "\n"
+        from tfreg import io
+
+        io.write_together(
+            self.path.parent, {self.path.name: lambda path: path.write_text(text, encoding="utf-8")}
+        )
 
 
 def list_presets(task: TaskName | None = None) -> list[str]:

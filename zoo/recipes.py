@@ -1,9 +1,10 @@
 """What the recipes of all methods share: a training, from its settings to its preset."""
 
 import argparse
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 
 from tfreg.data import Batches, Source
+from tfreg.devices import alone, mirrored
 from tfreg.models import Model
 from tfreg.registration import Preprocessing
 from tfreg.training import fit
@@ -94,6 +96,10 @@ class Recipe:
         """The data sets behind a training: those of ``--data``, and what else it is given."""
         return self.sources[settings["data"]]
 
+    def policy(self, settings: dict[str, Any]) -> str:
+        """The precision in which the model is made and trained, as Keras calls it."""
+        return "mixed_bfloat16" if settings.get("bfloat16") else "float32"
+
     def compile(self, model: Model, settings: dict[str, Any]) -> None:
         """Gives the model its optimiser: Adam, along the schedule."""
         rate: Any = settings["learning_rate"]
@@ -101,7 +107,8 @@ class Recipe:
             rate = keras.optimizers.schedules.CosineDecay(rate, settings["iterations"])
         # Keras does without XLA where TensorFlow is to be deterministic; JAX has nothing but XLA.
         whole_step = self.whole_step or keras.config.backend() != "tensorflow"
-        jit_compile = whole_step and not settings["deterministic"]
+        # Nor is a step compiled as a whole that runs on copies of the model.
+        jit_compile = whole_step and not settings["deterministic"] and not mirrored()
         model.compile(keras.optimizers.Adam(rate), jit_compile=jit_compile)
 
     def fit(
@@ -158,10 +165,40 @@ class Recipe:
         self.check(settings)
         folder = Path(folder)
         keras.utils.set_random_seed(settings["seed"])
-        training = self.prepare(settings, folder)
+        with precision(self.policy(settings)):
+            training = self.prepare(settings, folder)
+        half = training.model.dtype_policy.name != "float32"
+        if half:  # that is how its layers learn; the preset says how they are to be used
+            training.model.dtype_policy = keras.DTypePolicy("float32")
         curve = self.fit(training, settings, folder, callbacks, verbose)
+        if half:  # the score is that of the network as it is used
+            training = replace(training, model=twin(training.model))
         name = name or self.preset_name(settings)
-        return write(training, self, settings, folder, name, curve)
+        with alone():
+            return write(training, self, settings, folder, name, curve)
+
+
+@contextlib.contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """What is made within computes so."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def twin(model: Any, policy: str = "float32") -> Any:
+    """The same network with the same weights and optimiser, which computes in another precision."""
+    config = {key: value for key, value in model.get_config().items() if key != "dtype"}
+    with precision(policy):
+        other = type(model).from_config(config)
+        other.build()
+    other.set_weights(model.get_weights())
+    if model.compiled:
+        other.compile(model.optimizer, jit_compile=model.jit_compile)
+    return other
 
 
 def minimise(

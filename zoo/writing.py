@@ -1,5 +1,7 @@
 """Writing a training as a preset: its weights, and the JSON file that says what they are."""
 
+import contextlib
+import os
 import platform
 import shlex
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ import numpy as np
 
 from tfreg import __version__
 from tfreg.data.source import licence_of
+from tfreg.errors import InputError
 from tfreg.registration import Preprocessing
 from tfreg.steps import STEPS_PER_EPOCH
 from zoo.presets import FORMAT, STATED, Preset, sha256_of
@@ -45,7 +48,7 @@ def write(
     clean = type(model)(**config_of(model))
     clean.build()
     clean.set_weights(model.get_weights())
-    clean.save_weights(weights)
+    _save(clean, weights)
     sources = recipe.sources_of(settings)
     preset = Preset(
         name=name,
@@ -81,6 +84,23 @@ def write(
     )
     preset.write()
     return preset
+
+
+def _save(model: keras.Model, weights: Path) -> None:
+    """Writes the weights whole, or leaves what was there.
+
+    Raises:
+        InputError: if they cannot be written, or the disk is full.
+    """
+    partial = weights.with_name(f"partial-{weights.name}")
+    try:
+        model.save_weights(partial, overwrite=True)
+        os.replace(partial, weights)
+    except (OSError, RuntimeError, ValueError) as error:  # HDF5 has several for a full disk
+        raise InputError(f"{weights} cannot be written: {' '.join(str(error).split())}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _stated(training: "Training") -> dict[str, Any]:

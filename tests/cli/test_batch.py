@@ -12,10 +12,10 @@ from shipped import STAGED
 
 import zoo
 from tfreg import Geometry, Image, io, transforms
-from tfreg.cli import batch, main
-from tfreg.cli.pairs import read_pairs, shard_of
-from tfreg.cli.pipeline import run_all
+from tfreg.cli import main, work
+from tfreg.cli.pairs import read_images, read_pairs, shard_of
 from tfreg.cli.registrar import Files
+from tfreg.cohort.pipeline import run_all
 from tfreg.data import phantoms
 from tfreg.errors import InputError, InputWarning
 
@@ -215,7 +215,7 @@ def test_interrupted(many, run, monkeypatch):
             raise KeyboardInterrupt
         return self.registrar.register([loaded.read for loaded in group])
 
-    monkeypatch.setattr(batch._Batch, "register", register)
+    monkeypatch.setattr(work.Batch, "register", register)
     code, said, _ = run("-m", MODEL)
     assert code == 130 and said == ""
     assert summary(many / "out")["flat"]["status"] == "not done"
@@ -229,7 +229,7 @@ def test_a_failure_that_nobody_expected(many, run, monkeypatch):
     def write(self, pair, loaded, answer):
         raise ZeroDivisionError("by\nzero")
 
-    monkeypatch.setattr(batch._Batch, "write", write)
+    monkeypatch.setattr(work.Batch, "write", write)
     code, _, error = run("-m", MODEL)
     assert code == 3 and "Traceback" not in error
     assert "tfreg batch: a: unexpected failure: ZeroDivisionError: by zero\n" in error
@@ -245,6 +245,15 @@ def test_a_failure_that_nobody_expected(many, run, monkeypatch):
         (["-m", MODEL, "--stages", "2"], "does not take this option"),
         (["-m", MODEL, "--init", "none.tfm"], "none.tfm"),
         (["--transform", "wobble"], "wobble"),
+        (["--timeout", "5"], "--timeout is for workers"),
+        (["--cluster-tls", "x.yaml"], "--cluster-tls is for workers"),
+        (["--resources", "GPU=1"], "--resources is for workers"),
+        (["--worker-memory-gib", "4"], "--worker-memory-gib is for workers"),
+        (["--limit-failures", "0"], "--limit-failures must be positive"),
+        (["--cluster", "local:2", "--timeout", "0"], "--timeout must be positive"),
+        (["--cluster", "local:2", "--resources", "GPU"], "--resources must be NAME=N"),
+        (["--atlas", "a.npy", "--all-to-all"], "--all-to-all takes no --atlas"),
+        (["--atlas-mask", "a.npy"], "--atlas-mask is for --atlas"),
     ],
 )
 def test_what_no_pair_could_be_registered_with(many, run, words, message):
@@ -292,6 +301,87 @@ def test_a_list(tmp_path):
     assert second.name == "the name" and second.files.fixed_mask == tmp_path / "m.nrrd"
     with pytest.raises(InputError, match="cannot be read"):
         read_pairs(tmp_path / "none.csv")
+
+
+def test_onto_an_atlas_and_each_onto_each(tmp_path):
+    (tmp_path / "images.csv").write_text(
+        "image,mask,name\na.nii.gz,m.nii.gz,\nx/b.nii,,\nc.mha,,the third\n"
+    )
+    pairs = read_images(tmp_path / "images.csv", Path("/atlas/t1.nii"), Path("/atlas/m.nii"))
+    assert [pair.name for pair in pairs] == ["a", "b", "the third"]
+    assert pairs[0].files == Files(
+        Path("/atlas/t1.nii"), tmp_path / "a.nii.gz", Path("/atlas/m.nii"), tmp_path / "m.nii.gz"
+    )
+    assert pairs[1].files.moving == tmp_path / "x/b.nii" and not pairs[1].files.moving_mask
+    pairs = read_images(tmp_path / "images.csv", None)
+    assert [pair.name for pair in pairs] == [
+        *("b-to-a", "the third-to-a", "a-to-b", "the third-to-b", "a-to-the third"),
+        "b-to-the third",
+    ]
+    assert pairs[2].files == Files(
+        tmp_path / "x/b.nii", tmp_path / "a.nii.gz", None, tmp_path / "m.nii.gz"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fixed,moving\na,b\n", "must have the column image"),
+        ("image,colour\na,b\n", "colour"),
+        ("image\n", "lists no pair"),
+        ("image\na.npy\n", "two images or more"),
+        ("image,name\nx/a.npy,\ny/a.npy,\n", "line 3: another pair"),
+        ("image,name\na.npy,\n,b\n", "line 3"),
+    ],
+)
+def test_lists_of_images_that_cannot_be_used(tmp_path, text, message):
+    (tmp_path / "i.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_images(tmp_path / "i.csv", None)
+
+
+def test_modes_in_the_command(many, run, capfd):
+    """The list of images goes through the same engine; an atlas is not of the list."""
+    (many / "pairs.csv").write_text("image\na_moving.npy\nb_moving.npy\n")
+    assert run("-m", MODEL, "--atlas", str(many / "a_fixed.npy"), out="atlas")[0] == 0
+    assert set(summary(many / "atlas")) == {"a_moving", "b_moving"}
+    assert run("-m", MODEL, "--all-to-all", out="all")[0] == 0
+    assert set(summary(many / "all")) == {"a_moving-to-b_moving", "b_moving-to-a_moving"}
+    fixed = summary(many / "all")["a_moving-to-b_moving"]["fixed"]
+    assert fixed.endswith("b_moving.npy")
+
+
+def test_failures_can_be_limited(many, run):
+    rows = [f"none{k},none.npy,none.npy" for k in range(60)]
+    (many / "pairs.csv").write_text("\n".join(["name,fixed,moving", *rows]) + "\n")
+    code, said, _ = run("--limit-failures", "2", "--pyramid", "fast")
+    assert code == 3 and "2 failed" in said and "stopped at 2 failures" in said
+    found = [row["status"] for row in summary(many / "out").values()]
+    assert found.count("failed") == 2 and found.count("not done") == 58
+
+
+def test_a_folder_that_was_half_replaced_is_registered_again(many, run):
+    """Killed while the files of other settings took the place of the old: the record is absent."""
+    keep(many, "a")
+    assert run("-m", MODEL)[0] == 0
+    record = many / "out" / "a" / "registration.json"
+    (many / "out" / "a" / "mine.txt").write_text("a user's own")
+    record.unlink()
+    assert "1 done, 0 there" in run("-m", MODEL)[1] and record.exists()
+    assert (many / "out" / "a" / "mine.txt").exists()
+    left = [path.name for path in (many / "out").iterdir() if path.name.startswith(".")]
+    assert left == []
+
+
+def test_what_another_worker_has_written_meanwhile_stays(many, monkeypatch):
+    """Two workers may have a pair, of which one was thought lost."""
+    done = work.of(work.options_of({"model": MODEL}, many / "out", False, "run"))
+    pair = read_pairs(many / "pairs.csv")[0]
+    loaded = done.load(pair)
+    answer = done.register([loaded])[0]
+    first = done.write(pair, loaded, answer)
+    monkeypatch.setattr(io, "write_folder", None)
+    assert done.write(pair, loaded, answer) == first and first["status"] == "done"
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2", ""])

@@ -3,6 +3,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -139,3 +140,65 @@ def test_a_disk_that_takes_only_a_part(tmp_path):
     assert done.stderr == ""
     assert done.stdout.split() == [*WITH_PLACE, "tif", "npy", "png"]
     assert not list(tmp_path.glob(".partial*")) and not list(tmp_path.glob("*.raw"))
+
+
+def texts(**contents):
+    return {name: lambda path, text=text: path.write_text(text) for name, text in contents.items()}
+
+
+def test_a_folder_is_whole_or_absent(tmp_path):
+    folder = tmp_path / "deep" / "pair"
+    io.write_folder(folder, texts(a="1", record="1"), last="record", mark="x")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "1", "record": "1"}
+    (tmp_path / "plain").mkdir()
+    assert folder.stat().st_mode == (tmp_path / "plain").stat().st_mode  # not private
+
+    def fails(path):
+        assert path.parent.name.startswith(".partial-x-")
+        raise OSError(28, "No space left on device")
+
+    new = folder.with_name("new")
+    with pytest.raises(InputError, match="new cannot be written to: No space left on device"):
+        io.write_folder(new, {**texts(a="2"), "record": fails}, last="record", mark="x")
+    with pytest.raises(InputError, match="No space left"):
+        io.write_folder(folder, {**texts(a="2"), "record": fails}, last="record", mark="x")
+    assert (folder / "a").read_text() == (folder / "record").read_text() == "1"
+    assert [path.name for path in folder.parent.iterdir()] == ["pair"]
+
+
+def test_a_folder_that_another_process_made_meanwhile_stays(tmp_path, monkeypatch):
+    folder = tmp_path / "pair"
+
+    def late(source, target):
+        target.mkdir()
+        (target / "record").write_text("theirs")
+        raise OSError(39, "Directory not empty")
+
+    monkeypatch.setattr(os, "rename", late)
+    io.write_folder(folder, texts(a="1", record="1"), last="record")
+    assert [path.name for path in tmp_path.iterdir()] == ["pair"]
+    assert [path.read_text() for path in folder.iterdir()] == ["theirs"]
+
+
+def test_while_files_of_a_folder_are_replaced_its_record_is_absent(tmp_path, monkeypatch):
+    folder = tmp_path / "pair"
+    io.write_folder(folder, texts(a="1", b="1", record="1"), last="record")
+    (folder / "mine").write_text("a user's own")
+    replace, seen = os.replace, []
+
+    def watched(source, target):
+        seen.append((Path(target).name, (folder / "record").exists()))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    io.write_folder(folder, texts(record="2", b="2", a="2"), last="record")
+    assert [name for name, _ in seen][-1] == "record" and not any(there for _, there in seen)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        **{"a": "2", "b": "2", "record": "2"},
+        "mine": "a user's own",
+    }
+    (folder / "a").unlink()
+    (folder / "a").mkdir()
+    with pytest.raises(InputError, match="a is a folder there"):
+        io.write_folder(folder, texts(a="3", record="3"), last="record")
+    assert (folder / "record").read_text() == "2"

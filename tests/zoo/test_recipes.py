@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 
+import zoo
 from tfreg.cli import main, train
 from tfreg.errors import InputError
 from tfreg.registration import Preprocessing
@@ -46,6 +47,8 @@ def test_every_recipe_has_its_options_and_its_sources(name, capsys):
         (["--learning-rate", "0"], "--learning-rate must be positive. Received: 0.0"),
         (["--seed", "-1"], "--seed must not be negative. Received: -1"),
         (["--data", "brains"], "invalid choice"),
+        (["--devices", "0"], "--devices must be positive. Received: 0"),
+        (["--devices", "3", "--batch", "8"], "--batch must be a multiple of --devices"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_read(monkeypatch, capsys, name, words, message):
@@ -55,6 +58,27 @@ def test_bad_options_are_refused_before_anything_is_read(monkeypatch, capsys, na
     except SystemExit as exit_:
         code = exit_.code
     assert code == 2 and message in capsys.readouterr().err
+
+
+def test_mixed_precision_is_that_of_the_training_alone(recipe, monkeypatch, tmp_path):
+    """Layers learn in it; the score and the preset are of float32, with the weights learned."""
+    seen, fit = [], type(recipe).fit
+
+    def watched(self, training, *rest, **more):
+        seen.append({layer.compute_dtype for layer in training.model.layers if layer.weights})
+        found = fit(self, training, *rest, **more)
+        seen.append(training.model)
+        return found
+
+    monkeypatch.setattr(type(recipe), "fit", watched)
+    preset = recipe.train({**SETTINGS, "bfloat16": True}, tmp_path, verbose=0)
+    assert seen[0] == {"bfloat16"} and keras.config.dtype_policy().name == "float32"
+    assert "bfloat16" not in json.dumps(preset.architecture)
+    assert preset.training["command"].endswith("--bfloat16")
+    model = zoo.load(preset.path)
+    assert {layer.compute_dtype for layer in model.layers if layer.weights} == {"float32"}
+    for one, other in zip(model.get_weights(), seen[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_what_cannot_be_done_is_refused(recipe, monkeypatch, capsys):

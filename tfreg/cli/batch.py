@@ -1,58 +1,81 @@
 """``tfreg batch PAIRS.csv -o FOLDER``: many pairs, started once."""
 
 import argparse
-import csv
-import json
-import sys
-import time
-import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tfreg.cli.pairs import Pair, read_pairs, shard_of
-from tfreg.cli.pipeline import run_all
-from tfreg.cli.registrar import Read, Registrar
-from tfreg.cli.results import array_summary, physical_of, report_writer, suffix_of
+from tfreg.cli.pairs import read_images, read_pairs, shard_of
+from tfreg.cli.progress import Progress
+from tfreg.cli.registrar import Registrar
 from tfreg.cli.settings import Settings, add_settings
+from tfreg.cli.work import Batch, check_writable, options_of, row_of, write_summary
+from tfreg.cohort import clusters
+from tfreg.cohort.run import TIMEOUT, Run, token
 from tfreg.errors import InputError
 
 SOME_FAILED = 3
-_RECORD = "registration.json"
-_COLUMNS = (
-    "name",
-    "fixed",
-    "moving",
-    "status",
-    "similarity",
-    "before",
-    "after",
-    "folding",
-    "seconds",
-    "error",
-)
+# What `tfreg register --pairs` does without.
+_DEFAULTS = {
+    **{"atlas": None, "atlas_mask": None, "all_to_all": False, "limit_failures": None},
+    **{"cluster": None, "cluster_tls": None, "timeout": None, "resources": None},
+    **{"worker_memory_gib": None},
+}
+_OF_CLUSTERS = ("cluster_tls", "timeout", "resources", "worker_memory_gib")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "pairs",
         type=Path,
         help="CSV file with the columns fixed and moving, and name, fixed_mask and moving_mask "
-        "where there are any; paths are relative to it",
+        "where there are any; paths are relative to it. With --atlas or --all-to-all, with the "
+        "column image, and name and mask where there are any",
     )
-    parser.add_argument(
+    add(
         "-o",
         "--out",
         required=True,
         type=Path,
-        help="folder for summary.csv and a folder per pair, which holds the moved image, the "
-        "displacement and registration.json. Pairs that are there from the same files and "
-        "settings are not registered again",
+        help="folder for summary.csv, ledger.jsonl and a folder per pair, which holds the moved "
+        "image, the displacement and registration.json. Pairs that are there from the same files "
+        "and settings are not registered again",
     )
-    parser.add_argument(
-        "--shard", metavar="I/N", help="only every Nth pair, from the Ith: for N machines"
+    add("--shard", metavar="I/N", help="only every Nth pair, from the Ith: for N machines")
+    add("--atlas", type=Path, metavar="FILE", help="register every image of the list onto this")
+    add("--atlas-mask", type=Path, metavar="FILE", help="with --atlas: where to look in it")
+    add("--all-to-all", action="store_true", help="register every image of the list onto each")
+    add("--limit-failures", type=int, metavar="N", help="stop when so many pairs have failed")
+    add(
+        "--cluster",
+        metavar="local:N|ADDRESS|YAML",
+        help="let workers do it (tfreg[cluster]): N processes of this machine, those of the Dask "
+        "scheduler at tcp://... or tls://..., or those that dask-jobqueue asks SLURM, PBS, SGE, "
+        "LSF or HTCondor for, as its YAML file says",
+    )
+    add("--cluster-tls", metavar="YAML", help="Dask's configuration of TLS, for tls://...")
+    add(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="with --cluster: a worker that takes longer over a pair is started anew, and after "
+        f"the third time the pair has failed; compiling counts (default: {TIMEOUT:g})",
+    )
+    add(
+        "--resources",
+        metavar="NAME=N[,NAME=N]",
+        help="with --cluster: what a worker must have been started with, such as GPU=1",
+    )
+    add(
+        "--worker-memory-gib",
+        type=float,
+        metavar="G",
+        help="with --cluster local:N: a worker that takes more is started anew",
     )
     add_settings(parser)
 
@@ -69,192 +92,89 @@ def run_pairs(options: argparse.Namespace) -> int:
         The exit code: 3 where a pair failed.
 
     Raises:
-        InputError: if there is no pair to begin with, or the folder cannot be written to.
+        InputError: if there is no pair to begin with, or the folder cannot be written to, or the
+            scheduler of a cluster is lost.
     """
+    options = argparse.Namespace(**{**_DEFAULTS, **vars(options)})
+    _check(options)
+    resources = resources_of(options.resources)
     settings = Settings.of(options)
     part, parts = shard_of(options.shard)
-    pairs = read_pairs(options.pairs)[part - 1 :: parts]
-    name = "summary.csv" if parts == 1 else f"summary-{part}-of-{parts}.csv"
-    _check_writable(options.out)
-    registrar = Registrar(settings)
-    registrar.check()
-    batch = _Batch(registrar, options)
-    progress = _Progress(options.command, len(pairs))
-    rows = {pair.name: _row(pair, "not done") for pair in pairs}
-    try:
-        for pair, outcome in run_all(pairs, batch, registrar.model is not None):
-            if isinstance(outcome, Exception):
-                outcome = _row(pair, "failed", error=_reason(outcome, options.verbose))
-            rows[pair.name] = outcome
-            progress.add(outcome)
-    finally:
-        _write_summary(options.out, name, list(rows.values()))
-    progress.close(options.out / name)
-    return SOME_FAILED if progress.counts["failed"] else 0
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A pair that is to be registered."""
-
-    read: Read
-    provenance: dict[str, Any]
-
-
-class _Batch:
-    """What happens to each pair, as :func:`tfreg.cli.pipeline.run_all` calls it."""
-
-    def __init__(self, registrar: Registrar, options: argparse.Namespace) -> None:
-        self.registrar = registrar
-        self.out, self.report = options.out, options.report
-
-    def load(self, pair: Pair) -> Loaded | dict[str, Any]:
-        """A pair ready to register, or its row where it is done already."""
-        from tfreg.io.formats import existing
-
-        for path in pair.files.named.values():
-            existing(path)
-        provenance = self.registrar.provenance(pair.files)
-        done = self._done(pair, provenance)
-        return done or Loaded(self.registrar.read(pair.files), provenance)
-
-    def kind(self, loaded: Loaded) -> tuple:
-        return loaded.read.job.kind
-
-    def voxels(self, loaded: Loaded) -> int:
-        return loaded.read.job.pair.fixed.size
-
-    def register(self, group: Sequence[Loaded]) -> list[Any]:
-        return self.registrar.register([loaded.read for loaded in group])
-
-    def write(self, pair: Pair, loaded: Loaded, answer: Any) -> dict[str, Any]:
-        """Writes a pair's folder; its row."""
-        from tfreg import io
-
-        folder = self.out / pair.name
-        answer = loaded.read.concluded(answer)
-        physical = loaded.read.physical
-        record, files = (self._physical if physical else self._arrays)(pair, answer, folder)
-        record["provenance"] = loaded.provenance
-        if self.report:
-            page = answer if physical else physical_of(answer)
-            files["report.html"] = report_writer(pair.files, self.registrar, page)
-        files[_RECORD] = lambda path: path.write_text(json.dumps(record, indent=2) + "\n")
-        io.write_together(folder, files)
-        return _row(pair, "done", record)
-
-    def _arrays(self, pair: Pair, answer: Any, folder: Path) -> tuple[dict, dict]:
-        import numpy as np
-
-        return array_summary(pair.files, self.registrar, answer), {
-            "moved.npy": lambda path: np.save(path, answer.moved),
-            "displacement.npy": lambda path: np.save(path, answer.displacement),
-        }
-
-    def _physical(self, pair: Pair, answer: Any, folder: Path) -> tuple[dict, dict]:
-        from tfreg import io, transforms
-
-        files, _ = transforms.writers(answer.displacement, folder / "displacement.nii")
-        files[f"moved{suffix_of(pair.files.fixed)}"] = lambda path: io.write(answer.stored(), path)
-        record = {
-            **self.registrar.settings.record(),
-            "fixed": str(pair.files.fixed),
-            "moving": str(pair.files.moving),
-            "displacement": "displacement.nii: LPS mm on the grid of the fixed image; "
-            "moved(x) = moving(x + u(x))",
-            **answer.summary(),
-        }
-        return record, files
-
-    def _done(self, pair: Pair, provenance: dict[str, Any]) -> dict[str, Any] | None:
-        """The row of a pair that is there, from the same files and settings."""
+    pairs = _pairs(options)[part - 1 :: parts]
+    shard = "" if parts == 1 else f"-{part}-of-{parts}"
+    check_writable(options.out)
+    mark = token()
+    work = Batch(Registrar(settings), options.out, options.report, mark, options.verbose)
+    work.check()
+    running = Run(pairs, work, options.out, mark, f"ledger{shard}.jsonl", options.limit_failures)
+    progress = Progress(options.command, len(pairs), running.counts)
+    summary = options.out / f"summary{shard}.csv"
+    with contextlib.ExitStack() as stack:
+        rows: Iterator[dict[str, Any]] = running.here()
+        if options.cluster is not None:
+            client = stack.enter_context(
+                clusters.opened(options.cluster, options.cluster_tls, options.worker_memory_gib)
+            )
+            if client.dashboard_link:
+                progress.say(f"dashboard at {client.dashboard_link}")
+            rows = running.on(
+                client,
+                "tfreg.cli.work:of",
+                options_of(asdict(settings), options.out.absolute(), options.report, mark),
+                options.timeout or TIMEOUT,
+                resources,
+                said=progress.say,
+                idle=progress.tick,
+            )
         try:
-            record = json.loads((self.out / pair.name / _RECORD).read_text())
-            if record["provenance"] == provenance:
-                return _row(pair, "there", record)
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+            for row in rows:
+                progress.add(row)
+        finally:
+            written = running.rows(lambda pair: row_of(pair, "not done"))
+            write_summary(options.out, summary.name, written)
+    stopped = f", stopped at {options.limit_failures} failures" if running.stopped else ""
+    progress.close(summary, stopped)
+    return SOME_FAILED if running.counts["failed"] else 0
+
+
+def resources_of(text: str | None) -> dict[str, float] | None:
+    """``"GPU=1"`` as ``{"GPU": 1.0}``.
+
+    Raises:
+        InputError: on anything else.
+
+    Example:
+
+    >>> resources_of("GPU=1,FAST=2")
+    {'GPU': 1.0, 'FAST': 2.0}
+    """
+    if text is None:
         return None
+    found = [re.fullmatch(r"\s*(\w+)=(\d+(?:\.\d+)?)\s*", word) for word in text.split(",")]
+    if not all(found):
+        raise InputError(f"--resources must be NAME=N[,NAME=N]. Received: {text}")
+    return {match[1]: float(match[2]) for match in found if match}
 
 
-def _row(
-    pair: Pair, status: str, record: dict[str, Any] | None = None, error: str = ""
-) -> dict[str, Any]:
-    row = dict.fromkeys(_COLUMNS, "")
-    row |= {"name": pair.name, "fixed": pair.files.fixed, "moving": pair.files.moving}
-    if record is not None:
-        name = record["similarity"]
-        for when in ("before", "after"):
-            row[when] = record.get(f"similarity_{when}", record.get(f"{name}_{when}"))
-        row |= {key: record[key] for key in ("similarity", "folding", "seconds")}
-    return row | {"status": status, "error": error}
+def _check(options: argparse.Namespace) -> None:
+    for name in _OF_CLUSTERS:
+        value = getattr(options, name)
+        if options.cluster is None and value is not None:
+            raise InputError(
+                f"--{name.replace('_', '-')} is for workers; name them with --cluster. "
+                f"Received: {value}"
+            )
+    for name in ("timeout", "worker_memory_gib", "limit_failures"):
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            raise InputError(f"--{name.replace('_', '-')} must be positive. Received: {value}")
+    if options.atlas is not None and options.all_to_all:
+        raise InputError(f"--all-to-all takes no --atlas. Received: {options.atlas}")
+    if options.atlas_mask is not None and options.atlas is None:
+        raise InputError(f"--atlas-mask is for --atlas. Received: {options.atlas_mask}")
 
 
-def _reason(error: Exception, verbose: bool) -> str:
-    if verbose:
-        traceback.print_exception(error)
-    text = " ".join(str(error).split())
-    if isinstance(error, InputError):
-        return text
-    return f"unexpected failure: {type(error).__name__}: {text}"
-
-
-def _check_writable(folder: Path) -> None:
-    """Raises ``InputError`` before any work where nothing could be written."""
-    import tempfile
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(f"{folder} cannot be written to: {error.strerror or error}") from error
-
-
-def _write_summary(folder: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    from tfreg import io
-
-    def write(path: Path) -> None:
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-
-    io.write_together(folder, {name: write})
-
-
-class _Progress:
-    """Says on stderr how far it is, at most twice a second on a terminal, else every ten."""
-
-    def __init__(self, command: str, total: int) -> None:
-        self.command, self.total = command, total
-        self.counts = {"done": 0, "there": 0, "failed": 0}
-        self._terminal = sys.stderr.isatty()
-        self._begin = self._last = time.monotonic()
-
-    def add(self, row: dict[str, Any]) -> None:
-        self.counts[row["status"]] += 1
-        if row["status"] == "failed":
-            self._say(f"{row['name']}: {row['error']}", "\n")
-        now = time.monotonic()
-        if now - self._last >= (0.5 if self._terminal else 10.0):
-            self._last = now
-            self._say(self._line(), "" if self._terminal else "\n")
-
-    def close(self, summary: Path) -> None:
-        if self._terminal:
-            self._say("", "")
-        print(f"{self._line()}; {summary}")
-
-    def _line(self) -> str:
-        counts, seconds = self.counts, time.monotonic() - self._begin
-        rate = counts["done"] / seconds if seconds > 0 else 0.0
-        return (
-            f"{sum(counts.values())} of {self.total} pairs: {counts['done']} done, "
-            f"{counts['there']} there before, {counts['failed']} failed, {rate:.3g} a second"
-        )
-
-    def _say(self, text: str, end: str) -> None:
-        clear = "\r\x1b[K" if self._terminal else ""
-        text = f"tfreg {self.command}: {text}" if text else ""
-        print(f"{clear}{text}", end=end, file=sys.stderr, flush=True)
+def _pairs(options: argparse.Namespace) -> list[Any]:
+    if options.atlas is None and not options.all_to_all:
+        return read_pairs(options.pairs)
+    return read_images(options.pairs, options.atlas, options.atlas_mask)

@@ -37,18 +37,25 @@ class Registrar:
 
     Args:
         settings: how.
+        anchor: the folder that paths of the settings are relative to.
 
     Raises:
         InputError: if there is no such preset, or the initial transform cannot be read.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, anchor: Path = Path()) -> None:
+        self.settings, self._anchor = settings, anchor
         self.preset = None
         if settings.model is not None:
             import zoo
 
-            self.preset = zoo.describe(settings.model, task="registration")
+            self.preset = zoo.describe(self._model, task="registration")
+
+    @property
+    def _model(self) -> Any:
+        """The name of the preset, or its file."""
+        name = str(self.settings.model)
+        return str(self._anchor / name) if name.endswith(".json") else name
 
     @cached_property
     def model(self) -> Any:
@@ -57,14 +64,14 @@ class Registrar:
             return None
         import zoo
 
-        return zoo.load(self.settings.model, task="registration")
+        return zoo.load(self._model, task="registration")
 
     @cached_property
     def initial(self) -> Any:
         """One of the named alignments, or the transform of a file."""
         if self.settings.initial in ALIGNMENTS:
             return self.settings.initial
-        path = Path(self.settings.initial)
+        path = self._anchor / self.settings.initial
         if not path.exists():
             raise InputError(
                 "--init must be geometry, centre, mass, search or the file of a transform. "
@@ -78,7 +85,7 @@ class Registrar:
     def _initial_sha256(self) -> str:
         from tfreg import transforms
 
-        return _digest(transforms.files_of(self.settings.initial))
+        return _digest(transforms.files_of(self._anchor / self.settings.initial))
 
     def method(self, masks: Sequence[str] = ()) -> Any:
         """What registers pairs with these masks.

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfreg.errors import InputError
-from tfreg.steps import check_steps
+from tfreg.steps import check_devices, check_steps
 
 if TYPE_CHECKING:
     from zoo.recipes import Recipe
 
 SCHEDULES = ("cosine", "constant")
 # What a training does not depend on.
-_ELSEWHERE = ("out", "tensorboard")
+_ELSEWHERE = ("out", "tensorboard", "devices")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,10 @@ def run(options: argparse.Namespace) -> None:
     callbacks = _prepared(given)
     name = recipe.preset_name(settings)
     folder = Path(given.out or Path("runs") / name)
-    score = recipe.train(settings, folder, name, callbacks).score
+    from tfreg.devices import on_devices
+
+    with on_devices(given.devices):
+        score = recipe.train(settings, folder, name, callbacks).score
     print(f"{name}: validation {score['metric']} {score['value']:.4f}, written to {folder}")
 
 
@@ -59,6 +62,20 @@ def parser_of(recipe: "Recipe") -> argparse.ArgumentParser:
     add("--schedule", choices=SCHEDULES, default="cosine", help="cosine: falls to zero")
     add("--seed", type=int, default=0, help="of the weights and of the batches (default: 0)")
     add("--out", help="folder (default: runs/<name>); an unfinished run continues")
+    add(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train on N devices, with the batches and the loss of one (default: 1); an unfinished "
+        "run continues on another number",
+    )
+    add(
+        "--bfloat16",
+        action="store_true",
+        help="train in mixed precision: half of the bits in the layers, faster where the device "
+        "knows them; the table bfloat16 has what it costs",
+    )
     add("--deterministic", action="store_true", help="the same numbers every time, slower")
     add("--tensorboard", metavar="FOLDER", help="write curves for TensorBoard there")
     return parser
@@ -74,6 +91,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     if options.seed < 0:
         raise InputError(f"--seed must not be negative. Received: {options.seed}")
     check_steps(options.iterations)
+    check_devices(options.devices, options.batch)
     return {key: value for key, value in vars(options).items() if key not in _ELSEWHERE}
 
 

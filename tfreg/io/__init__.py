@@ -9,7 +9,7 @@ from tfreg.io.frames import flattened, read_frames
 from tfreg.io.points import read_points, write_points
 from tfreg.io.reading import read, read_colours, read_image
 from tfreg.io.silence import quiet
-from tfreg.io.writing import write, write_png, write_together
+from tfreg.io.writing import write, write_folder, write_png, write_together
 
 __all__ = [
     "flattened",
@@ -21,6 +21,7 @@ __all__ = [
     "read_image",
     "read_points",
     "write",
+    "write_folder",
     "write_png",
     "write_points",
     "write_together",

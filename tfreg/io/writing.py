@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -178,3 +179,58 @@ def write_together(folder: str | os.PathLike, writers: dict[str, Callable[[Path]
     finally:
         for path in partial:
             path.unlink(missing_ok=True) if folder.is_dir() else None
+
+
+def write_folder(
+    folder: str | os.PathLike, writers: dict[str, Callable[[Path], Any]], last: str, mark: str = ""
+) -> None:
+    """Writes the files of a folder that is there whole or not at all, whoever is killed.
+
+    A folder that is new comes into place by one rename. In one that is there the files are replaced
+    one by one, while ``last``, the file that says what the others are, is absent: it is removed
+    first and comes back last.
+
+    Args:
+        folder: made if absent.
+        writers: for each file name the function that writes to the path it is given.
+        last: one of the names.
+        mark: put into the name of the folder beside, ``.partial-<mark>-...``, which a process that
+            is killed leaves behind.
+
+    Raises:
+        InputError: if the folder cannot be made or written to, or the disk is full.
+    """
+    folder, partial = Path(folder), None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        own = f"{mark}-{secrets.token_hex(6)}".lstrip("-")
+        partial = folder.parent / f".partial-{own}"
+        partial.mkdir()  # not by tempfile, whose folders are private
+        for name, write in writers.items():
+            write(partial / name)
+        if not folder.exists():
+            try:
+                os.rename(partial, folder)
+                return
+            except OSError:
+                if not folder.is_dir():
+                    raise
+                return  # another process was sooner, and its folder is whole
+        _replace_files(folder, partial, writers, last)
+    except (OSError, RuntimeError) as error:
+        reason_ = getattr(error, "strerror", None) or error
+        raise InputError(f"{folder} cannot be written to: {reason_}") from error
+    finally:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _replace_files(
+    folder: Path, partial: Path, writers: dict[str, Callable[[Path], Any]], last: str
+) -> None:
+    for name in writers:
+        if (folder / name).is_dir():
+            raise InputError(f"{folder} cannot be written to: {name} is a folder there.")
+    (folder / last).unlink(missing_ok=True)
+    for name in sorted(writers, key=lambda name: name == last):
+        os.replace(partial / name, folder / name)

@@ -79,7 +79,6 @@ class RegistrationModel(Model):
             raise ValueError(f"voxel_size must be positive. Received: voxel_size={voxel_size}")
         self.refinement = Refinement(**(refinement or {}))
         self._refinement = refinement
-        self._similarity = losses.NCC()
         self.ncc_tracker = keras.metrics.Mean(name="ncc")
 
     def parameters(self, fixed: Any, moving: Any, training: bool | None = None) -> Any:
@@ -119,9 +118,9 @@ class RegistrationModel(Model):
         **kwargs: Any,
     ) -> Any:
         """``-NCC(fixed, moved)``, averaged over the batch."""
-        loss = self._similarity(x["fixed"], y_pred["moved"])
-        self.ncc_tracker.update_state(-loss)
-        return loss
+        ncc = keras.ops.mean(losses.ncc(x["fixed"], y_pred["moved"]))
+        self.ncc_tracker.update_state(ncc)
+        return -ncc
 
     def score(self, inputs: Any, targets: Any = None, batch_size: int = 32) -> np.ndarray:
         """NCC of each fixed and moved image, within the mask where there is one."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from tfreg.devices import alone
 from tfreg.errors import InputError
 from tfreg.registration import Preprocessing
 from tfreg.registration.images import PERCENTILES
@@ -160,7 +161,9 @@ class Agents(recipes.Recipe):
         # The score is that of the weights as they are written.
         model.set_weights(rounded(model.get_weights()))
         inputs, targets = training.batches.split(training.held_out)
-        value = float(np.mean(model.score(inputs, targets, settings["batch"])))
+        with alone():
+            used = recipes.twin(model)  # in float32, as a preset is used
+            value = float(np.mean(used.score(inputs, targets, settings["batch"])))
         curves["first stage as written"] = {
             "iteration": [settings["iterations"]],
             model.metric: [round(value, 4)],

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfreg.errors import InputError
 from tfreg.features.principal import principal
 from zoo import recipes
 from zoo.isa import METHOD
@@ -24,6 +25,13 @@ class Patches(PatchRecipe):
     method = METHOD
     iterations, learning_rate = 2000, 1e-2
     about = "pooled responses of independent subspace analysis"
+
+    def check(self, settings: dict[str, Any]) -> None:
+        if settings.get("bfloat16"):
+            raise InputError(
+                "--bfloat16 is not for subspaces, whose filters are kept orthonormal. "
+                "Received: --bfloat16"
+            )
 
     def model(self, settings: dict[str, Any]) -> StackedISA:
         model = StackedISA()

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfreg.devices import alone
 from tfreg.errors import InputError
 from tfreg.registration import Preprocessing
 from zoo import recipes
@@ -59,11 +60,6 @@ class Zone(recipes.Recipe):
             default=PAIRS,
             help=f"poses with an offset, of each group (default: {PAIRS}; paper: {paper.PAIRS})",
         )
-        add(
-            "--bfloat16",
-            action="store_true",
-            help="train with half of the bits in the layers, faster where the processor knows them",
-        )
         add("--global-residual", action="store_true", help="one region covers the object")
         add("--together", action="store_true", help="one network finds all six parameters")
         add(
@@ -91,6 +87,10 @@ class Zone(recipes.Recipe):
             raise InputError(
                 f"--pairs must be a positive multiple of {CHUNK}. Received: {settings['pairs']}"
             )
+
+    def policy(self, settings: dict[str, Any]) -> str:
+        """Its regressors are trained one by one, each as a twin in the precision asked for."""
+        return "float32"
 
     def preset_name(self, settings: dict[str, Any]) -> str:
         """Such as ``pehl-implant-0-0``; ``m`` for minus. Several zones share what is before."""
@@ -180,7 +180,8 @@ class Zone(recipes.Recipe):
         # The score is that of the weights as they are written.
         model.set_weights(rounded(model.get_weights()))
         inputs, true = training.batches.split(training.held_out)
-        value = float(np.mean(model.score(inputs, true, settings["batch"])))
+        with alone():
+            value = float(np.mean(model.score(inputs, true, settings["batch"])))
         curves["registration"] = {
             "iteration": [settings["iterations"]],
             model.metric: [round(value, 4)],
@@ -221,15 +222,7 @@ def zones_of(settings: dict[str, Any]) -> list[tuple[int, int]]:
 
 def in_bfloat16(regressor: Regressor) -> Regressor:
     """The same network with the same weights, which computes with half of the bits."""
-    before = keras.config.dtype_policy()
-    try:
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        twin = Regressor.from_config({**regressor.get_config(), "name": f"{regressor.name}_half"})
-        twin.build()
-    finally:
-        keras.config.set_dtype_policy(before)
-    twin.set_weights(regressor.get_weights())
-    return twin
+    return recipes.twin(regressor, "mixed_bfloat16")
 
 
 @keras.saving.register_keras_serializable(package="tfreg")
@@ -248,7 +241,8 @@ class Inverse(keras.optimizers.schedules.LearningRateSchedule):
 
 def _left(regressor: Regressor, held_out: dict[str, np.ndarray]) -> list[float]:
     """What the group's parameters are off by, in 95 % of held-out pairs, in mm and degrees."""
-    found = regressor.predict(held_out["residuals"], verbose=0)
+    with alone():
+        found = regressor.predict(held_out["residuals"], verbose=0)
     reach = np.quantile(np.abs(found - held_out["offsets"]), _BEYOND, axis=0)
     return (reach * regressor.ranges).tolist()
 

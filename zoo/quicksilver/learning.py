@@ -1,9 +1,8 @@
 """Training Quicksilver: momenta, the prediction network, the correction network; by all recipes."""
 
 import argparse
-import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
+from tfreg.devices import alone
 from tfreg.errors import InputError
 from tfreg.registration import Preprocessing, Pyramid
 from tfreg.steps import check_steps
@@ -77,11 +77,6 @@ class Learning(recipes.Recipe):
             help="predict displacements and no momenta, without correction: what momenta are worth",
         )
         add(
-            "--bfloat16",
-            action="store_true",
-            help="train in mixed precision, which is faster where the processor has it",
-        )
-        add(
             "--remapped",
             action="store_true",
             help="two modalities: the networks see the fixed images in another contrast",
@@ -126,7 +121,8 @@ class Learning(recipes.Recipe):
         return found
 
     def prepare(self, settings: dict[str, Any], folder: Path) -> recipes.Training:
-        found = self.momenta(settings, folder)
+        with recipes.precision("float32"):  # what is learned from, however it is learned
+            found = self.momenta(settings, folder)
         seen = remapped if settings["remapped"] else _as_it_is
         lessons = {split: _lessons(*parts, seen) for split, parts in found.items()}
         kind = DisplacementPrediction if settings["displacements"] else Quicksilver
@@ -134,20 +130,18 @@ class Learning(recipes.Recipe):
         shape = examples.images.shape[1:]
         covers = "trained size" if examples.stated is None else "field of view"
         preprocessing = Preprocessing(shape, examples.stated, covers=covers)
-        with _precision("mixed_bfloat16" if settings["bfloat16"] else "float32"):
-            model = kind(
-                len(shape),
-                settings["width"],
-                settings["dropout"],
-                corrected=not (settings["no_correction"] or settings["displacements"]),
-                weight=float(self.lo.levels[-1].weight),
-                voxel_size=preprocessing.voxel_size,
-            )
-        # That is how its networks learn; the preset says how they are to be used.
-        model.dtype_policy = keras.DTypePolicy("float32")
+        model = kind(
+            len(shape),
+            settings["width"],
+            settings["dropout"],
+            corrected=not (settings["no_correction"] or settings["displacements"]),
+            weight=float(self.lo.levels[-1].weight),
+            voxel_size=preprocessing.voxel_size,
+        )
         if settings["displacements"]:
-            for _, _, momenta in lessons.values():
-                momenta[:] = _displacements(model, momenta)
+            with recipes.precision("float32"):
+                for _, _, momenta in lessons.values():
+                    momenta[:] = _displacements(model, momenta)
         model.momentum_scale = scale_of(lessons["train"][2])
         model.build()
         return recipes.Training(
@@ -186,10 +180,11 @@ class Learning(recipes.Recipe):
         if model.correction is not None:
             found = self.momenta(settings, folder)
             seen = remapped if settings["remapped"] else _as_it_is
-            lessons = {
-                split: _left(model, *parts, seen, place_of / "left" / split)
-                for split, parts in found.items()
-            }
+            with alone():
+                lessons = {
+                    split: _left(model, *parts, seen, place_of / "left" / split)
+                    for split, parts in found.items()
+                }
             model.correction_scale = scale_of(lessons["train"][2])
             model.correction.set_weights(model.prediction.get_weights())
             batches = self._patches(lessons["train"], model.correction_scale, settings)
@@ -203,16 +198,6 @@ class Learning(recipes.Recipe):
         self, lessons: "Lessons", scale: float, settings: dict[str, Any]
     ) -> MomentumPatches:
         return MomentumPatches(*lessons, scale, settings["batch"], settings["seed"], self.mirrored)
-
-
-@contextlib.contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def remapped(image: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfreg.devices import alone
 from tfreg.errors import InputError
 from tfreg.features.principal import principal
 from zoo import recipes
@@ -24,7 +25,7 @@ class Components(PatchRecipe):
     about = "principal components"
 
     def check(self, settings: dict[str, Any]) -> None:
-        """Refuses options of an optimiser, which it has not."""
+        """Refuses options of an optimiser and of layers, which it has not."""
         usual = {"learning_rate": self.learning_rate, "schedule": "cosine"}
         for name, value in usual.items():
             if settings[name] != value:
@@ -32,6 +33,8 @@ class Components(PatchRecipe):
                     f"--{name.replace('_', '-')} is that of an optimiser, of which components need "
                     f"none. Received: {settings[name]}"
                 )
+        if settings.get("bfloat16"):
+            raise InputError("--bfloat16 is for layers that learn. Received: --bfloat16")
 
     def model(self, settings: dict[str, Any]) -> PatchPCA:
         model = PatchPCA()
@@ -54,7 +57,8 @@ class Components(PatchRecipe):
         )
         model.use(principal(batches, model.components))
         inputs, _ = training.batches.split(training.held_out)
-        score = round(float(np.mean(model.score(inputs))), 4)
+        with alone():
+            score = round(float(np.mean(model.score(inputs))), 4)
         return {"iteration": [settings["iterations"]], "ncc": [score]}
 
 

@@ -150,6 +150,12 @@ def test_images_that_are_too_small(model):
         model.features(np.zeros((4, 9, 9)))
 
 
+def test_mixed_precision_is_refused():
+    with pytest.raises(InputError, match="--bfloat16 is not for subspaces"):
+        train.RECIPE.check({"bfloat16": True})
+    train.RECIPE.check({"bfloat16": False})
+
+
 def test_a_training_leaves_a_preset(tmp_path, capsys, monkeypatch):
     for split in ("train", "validation", "test"):
         monkeypatch.setitem(brain_volumes.SOURCES["phantom"].splits, split, 2)

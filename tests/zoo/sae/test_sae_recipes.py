@@ -50,7 +50,11 @@ def test_components_have_no_optimiser():
     for words in (["--learning-rate", "0.1"], ["--schedule", "constant"]):
         with pytest.raises(InputError, match=f"{words[0]} is that of an optimiser"):
             methods.recipe("sae-pca").check(train.settings_of(given("sae-pca", words)))
-    methods.recipe("sae-pca").check(train.settings_of(given("sae-pca", [])))
+    with pytest.raises(InputError, match="--bfloat16 is for layers that learn"):
+        methods.recipe("sae-pca").check(train.settings_of(given("sae-pca", ["--bfloat16"])))
+    for name in ("sae", "sae-pca"):
+        methods.recipe(name).check(train.settings_of(given(name, [])))
+    methods.recipe("sae").check(train.settings_of(given("sae", ["--bfloat16"])))
 
 
 def test_choices_of_data():

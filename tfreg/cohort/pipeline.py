@@ -47,7 +47,7 @@ def _read(
     ahead: deque[tuple[Any, Future, int]] = deque()
     size = 0
     for pair in pairs:
-        bytes_ = sum(_size(path) for path in pair.files.named.values())
+        bytes_ = sum(size_of(path) for path in pair.files.named.values())
         while len(ahead) >= _AHEAD or (ahead and size + bytes_ > _BYTES):
             first, future, less = ahead.popleft()
             size -= less
@@ -58,7 +58,8 @@ def _read(
         yield ahead.popleft()[:2]
 
 
-def _size(path: Any) -> int:
+def size_of(path: Any) -> int:
+    """Bytes of a file, or of the files of a folder; 0 where there is none."""
     try:
         parts = path.iterdir() if path.is_dir() else [path]
         return sum(part.stat().st_size for part in parts)
