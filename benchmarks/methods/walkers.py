@@ -208,7 +208,7 @@ def _elastix(
         )
         seconds = time.perf_counter() - begin
         path = Path(folder) / "found.txt"
-        found.WriteParameterFile(found.GetParameterMap(0), str(path))
+        found.WriteParameterFile(str(path))
         return transforms.load(path).apply_points(points), seconds
 
 

@@ -120,17 +120,20 @@ GROUPS = {
         lambda: breathing.available("ct"),
         {
             **_similarities("ncc", "lncc", "mind", {"lncc": 1, "mind": 1}, **_LUNGS),
-            "lncc + mind, not confined": {
+            **_weights("ncc", 1.0, **_LUNGS),
+            **_weights("mind", 0.3, 1.0, 3.0, **_LUNGS),
+            **_weights({"lncc": 1, "mind": 1}, 0.3, 1.0, 3.0, **_LUNGS),
+            **_weights({"lncc": 1, "mind": 4}, 1.0, **_LUNGS),
+            "1 lncc + 1 mind, fast": {
                 "similarity": {"lncc": 1, "mind": 1},
-                "transform": AFFINE_FIRST,
+                "pyramid": "fast",
+                "weight": 1.0,
+                **_LUNGS,
             },
-            **_weights("mind", 0.03, 0.3, **_LUNGS),
-            **_weights({"lncc": 1, "mind": 1}, 0.03, 0.3, 1.0, **_LUNGS),
-            **_weights({"lncc": 1, "mind": 4}, 0.1, 0.3, **_LUNGS),
             "1 lncc + 1 mind, accurate": {
                 "similarity": {"lncc": 1, "mind": 1},
                 "pyramid": "accurate",
-                "weight": 0.3,
+                "weight": 1.0,
                 **_LUNGS,
             },
         },
@@ -141,21 +144,20 @@ GROUPS = {
         _hippocampi,
         hippocampus.available,
         {
-            **_similarities("ncc", "lncc", "lncc5", "mind", **_BRAIN),
-            **_similarities(
-                {"lncc5": 1, "mind": 0.25},
-                {"lncc5": 1, "mind": 0.5},
-                {"lncc5": 1, "mind": 1},
-                **_BRAIN,
-            ),
+            **_similarities("ncc", "lncc5", "mind", {"lncc5": 1, "mind": 0.5}, **_BRAIN),
             "1 lncc5 + 0.5 mind, no affine": {
                 "similarity": {"lncc5": 1, "mind": 0.5},
                 "transform": ("bspline",),
             },
-            **_weights({"lncc5": 1, "mind": 0.5}, 0.02, 0.05, 0.2, **_BRAIN),
-            "1 lncc5 + 0.5 mind, accurate": {
+            **_weights({"lncc5": 1, "mind": 0.5}, 0.2, **_BRAIN),
+            "1 lncc5 + 0.5 mind, no affine, fast": {
                 "similarity": {"lncc5": 1, "mind": 0.5},
-                "pyramid": "accurate",
+                "transform": ("bspline",),
+                "pyramid": "fast",
+            },
+            "1 lncc5 + 0.5 mind, fast": {
+                "similarity": {"lncc5": 1, "mind": 0.5},
+                "pyramid": "fast",
                 **_BRAIN,
             },
         },
@@ -169,7 +171,9 @@ GROUPS = {
         {
             **_similarities("ncc", "lncc", "lncc5", "mind"),
             **_similarities({"ncc": 1, "mind": 0.5}, {"ncc": 1, "lncc": 0.5}),
+            **_similarities({"ncc": 1, "lncc": 1}, {"ncc": 1, "lncc": 2}),
             **_weights("ncc", 0.05, 0.2, transform=("bspline",)),
+            **_weights({"ncc": 1, "lncc": 0.5}, 0.05, 0.2, transform=("bspline",)),
             "ncc, affine first": {"transform": AFFINE_FIRST},
             "ncc, accurate": {"pyramid": "accurate"},
         },

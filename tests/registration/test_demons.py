@@ -178,13 +178,14 @@ def test_a_mask_says_where_it_is_judged_and_each_pair_has_its_own():
     fixed, _ = waved(moving)
     mask = np.zeros(fixed.shape)
     mask[:, 26:] = 1
-    # What the displacement does beside the mask, where it fades, is nobody's affair.
-    texture = 5 * np.random.default_rng(0).random((40, 6)).astype("float32")
-    fixed[:, 20:26], moving[:, 20:26] = texture, texture
+    # What the displacement does beside the mask, where it fades, is nobody's affair, as
+    # long as nothing of it is moved into the mask.
+    texture = 5 * np.random.default_rng(0).random((40, 4)).astype("float32")
+    fixed[:, 20:24], moving[:, 20:24] = texture, texture
     options = {"shrink": (1,), "steps": 8}
     there = demons(fixed, moving, fixed_mask=mask, **options)
     assert there.accepted and there.similarity_after > there.similarity_before
-    assert np.abs(there.displacement[:, 24:26]).max() > 0.02
+    assert np.abs(there.displacement[:, 20:24]).max() > 0.02
     assert np.abs(there.displacement[:, 30:]).max() > 0.3
     both = demons(
         np.stack([fixed, fixed]),

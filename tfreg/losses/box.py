@@ -43,16 +43,32 @@ def box_mean(values: Any, window: Sequence[int]) -> Any:
     Returns:
         Tensor of the shape of ``values``.
     """
-    shape = ops.shape(values)
-    ndim = len(window)
-    sums = box_sum(values, window)
+    return _shared_among(box_sum(values, window), window)
+
+
+def box_mean_transposed(values: Any, window: Sequence[int]) -> Any:
+    """The transpose of :func:`box_mean`: what every voxel adds to means of which these are the
+    gradients.
+
+    Args:
+        values: tensor ``(batch, *spatial, channels)``.
+        window: odd number of voxels per axis.
+
+    Returns:
+        Tensor of the shape of ``values``.
+    """
+    return box_sum(_shared_among(values, window), window)
+
+
+def _shared_among(values: Any, window: Sequence[int]) -> Any:
+    """Divides by how many voxels of the image the window has."""
     for axis, length in enumerate(window):
-        size = shape[1 + axis]
-        at = axis_coordinates(size, axis, ndim, "int32")
+        size = ops.shape(values)[1 + axis]
+        at = axis_coordinates(size, axis, len(window), "int32")
         last = ops.minimum(at + length // 2, size - 1)
         count = last - ops.maximum(at - length // 2, 0) + 1
-        sums = sums / ops.expand_dims(ops.cast(count, values.dtype), (0, -1))
-    return sums
+        values = values / ops.expand_dims(ops.cast(count, values.dtype), (0, -1))
+    return values
 
 
 def _sum_along_rows(rows: Any, size: Any, length: int) -> Any:

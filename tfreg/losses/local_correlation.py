@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfreg.losses.box import box_mean, box_sum
+from tfreg.losses.box import box_mean, box_mean_transposed, box_sum
 from tfreg.losses.means import divide, extent, mean_per_channel, weighted_mean
 from tfreg.losses.pair import prepare
 from tfreg.ops.backend import compiled
@@ -31,8 +31,8 @@ def lncc(fixed: Any, moved: Any, window: int | Sequence[int] = 9, mask: Any = No
         fixed: tensor ``(batch, *spatial, channels)``.
         moved: tensor of the same shape.
         window: odd number of voxels, one for all axes or one per axis.
-        mask: tensor ``(batch, *spatial, 1)`` of weights >= 0. Where they are all zero, the result
-            is 0 and so is its gradient.
+        mask: tensor ``(batch, *spatial, 1)`` of weights >= 0, which themselves get no gradient.
+            Where they are all zero, the result is 0 and so is its gradient.
 
     Returns:
         Tensor ``(batch,)`` in [0, 1].
@@ -64,19 +64,77 @@ def _kernel(window: tuple[int, ...]) -> Callable:
     def compute(fixed: Any, moved: Any, mask: Any = None) -> Any:
         fixed, fixed_floor = _standardise(fixed, mask)
         moved, moved_floor = _standardise(moved, mask)
-        images = [fixed, moved, fixed * fixed, moved * moved, fixed * moved]
-        # All in one pass: the images become channels.
-        moments = ops.concatenate(images, axis=-1)
-        if mask is None:
-            means = box_mean(moments, window)
-        else:
-            means = divide(box_sum(moments * mask, window), box_sum(mask, window))
-        f, m, ff, mm, fm = ops.split(means, 5, axis=-1)
-        covariance = fm - f * m
-        squares = ops.maximum(ff - f * f, fixed_floor) * ops.maximum(mm - m * m, moved_floor)
-        return weighted_mean(divide(covariance * covariance, squares), mask)
+        arguments = (fixed, moved, fixed_floor, moved_floor)
+        squares = squared(*arguments) if mask is None else squared(*arguments, mask)
+        return weighted_mean(squares, mask)
 
+    squared = ops.custom_gradient(lambda *tensors: _squared(window, *tensors))
     return compiled(compute)
+
+
+def _squared(
+    window: tuple[int, ...],
+    fixed: Any,
+    moved: Any,
+    fixed_floor: Any,
+    moved_floor: Any,
+    mask: Any = None,
+) -> tuple[Any, Callable]:
+    """The square of the correlation in the window about each voxel, and its gradient.
+
+    With means ``<.>`` over the window, ``c = <fm> - <f><m>``, ``v = <mm> - <m><m>``, ``w`` of the
+    fixed image alike and ``u`` the upstream gradient, that of ``c^2 / vw`` is ``f A(a) - A(a<f>) -
+    m A(b) + A(b<m>)`` with ``a = 2uc / vw``, ``b = 2uc^2 / v^2w`` and ``A`` the transpose of the
+    mean. Automatically it would be twice the sums, and four times the compilation.
+    """
+    if mask is None:
+        mean = functools.partial(box_mean, window=window)
+        transposed = functools.partial(box_mean_transposed, window=window)
+    else:
+        weights = box_sum(mask, window)
+
+        def mean(values: Any) -> Any:
+            return divide(box_sum(values * mask, window), weights)
+
+        def transposed(values: Any) -> Any:
+            return box_sum(divide(values, weights), window) * mask
+
+    images = [fixed, moved, fixed * fixed, moved * moved, fixed * moved]
+    # All in one pass: the images become channels.
+    f, m, ff, mm, fm = ops.split(mean(ops.concatenate(images, axis=-1)), 5, axis=-1)
+    covariance = fm - f * m
+    of_fixed, of_moved = ff - f * f, mm - m * m
+    fixed_variance = ops.maximum(of_fixed, fixed_floor)
+    moved_variance = ops.maximum(of_moved, moved_floor)
+    both = fixed_variance * moved_variance
+    squares = divide(covariance * covariance, both)
+
+    def gradient(*args: Any, upstream: Any = None) -> tuple[Any, ...]:
+        upstream = args[0] if upstream is None else upstream
+        a = 2 * divide(upstream * covariance, both)
+        bent = (
+            2 * divide(upstream * squares, fixed_variance),
+            2 * divide(upstream * squares, moved_variance),
+        )
+        free = of_fixed > fixed_floor, of_moved > moved_floor
+        b_fixed, b_moved = (
+            ops.where(is_free, b, ops.zeros_like(b)) for is_free, b in zip(free, bent, strict=True)
+        )
+        floors = [
+            -ops.sum(b - kept, axis=tuple(range(1, len(window) + 1)), keepdims=True) / 2
+            for b, kept in zip(bent, (b_fixed, b_moved), strict=True)
+        ]
+        at, bt, rest = ops.split(
+            transposed(ops.concatenate([a, b_moved, b_moved * m - a * f], axis=-1)), 3, axis=-1
+        )
+        of_the_moved = fixed * at - moved * bt + rest
+        bt, rest = ops.split(
+            transposed(ops.concatenate([b_fixed, b_fixed * f - a * m], axis=-1)), 2, axis=-1
+        )
+        found = (moved * at - fixed * bt + rest, of_the_moved, *floors)
+        return found if mask is None else (*found, ops.zeros_like(mask))
+
+    return squares, gradient
 
 
 def _standardise(images: Any, mask: Any) -> tuple[Any, Any]:

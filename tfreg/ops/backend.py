@@ -230,6 +230,21 @@ def held(function: Callable, like: Any, *args: Any) -> Any:
     return tf.cond(always, lambda: function(*args), lambda: tf.fill(tf.shape(like), lost))
 
 
+@keras.ops.custom_gradient
+def held_value(values: Any) -> Any:
+    """``values``, which XLA computes once and keeps, and so their gradient: see :func:`held`."""
+
+    def gradient(*args: Any, upstream: Any = None) -> Any:
+        upstream = args[0] if upstream is None else upstream
+        return held(_same, upstream, upstream)
+
+    return held(_same, values, values), gradient
+
+
+def _same(values: Any) -> Any:
+    return values
+
+
 def spectrum(values: Any, ndim: int) -> tuple[Any, Any]:
     """Discrete Fourier transform of real values over the last axes.
 

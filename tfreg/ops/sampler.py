@@ -5,6 +5,7 @@ automatically would keep every voxel value in memory, so both gradients are give
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfreg.ops.backend import compiled, gather
+from tfreg.ops.backend import compiled, gather, held
 from tfreg.ops.grid import axis_coordinates
 from tfreg.ops.interpolation import TAPS, slope, weight
+
+_MANY = 2  # channels
 
 
 @functools.cache
@@ -96,8 +99,12 @@ def sampler_parts(
 
     def gradient_of_where(image: Any, where: Any, upstream: Any) -> Any:
         place = Place(kind, image, where, margin=taps == 4)
-        slopes = _linear_slopes if interpolation == "linear" else _kernel_slopes
-        components = ops.sum(slopes(image, place, interpolation) * upstream[..., None, :], axis=-1)
+        if interpolation == "linear" and image.shape[-1] >= _MANY:
+            components = _slopes_of_many(kind, image, where, upstream)
+        else:
+            slopes = _linear_slopes if interpolation == "linear" else _kernel_slopes
+            components = slopes(image, place, interpolation) * upstream[..., None, :]
+            components = ops.sum(components, axis=-1)
         # The clamp of "border" makes the value constant along an axis outside the image.
         if mode == "border":
             moves = _along_components([place.inside(axis) for axis in range(place.ndim)])
@@ -227,6 +234,41 @@ def _linear_slopes(image: Any, place: Place, interpolation: str) -> Any:
         step = [ops.cast(steps[others[axis][which]], "int32") for axis in axes]
         offsets.append(ops.stack(step))
     return _contract(lambda offset: _gather(differences, base + offset), factors, offsets, 2)
+
+
+def _slopes_of_many(kind: str, image: Any, where: Any, upstream: Any) -> Any:
+    """``sum_c upstream_c slope_c``, ``(batch, *where, ndim)``, of linear interpolation.
+
+    Channels are summed at each corner of a cell first, then the slopes are those of one image. The
+    sums are held: XLA would compute each of them, and the upstream gradient, for every component.
+    """
+    ndim = len(image.shape) - 2
+    corners = [*itertools.product(range(2), repeat=ndim)]
+
+    def summed(where: Any, upstream: Any) -> Any:
+        place = Place(kind, image, where)
+        base, _ = place.cell()
+        away = [
+            sum((digit * step for digit, step in zip(corner, place.steps(), strict=True)), 0)
+            for corner in corners
+        ]
+        index = base[..., None] + ops.stack([ops.cast(one, "int32") for one in away])
+        return ops.sum(_gather(image, index) * upstream[..., None, :], axis=-1)
+
+    shape = (*ops.shape(upstream)[:-1], len(corners))
+    sums = held(summed, ops.broadcast_to(upstream[..., :1], shape), where, upstream)
+    _, fractions = Place(kind, image, where).cell()
+    components = []
+    for axis in range(ndim):
+        left = [sums[..., k] for k in range(len(corners))]  # halved by every axis, the first first
+        for a in range(ndim):
+            lower, upper = left[: len(left) // 2], left[len(left) // 2 :]
+            left = [
+                high - low if a == axis else low + fractions[a] * (high - low)
+                for low, high in zip(lower, upper, strict=True)
+            ]
+        components.append(left[0])
+    return _along_components(components)
 
 
 def _kernel_slopes(image: Any, place: Place, interpolation: str) -> Any:

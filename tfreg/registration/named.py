@@ -53,7 +53,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
         "cine": Task(
             "two times of one slice of cine MRI, or of one sequence of any kind",
             ("bspline",),
-            "ncc",
+            {"ncc": 1, "lncc": 0.5},
         ),
         "ct-mr": Task(
             "CT and MRI of one head, or other modalities of one patient",

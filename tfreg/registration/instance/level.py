@@ -13,7 +13,7 @@ from typing import Any
 from keras import ops as keras_ops
 
 from tfreg import features, ops
-from tfreg.ops.backend import gather
+from tfreg.ops.backend import gather, held_value
 from tfreg.ops.grid import identity_grid
 from tfreg.registration.instance import adam, lbfgs
 from tfreg.registration.instance.field_of_view import enough, shown
@@ -118,6 +118,8 @@ def similarity(problem: Problem, displacement: Any, data: dict[str, Any]) -> Any
     else:
         where, warp = displacement, ops.resample
     moved = warp(data["moving"], where, image_gradient=False)
+    if problem.similarity != "ncc":  # whose sums are made in the pass that samples
+        moved = held_value(moved)
     if problem.moving_mask:
         mask = _within(mask, warp(data["moving_mask"], keras_ops.stop_gradient(where), **_OUTSIDE))
     compare = similarity_of(problem.similarity, True, problem.transform.grid.voxels)

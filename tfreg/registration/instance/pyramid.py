@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tfreg.errors import InputError
-from tfreg.registration.instance.similarity import as_similarity, names_of
+from tfreg.registration.instance.similarity import as_similarity, depth, names_of
 from tfreg.registration.kinds import LINEAR, OPTIMISERS, TRANSFORMS
 
 SETTINGS = ("fast", "default", "accurate")
 _SMALLEST = 24  # no level is made whose finest shrunk axis would have fewer voxels
 _ENOUGH = 64**2  # nor one below a level of so few voxels: it would add nothing
 _MOST_LEVELS = 4
-_MANY = 2**20  # voxels from which linear transforms and "fast" do without the finest level
+# Voxels from which "fast" does without the finest level; of linear transforms times channels.
+_MANY = 2**20
 _GRID = 4  # voxels of a level between control points
 
 
@@ -239,7 +240,9 @@ def pyramid(
     geodesic = transform == "lddmm"
     chosen = (_LINEAR if linear else _LDDMM if geodesic else _FREE_FORM)[setting]
     octaves = _octaves(shape, spacing)
-    if (linear or setting == "fast") and len(octaves) > 1 and math.prod(shape) > _MANY:
+    # A linear transform has few parameters: many channels tell it no more than many voxels do.
+    seen = math.prod(shape) * (depth(as_similarity(similarity), 1, len(shape)) if linear else 1)
+    if (linear or setting == "fast") and len(octaves) > 1 and seen > _MANY:
         octaves = octaves[1:]
     weight = 0.0 if linear else 0.1
     if geodesic:
