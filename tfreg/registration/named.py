@@ -42,7 +42,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             "CT of one chest at two phases of its breath or two times, with masks of the lungs",
             ("affine", "bspline"),
             {"lncc": 1, "mind": 1},
-            weight=0.3,
+            weight=3.0,
             confine=True,
         ),
         "brain-mr": Task(
