@@ -42,7 +42,7 @@ NOT_RUN = {"breathing", "multimodal", "optimise-brain", "sae-features", "wide-ca
 ADDED = {
     "optimise-chest-ct": {"tfreg lung-ct"},
     "dlir-chest-ct": {"tfreg accurate", "tfreg lung-ct"},
-    "dlir-hippocampus": {"tfreg accurate", "tfreg brain-mr"},
+    "dlir-hippocampus": {"tfreg accurate", "tfreg brain-mr fast", "tfreg brain-mr"},
 }
 
 
