@@ -32,7 +32,7 @@ def pairs(
         seed: of the maps, the remappings and the noise.
         limit: how many at most; drawn at random.
     """
-    rng = np.random.default_rng([seed, GROUPS.index(group)])
+    rng = np.random.default_rng([seed, GROUPS.index(group), split == "test"])
     if group == "ct-mri":
         found = _heads(split, "harvard" if real else "phantom", rng)
     else:

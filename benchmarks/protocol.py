@@ -15,8 +15,8 @@ SURFACES = (
     "directions) and `msd` (their mean, of both directions)"
 )
 SECONDS = (
-    "`seconds`: one pair at a time, warm, on all cores; `compile`: once per size of image, not in "
-    "`seconds`."
+    f"`seconds`: one pair at a time, warm, on {THREADS} core{'s' * (THREADS > 1)}; `compile`: once "
+    "per size of image, not in `seconds`."
 )
 GREEDY = greedy.ABOUT
 TOOLS = f"{GREEDY}; {ants.ABOUT}"

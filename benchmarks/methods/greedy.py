@@ -7,14 +7,20 @@ import numpy as np
 
 from benchmarks.methods import in_space
 from benchmarks.methods.tool import Tool
-from benchmarks.pairs import Pair
+from benchmarks.pairs import Pair, confined
 
 ABOUT = "greedy: NCC of radius 2, 100x100x50 iterations, its own smoothing"
 
 
-def greedy(affine: bool = False) -> Tool:
-    """greedy, after an affine registration or not."""
+def greedy(affine: bool = False, within: bool = False) -> Tool:
+    """greedy, after an affine registration or not; with nothing to see outside of both masks."""
+    if within:
+        return Tool("greedy confined", "picsl_greedy", _confined, affine)
     return Tool("greedy", "picsl_greedy", _greedy, affine)
+
+
+def _confined(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
+    return _greedy(confined(pair), affine, threads)
 
 
 def _greedy(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:

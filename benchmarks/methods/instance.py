@@ -91,8 +91,8 @@ class Instance:
         return replace(found, levels=tuple(replace(k, weight=self.weight) for k in found.levels))
 
 
-def of_task(settings: str, **options: Any) -> Instance:
-    """A contender with the settings of a task.
+def of_task(settings: str, pyramid: str | None = None, **options: Any) -> Instance:
+    """A contender with the settings of a task, and a pyramid other than theirs if one is named.
 
     Example:
 
@@ -100,6 +100,9 @@ def of_task(settings: str, **options: Any) -> Instance:
     >>> of_task("lung-ct").name
     'tfreg lung-ct'
     """
+    if pyramid is not None:
+        name = f"tfreg {settings} {pyramid}"
+        return Instance(name, settings=settings, pyramid=pyramid, **options)
     return Instance(f"tfreg {settings}", settings=settings, **options)
 
 

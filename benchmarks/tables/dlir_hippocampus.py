@@ -46,6 +46,7 @@ def contenders(data: str = "decathlon") -> list[Contender]:
         ants(affine=True),
         *stages(PRESET, data),
         *instances("fast", "default", "accurate", transform=AFFINE_FIRST),
+        of_task("brain-mr", "fast"),
         of_task("brain-mr"),
     ]
 

@@ -93,7 +93,8 @@ def run(options: argparse.Namespace) -> Table:
             "mass, `search` with `initial=search`; elastix with the "
             "AutomaticTransformInitialization that its line names, its own rigid map with NCC; "
             "ANTs with the centres of mass, as it comes, or with its affine_initializer every 20 "
-            "degrees of the whole circle. `seconds`: one registration, warm, initialiser included."
+            "degrees of the whole circle, an affine map that stays beneath its "
+            "rigid one. `seconds`: one registration, warm, initialiser included."
         ),
         columns=COLUMNS,
         settings={"seed": options.seed, "starts": options.pairs, "threshold": f"{THRESHOLD:g} mm"},
@@ -117,10 +118,10 @@ def _measure(table: Table, contender: object, cases: list) -> None:
         sizes: set = set()
         for case in chosen:
             size = (case.fixed.array.shape, case.moving.array.shape)
-            if size not in sizes:
-                contender.warm(case)
-                sizes.add(size)
             try:
+                if size not in sizes:
+                    sizes.add(size)
+                    contender.warm(case)
                 moved, seconds = contender.register(case)
             except WorkerError as error:
                 failures.append(f"{case.name}: {error}")

@@ -49,7 +49,7 @@ NOT_RUN = {
 ADDED = {
     "optimise-chest-ct": {"tfreg lung-ct"},
     "dlir-chest-ct": {"tfreg accurate", "tfreg lung-ct"},
-    "dlir-hippocampus": {"tfreg accurate", "tfreg brain-mr"},
+    "dlir-hippocampus": {"tfreg accurate", "tfreg brain-mr fast", "tfreg brain-mr"},
 }
 
 

@@ -111,7 +111,7 @@ def test_ours_on_phantoms(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("index", [4, 6])
+@pytest.mark.parametrize("index", [4, 5, 6, 7])
 def test_the_tools_answer_points_of_the_moving_image(index, rng):
     """Each of the other tools on a picture that only its header turns: the answer is exact."""
     contender = wide_capture.CONTENDERS[index]

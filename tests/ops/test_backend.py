@@ -49,6 +49,20 @@ def test_gradient_inside_a_compiled_function(numpy):
     np.testing.assert_allclose(numpy(ops.compiled(gradient)(x)), 2 * x)
 
 
+@pytest.mark.compiled
+@pytest.mark.parametrize("wrap", [lambda f: f, ops.graph, ops.compiled])
+def test_a_value_that_is_held_is_the_value_and_has_its_gradient(numpy, wrap):
+    def both(x):
+        return ops.value_and_gradient(
+            lambda t: keras.ops.sum(backend.held_value(t**2) * t, axis=1), x
+        )
+
+    x = np.array([[np.inf, 1.0], [2.0, -3.0]], "float32")  # one item is nothing to the others
+    values, gradient = wrap(both)(keras.ops.convert_to_tensor(x))
+    np.testing.assert_allclose(numpy(values), [np.inf, -19])
+    np.testing.assert_allclose(numpy(gradient)[1], 3 * x[1] ** 2)
+
+
 def in_a_fork(function):
     """What a forked process says of a call; None if nothing within 30 seconds."""
     there, here = os.pipe()

@@ -121,9 +121,10 @@ GRADIENTS = [
 
 
 @pytest.mark.parametrize(("interpolation", "mode", "shape"), GRADIENTS)
-def test_gradient_of_the_displacement(rng, check_gradient, shape, mode, interpolation):
-    image = keras.ops.convert_to_tensor(rng.normal(size=(1, *shape, 2)), "float64")
-    weights = keras.ops.convert_to_tensor(rng.normal(size=(1, *shape, 2)), "float64")
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gradient_of_the_displacement(rng, check_gradient, shape, mode, interpolation, channels):
+    image = keras.ops.convert_to_tensor(rng.normal(size=(1, *shape, channels)), "float64")
+    weights = keras.ops.convert_to_tensor(rng.normal(size=(1, *shape, channels)), "float64")
     displacement = _inside(rng, shape)
     displacement[0, 0, 0] = 40.3  # far outside
     displacement[0, 1, 1] = -40.3

@@ -49,6 +49,19 @@ def test_what_is_said_beside_it_counts():
     )
 
 
+def test_the_weight_is_that_of_the_task_but_for_few_steps():
+    shape, spacing = (64, 64, 64), (1.0, 1.0, 1.0)
+    for pyramid, weights in (
+        ("default", (0.0, 1.0)),
+        ("fast", (0.0, 0.1)),
+        (["fast", "default"], (0.0, 1.0)),
+        (["default", "fast"], (0.0, 0.1)),
+    ):
+        method = optimisation("lung-ct", pyramid=pyramid)
+        found = [{k.weight for k in p.levels} for p in method.pyramids(shape, spacing)]
+        assert found == [{weight} for weight in weights], pyramid
+
+
 def test_without_a_name_it_is_what_it_was():
     method = optimisation()
     assert (method.transform, method.similarity, method.pyramid, method.confine) == (
@@ -61,7 +74,10 @@ def test_without_a_name_it_is_what_it_was():
 
 def test_registering_by_task_is_registering_by_what_it_says(hearts):
     by_name = register(hearts.fixed[0], hearts.moving[0], settings="cine")
-    spelt = register(hearts.fixed[0], hearts.moving[0], "bspline", similarity="ncc")
+    spelt = register(
+        hearts.fixed[0], hearts.moving[0], "bspline", similarity=TASKS["cine"].similarity
+    )
+    assert str(spelt.similarity) == "ncc=1,lncc=0.5"
     np.testing.assert_array_equal(by_name.displacement, spelt.displacement)
 
 

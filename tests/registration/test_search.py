@@ -139,11 +139,12 @@ def test_masks_say_what_is_looked_for(rng):
     assert miss(found.transform, expected, plain) < 1.5
 
 
-def test_contours_of_two_modalities():
+@pytest.mark.parametrize("similarity", ["mi", "mind"])
+def test_contours_of_two_modalities(similarity):
     fixed = image(grids(2)[0])
     moving, expected = turned(image(grids(2)[1]), 120, [60.0, 20.0])
     inverted = Image(moving.array.max() - moving.array, moving.geometry)
-    job_ = job.prepare(Optimisation("rigid", "mi"), fixed, inverted, initial="search")
+    job_ = job.prepare(Optimisation("rigid", similarity), fixed, inverted, initial="search")
     assert job_.search.report.contours
     assert miss(job_.search.transform, expected, fixed) < 3
 
@@ -154,11 +155,19 @@ def test_a_registration_goes_on_from_there(transform):
     moving, expected = turned(image(grids(2)[1]), 150, [-80.0, 33.0])
     answer = register(fixed, moving, transform, initial="search", pyramid="fast")
     assert miss(answer.transform, expected, fixed) < 0.5
-    report = answer.inner.search
+    report = answer.search
     assert report.angle == pytest.approx(150, abs=3)
     assert answer.summary()["search"]["rotations"] == 72
     plain = register(fixed, fixed, "rigid", pyramid="fast")
-    assert plain.inner.search is None and "search" not in plain.summary()
+    assert plain.search is None and "search" not in plain.summary()
+
+
+def test_what_shows_nothing_in_coarse_voxels_is_not_found_somewhere():
+    fixed = image(grids(2)[0])
+    speck = np.zeros_like(fixed.array)
+    speck[3, 4] = 1e-3
+    with pytest.raises(InputError, match="finds nothing that both images could agree on"):
+        search(fixed, Image(speck, fixed.geometry))
 
 
 def test_what_cannot_be_searched():

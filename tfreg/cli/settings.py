@@ -165,14 +165,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settings",
         metavar="TASK",
-        help="without a network: what is best for a task, lung-ct, brain-mr, cine or ct-mr; "
-        "--transform, --similarity and --pyramid beside it count in the place of what it says",
+        help="without a network: what validation data asked for by task, lung-ct, brain-mr, cine "
+        "or ct-mr, with nothing outside both masks of lungs; --transform, --similarity and "
+        "--pyramid beside it count in the place of what it says",
     )
     parser.add_argument(
         "--transform",
         metavar="KIND[,KIND]",
         help="without a network: translation, rigid, similarity, affine, bspline, dense, velocity, "
-        "lddmm, or several, one after the other (default: bspline)",
+        "lddmm, or several, one after the other (default: bspline, or the task's)",
     )
     parser.add_argument(
         "--similarity",

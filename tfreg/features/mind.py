@@ -31,8 +31,8 @@ def mind_ssc(image: Any, radius: int = 1, dilation: int = 1) -> Any:
     image. The image goes on as at its border. So the largest of a voxel's channels is 1, and
     neither ``a I + b`` nor, about an edge, another contrast changes them.
 
-    It is computed in slabs along the first axis: beside image and answer, memory does not grow
-    with the image.
+    It is computed in slabs along the first axis, so that beside the image and twice the answer
+    memory does not grow with the number of slices.
 
     Args:
         image: tensor ``(batch, *spatial, 1)`` of known shape, 2-D or 3-D.

@@ -62,6 +62,7 @@ def _kernel(window: tuple[int, ...]) -> Callable:
     """The computation for one window as a compiled island, several times as fast on TensorFlow."""
 
     def compute(fixed: Any, moved: Any, mask: Any = None) -> Any:
+        mask = None if mask is None else ops.stop_gradient(mask)
         fixed, fixed_floor = _standardise(fixed, mask)
         moved, moved_floor = _standardise(moved, mask)
         arguments = (fixed, moved, fixed_floor, moved_floor)
@@ -85,7 +86,7 @@ def _squared(
     With means ``<.>`` over the window, ``c = <fm> - <f><m>``, ``v = <mm> - <m><m>``, ``w`` of the
     fixed image alike and ``u`` the upstream gradient, that of ``c^2 / vw`` is ``f A(a) - A(a<f>) -
     m A(b) + A(b<m>)`` with ``a = 2uc / vw``, ``b = 2uc^2 / v^2w`` and ``A`` the transpose of the
-    mean. Automatically it would be twice the sums, and four times the compilation.
+    mean. Automatically it would be twice the sums.
     """
     if mask is None:
         mean = functools.partial(box_mean, window=window)

@@ -224,8 +224,8 @@ def held(function: Callable, like: Any, *args: Any) -> Any:
 
     if tf.executing_eagerly():
         return function(*args)
-    # True of every number, which the compiler cannot know; after an infinity nothing is worth much.
-    always = tf.logical_not(tf.reshape(like, (-1,))[0] > like.dtype.max)
+    # True of every number, infinities too, which the compiler cannot know.
+    always = tf.not_equal(0 * tf.reshape(like, (-1,))[0], 1)
     lost = tf.constant(float("nan"), like.dtype)
     return tf.cond(always, lambda: function(*args), lambda: tf.fill(tf.shape(like), lost))
 

@@ -19,7 +19,7 @@ from tfreg.registration.inference import Inference
 from tfreg.registration.instance.arguments import mask_of, ndim_of, spacing_of, start_of
 from tfreg.registration.instance.optimisation import Optimisation, Refinement
 from tfreg.registration.instance.similarity import names_of
-from tfreg.registration.search.search import CONTOURS, Found, search
+from tfreg.registration.search.search import Found, compares_contours, search
 from tfreg.registration.space.alignment import SEARCH, are_physical, image_of, mask_image
 from tfreg.registration.space.grids import Inner
 from tfreg.registration.space.physical import PhysicalRegistration, Prepared
@@ -239,8 +239,8 @@ def _searched(method: Method, fixed: Any, moving: Any, masks: dict[str, Any]) ->
         )
     sides = {"fixed_mask": fixed, "moving_mask": moving}
     seen = {name: mask_image(mask, name, sides[name])[0] for name, mask in masks.items()}
-    used = {*names_of(getattr(method, "similarity", "ncc"))}
-    return search(fixed, moving, **seen, contours=bool(used & {*CONTOURS}))
+    used = names_of(getattr(method, "similarity", "ncc"))
+    return search(fixed, moving, **seen, contours=compares_contours(used))
 
 
 def _pair(inner: Inner, model: Any, masked: bool) -> Pair:

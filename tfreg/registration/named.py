@@ -1,8 +1,7 @@
 """Settings by task: what registers images of one kind, in one place and under one name.
 
-Each was chosen on validation data with noise added, by the table that is named beside it; phantoms
-promise more than patients give. They are settings of :func:`tfreg.registration.register`, and what
-is given beside them counts in their place.
+Each was chosen on validation data with noise added, by the table that is named beside it. They are
+settings of :func:`tfreg.registration.register`; what is given beside them counts in their place.
 """
 
 from collections.abc import Collection, Mapping
@@ -24,7 +23,8 @@ class Task:
         about: which images.
         transform: names of the transforms, in sequence.
         similarity: a name, or names and weights as in ``register``.
-        weight: of the bending energy of what bends; ``None``: that of the pyramid.
+        weight: of the bending energy of what bends, but for the pyramid ``"fast"``, which has its
+            own; ``None``: that of the pyramid.
         confine: whether nothing outside both masks is seen, where both are given.
     """
 
@@ -42,7 +42,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             "CT of one chest at two phases of its breath or two times, with masks of the lungs",
             ("affine", "bspline"),
             {"lncc": 1, "mind": 1},
-            weight=3.0,
+            weight=1.0,
             confine=True,
         ),
         "brain-mr": Task(
@@ -97,8 +97,10 @@ def optimisation(
         raise InputError(f"settings must be one of {tuple(TASKS)}. Received: settings={settings!r}")
     task = Task("", "bspline", "ncc") if settings is None else TASKS[settings]
     pyramid = "default" if pyramid is None else pyramid
-    if task.weight is not None and isinstance(pyramid, str):
-        pyramid = Schedule(pyramid, task.weight)
+    if task.weight is not None:
+        several = isinstance(pyramid, (list, tuple))
+        found = [_with_weight(one, task.weight) for one in (pyramid if several else [pyramid])]
+        pyramid = found if several else found[0]
     if confine is None:
         confine = task.confine and {"fixed_mask", "moving_mask"} <= set(masks)
     return Optimisation(
@@ -108,3 +110,9 @@ def optimisation(
         confine=confine,
         **others,
     )
+
+
+def _with_weight(pyramid: Any, weight: float) -> Any:
+    """A named pyramid with another weight, but for "fast": a stiff map takes more steps."""
+    named = isinstance(pyramid, str) and pyramid != "fast"
+    return Schedule(pyramid, weight) if named else pyramid

@@ -1,7 +1,9 @@
 """The paths that answers end: the geodesic of a momentum, the flow of a stationary velocity."""
 
+import functools
 import math
 import numbers
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,8 +164,13 @@ class FlowPath:
         """The displacement of ``exp(time v)`` alone."""
         batched = self.velocity.ndim == self.velocity.shape[-1] + 2
         velocity = np.float32(time) * (self.velocity if batched else self.velocity[None])
-        found = keras_ops.convert_to_numpy(ops.flow(velocity))
+        found = keras_ops.convert_to_numpy(_flow()(velocity))
         return found if batched else found[0]
+
+
+@functools.cache
+def _flow() -> Callable:
+    return ops.compiled(ops.flow, identity="flow")  # what only a gradient needs is not kept
 
 
 def _checked(time: Any) -> float:

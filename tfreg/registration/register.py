@@ -63,7 +63,8 @@ def register(
             both), ``"lncc5"`` (windows of 5 voxels in place of 9) or ``"mind"`` (minus the mean
             squared difference of self-similarity contexts, :func:`tfreg.features.mind_ssc`, of the
             images at full resolution, averaged to each level: 0 of equal images, -1 of white
-            noise). Of an image with a mask the range is that within it. Default: ``"ncc"``. Or
+            noise; what the answer says of it is on the grid of the finest level). Of an image with
+            a mask the range is that within it. Default: ``"ncc"``. Or
             several in one loop, names and weights ``{"lncc": 1, "mind": 0.5}``: their mean with
             these weights, each in units of what white noise loses to equal images (1 of ncc, lncc
             and mind, 1/6 of mse, 0.15 and in 3-D 0.172 of ngf; mi counts in nats). Or a
@@ -102,7 +103,7 @@ def register(
             and mind take several.
         progress: called with a :class:`LevelReport` after each level; its time is not charged.
         symmetric: of a velocity, whether the fixed image under the inverse map is compared with the
-            moving one as well, so that neither of them is preferred; twice the time.
+            moving one as well, so that neither of them is preferred; twice the time and more.
 
     Returns:
         The answer, a :class:`PhysicalRegistration` for images in physical space. A transform with

@@ -119,12 +119,25 @@ class ChestCT(Stages):
             self.model(settings, preprocessing),
             batches,
             held_out.batch(0),
-            "DLIR (affine, 40 mm, 20 mm, 10 mm) between two breaths of one patient, chest CT",
+            "DLIR (affine, 40 mm, 20 mm, 10 mm) between two breaths of one patient, chest CT"
+            + harder(settings),
             preprocessing,
             f"{len(training)} pairs that differ by a breath, patches of {PATCH} voxels of "
             f"{spacing} mm" + VARIED * settings["vary"],
             sample="patches",
         )
+
+
+def harder(settings: dict[str, Any]) -> str:
+    """What a summary says of a training that is not the usual one."""
+    words = ["; trained on"] if settings["vary"] or settings["motion"] != "drawn" else []
+    if settings["vary"]:
+        words.append("varied scans" + " and" * (settings["motion"] != "drawn"))
+    if settings["motion"] != "drawn":
+        words.append("motion of patients")
+    if settings["similarity"] != "ncc":
+        words.append(f"{',' if words else ';'} {settings['similarity']} in the loss")
+    return " ".join(words).replace(" ,", ",").replace(" ;", ";")
 
 
 def sampler(

@@ -19,5 +19,7 @@ def test_networks_in_stages(name):
     curve = preset.training["curve"]
     assert [*curve] == [f"stage {k + 1}" for k in range(len(stages))]
     reached = [stage["ncc"][-1] for stage in curve.values()]
-    if config.get("similarity", "ncc") == "ncc":  # else a finer stage is better at something else
+    if config.get("similarity", "ncc") == "ncc":
         assert reached == sorted(reached)
+    else:  # a finer stage may be better at something else, but not all of them
+        assert reached[-1] == max(reached)

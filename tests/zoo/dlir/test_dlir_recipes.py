@@ -289,6 +289,19 @@ def test_a_chest_preset_is_named_after_what_was_asked(tmp_path, monkeypatch, wor
     assert seen == [name]
 
 
+def test_a_summary_tells_trainings_apart():
+    usual = {"motion": "drawn", "vary": False, "similarity": "ncc"}
+    changes = ({}, {"vary": True}, {"motion": "copd"}, {"similarity": "mind"}, {"data": "ct"})
+    said = [train_chest_ct.harder({**usual, **change}) for change in changes]
+    assert said == [
+        "",
+        "; trained on varied scans",
+        "; trained on motion of patients",
+        "; mind in the loss",
+        "",
+    ]
+
+
 def test_a_chest_training_reads_what_it_is_asked_for(tmp_path):
     recipe = train_chest_ct.RECIPE
     settings = {**SETTINGS, **CHEST, "data": "cts"}

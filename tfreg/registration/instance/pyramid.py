@@ -203,15 +203,18 @@ def pyramid(
 
     Each level halves the resolution of the next, first along the axes with the smallest voxels,
     until the voxels are as isotropic as factors of two allow. Small images have one or two levels,
-    large volumes up to four; of those, linear transforms and ``"fast"`` leave the finest out.
+    large volumes up to four. From 2^20 voxels on ``"fast"`` leaves the finest out, and linear
+    transforms from 2^20 values on, voxels times what the similarity sees of each: 12 or 13 with
+    MIND.
 
     Args:
         setting: ``"fast"``, ``"default"`` or ``"accurate"``.
         transform: the name of one transform, as in :func:`tfreg.registration.register`.
         shape: spatial shape of the fixed image.
         spacing: size of its voxels.
-        similarity: beside which the weight stands. Of ``"lddmm"`` alone it decides the weight;
-            one of your own counts as ``"ncc"``.
+        similarity: beside which the weight stands. It decides the weight of ``"lddmm"``, and with
+            MIND whether a linear transform has the finest level; one of your own counts as
+            ``"ncc"``.
 
     Returns:
         A pyramid, to use as it is or to change with ``dataclasses.replace``.

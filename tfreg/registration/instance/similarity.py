@@ -47,10 +47,11 @@ _UNITS = {"mse": {2: 1 / 6, 3: 1 / 6}, "ngf": {2: 0.15, 3: 0.172}}
 class WeightedSum:
     """``sum_k w_k S_k / c_k / sum_k w_k``: several similarities as one, in one loop.
 
-    ``c_k`` is what white noise loses to an image compared with itself, so that terms of one weight
-    count alike: 1 of ``ncc``, ``lncc`` and ``mind``, 1/6 of ``mse`` and about as much of ``ngf``
-    (0.15 in 2-D, 0.172 in 3-D); of ``mi`` it is one nat. Since the weights are divided by their
-    sum, the weight of a regulariser means beside a sum what it means beside one of them.
+    ``c_k`` is what white noise loses to an image compared with itself at full resolution, so that
+    there terms of one weight count alike: 1 of ``ncc``, ``lncc`` and ``mind``, 1/6 of ``mse`` and
+    about as much of ``ngf`` (0.15 in 2-D, 0.172 in 3-D); of ``mi`` it is one nat. Since the weights
+    are divided by their sum, the weight of a regulariser means beside a sum what it means beside
+    one of them.
 
     Attributes:
         terms: names and weights.

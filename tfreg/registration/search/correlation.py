@@ -93,7 +93,7 @@ def poses(ndim: int) -> Callable:
     Parameters ``(poses, n)`` are those of a rigid transform about the centre of the fixed cube, in
     voxels of it, by which a turn moves its border. The data are the cubes' values and weights,
     ``steps`` of the fixed cube, ``back`` (mm to voxels of the moving one), and of each pose
-    ``matrices`` and ``shifts`` in mm: ``p -> R (A p + b) + t`` about both centres.
+    ``matrices`` and ``shifts`` in mm: ``p -> A (R p + t) + b`` about both centres.
     """
 
     def losses(
@@ -140,7 +140,7 @@ def poses(ndim: int) -> Callable:
 
 
 def moved(parameters: Any, steps: Any, matrices: Any, shifts: Any, size: int) -> Any:
-    """``[R A | R b + t]`` of parameters and poses in mm, ``(poses, ndim, ndim + 1)``."""
+    """``[A R | A t + b]`` of parameters and poses in mm, ``(poses, ndim, ndim + 1)``."""
     ndim = steps.shape[0]
     edge = keras_ops.sqrt(keras_ops.sum(steps * steps) / ndim)
     scale = np.full(parameters.shape[-1], 2 / size)

@@ -6,11 +6,13 @@ centres of mass tell, are refined together on finer cubes, and those that then d
 """
 
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from keras import ops as keras_ops
 
+from tfreg.errors import InputError
 from tfreg.image import Image
 from tfreg.registration.instance.engine import Clock
 from tfreg.registration.search.coarse import Cube, Field, cube
@@ -49,6 +51,11 @@ _APART = 1.5  # voxels between the corners of two poses that differ
 _STEPS = 40  # of either refinement
 _RATE = 0.5  # voxels
 CONTOURS = ("mi", "ngf")  # similarities of two modalities, of which contours are compared
+
+
+def compares_contours(names: Collection[str]) -> bool:
+    """Whether similarities are of images in which one intensity need not mean one thing."""
+    return bool({*names} & {*CONTOURS}) or {*names} == {"mind"}
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,12 @@ def search(
     kept = _different(matrices, offsets, cubes[0], _APART * edge)
     cubes, _ = _cubes(fields, tuple(2 * count for count in plan.refined))
     matrices, offsets, scores = _refined(cubes, matrices[kept], offsets[kept], clock)
+    if scores[0] <= -1:
+        raise InputError(
+            "The search finds nothing that both images could agree on: within coarse voxels of "
+            f"{edge:.3g} mm one of them is flat. Received: images of {fixed.geometry.shape} and "
+            f"{moving.geometry.shape} voxels"
+        )
     centre, other = fields[0].centre, fields[1].centre
     transform = Affine(_orthogonal(matrices[0]), offsets[0] + other - centre, centre)
     middle = fixed.geometry.centre[None]

@@ -16,6 +16,7 @@ from tfreg.image import Image
 from tfreg.registration.answer import Check, Registration
 from tfreg.registration.images import check_contrast
 from tfreg.registration.path import FlowPath, GeodesicPath
+from tfreg.registration.search_report import SearchReport
 from tfreg.registration.space.alignment import (
     check_overlap,
     image_of,
@@ -59,6 +60,11 @@ class PhysicalRegistration:
     grids: Inner | None = None
 
     @property
+    def search(self) -> SearchReport | None:
+        """What ``initial="search"`` tried, ``None`` without it."""
+        return self.inner.search
+
+    @property
     def similarity(self) -> str:
         """Name of the similarity."""
         return self.inner.similarity
@@ -85,10 +91,10 @@ class PhysicalRegistration:
         return self.transform.apply_points(points)
 
     def at(self, time: float) -> transforms.Transform:
-        """The transform on the way: of an LDDMM, that at a time of its geodesic.
+        """The transform on the way: of a velocity or an LDDMM, that at a time of its path.
 
         Args:
-            time: 0 is the initial alignment, 1 the answer; beyond, the geodesic goes on.
+            time: 0 is the initial alignment, 1 the answer; beyond, the path goes on.
 
         Raises:
             InputError: as :meth:`tfreg.registration.Registration.at`.
@@ -99,10 +105,8 @@ class PhysicalRegistration:
         """The map from moving to fixed points.
 
         Of a velocity the flow of ``-v``, which is at hand, after the inverse of what it started
-        from; of others by iteration.
-
-        Raises:
-            InputError: where the map has no inverse.
+        from, where the grid is on which it was registered; beyond, the latter alone. Of others by
+        iteration.
         """
         path = self.inner.path
         if not isinstance(path, FlowPath):
