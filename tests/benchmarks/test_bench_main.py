@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from shipped import CHESTS
+
 from benchmarks import readme
 from benchmarks.__main__ import main, tables
 
@@ -41,8 +43,7 @@ WRONG = [
 NOT_RUN = {"breathing", "multimodal", "optimise-brain", "sae-features", "wide-capture"}
 ADDED = {
     "optimise-chest-ct": {"tfreg lung-ct"},
-    "dlir-chest-ct": {"tfreg accurate", "tfreg lung-ct"},
-    "dlir-hippocampus": {"tfreg accurate", "tfreg brain-mr fast", "tfreg brain-mr"},
+    CHESTS: {"tfreg accurate", "tfreg lung-ct"},
 }
 
 
