@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from shipped import CHESTS
+
 from benchmarks import readme
 from benchmarks.__main__ import main, tables
 
@@ -48,8 +50,7 @@ NOT_RUN = {
 }
 ADDED = {
     "optimise-chest-ct": {"tfreg lung-ct"},
-    "dlir-chest-ct": {"tfreg accurate", "tfreg lung-ct"},
-    "dlir-hippocampus": {"tfreg accurate", "tfreg brain-mr fast", "tfreg brain-mr"},
+    CHESTS: {"tfreg accurate", "tfreg lung-ct"},
 }
 
 

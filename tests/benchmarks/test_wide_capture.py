@@ -102,7 +102,7 @@ def test_rows(tmp_path, monkeypatch, pair):
 
 @pytest.mark.long
 def test_ours_on_phantoms(tmp_path):
-    words = ["run", "wide-capture", "--data", "phantom", "--pairs", "2", "--out", str(tmp_path)]
+    words = ["run", "wide-capture", "--data", "phantom", "--pairs", "1", "--out", str(tmp_path)]
     assert main([*words, "--methods", "none,tfreg rigid search"]) == 0
     content = json.loads((tmp_path / "table.json").read_text())
     rows = {(r["method"], r["group"], r["metric"]): r["mean"] for r in content["rows"]}

@@ -115,7 +115,7 @@ def test_any_turn_and_shift_of_a_picture(angle):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("angle", [40, 180])
+@pytest.mark.parametrize("angle", [120, 180])
 def test_any_turn_and_shift_of_a_volume(angle):
     fixed = image(grids(3)[0])
     moving, expected = turned(image(grids(3)[1]), angle, [150.0, -120.0, 90.0])
@@ -164,10 +164,10 @@ def test_a_registration_goes_on_from_there(transform):
 
 def test_what_shows_nothing_in_coarse_voxels_is_not_found_somewhere():
     fixed = image(grids(2)[0])
-    speck = np.zeros_like(fixed.array)
-    speck[3, 4] = 1e-3
-    with pytest.raises(InputError, match="finds nothing that both images could agree on"):
-        search(fixed, Image(speck, fixed.geometry))
+    flat = Image(np.full_like(fixed.array, 7), fixed.geometry)
+    for pair in ((fixed, flat), (flat, fixed)):
+        with pytest.raises(InputError, match="finds nothing that both images could agree on"):
+            search(*pair)
 
 
 def test_what_cannot_be_searched():

@@ -105,6 +105,7 @@ def test_symmetric_prefers_neither_image(pair, similarity):
     assert misses[True] < 0.02 and misses[True] < 0.2 * misses[False], misses
 
 
+@pytest.mark.long
 def test_symmetric_with_masks_and_a_start(pair):
     """The masks go with their images: what lies outside them says nothing in either direction."""
     fixed, moving = (image.astype("float32").copy() for image in pair)
@@ -127,6 +128,7 @@ def test_symmetric_with_masks_and_a_start(pair):
         found[0].path.forward()
 
 
+@pytest.mark.long
 def test_the_inverse_in_physical_space():
     fixed, moving = image(grids(2)[0]), image(grids(2)[1], np.array([2.0, -1.5]))
     answer = register(fixed, moving, ["rigid", "velocity"], pyramid="fast")

@@ -16,6 +16,9 @@ from tfreg.ops.backend import from_spectrum, spectrum
 from tfreg.registration.instance.adam import minimiser
 
 # Shares of the smaller field below which nothing is compared: few voxels agree by chance.
+# Powers of the share: among all translations a small part agrees easily; of poses that were refined
+# the right one must not lose to one that shows a little more.
+_OF_MANY, _OF_FEW = 0.5, 0.125
 _LEAST = 0.2
 _FLAT = 1e-4  # variance within the overlap that is none, of intensities in [0, 1]
 
@@ -72,7 +75,7 @@ def translations(fixed: int, moving: int, period: int, ndim: int) -> Callable:
             keras_ops.sum(weights), keras_ops.sum(there, axis=tuple(range(1, ndim + 1)))
         )
         least = keras_ops.reshape(least, (-1,) + (1,) * ndim)
-        scores = _score(number, sums, squares, correlated(1, 1), least)
+        scores = _score(number, sums, squares, correlated(1, 1), least, _OF_MANY)
         flat = keras_ops.reshape(scores, (count, -1))
         best = keras_ops.argmax(flat, axis=1)
         shifts = []
@@ -134,7 +137,7 @@ def poses(ndim: int) -> Callable:
         sums = total(known), total(weighted)
         squares = total(flat * known), total(seen * weighted)
         least = keras_ops.minimum(keras_ops.sum(weights), keras_ops.sum(shares))
-        return -_score(number, sums, squares, total(flat * weighted), least)
+        return -_score(number, sums, squares, total(flat * weighted), least, _OF_FEW)
 
     return minimiser(losses, f"poses {ndim}")
 
@@ -152,9 +155,9 @@ def moved(parameters: Any, steps: Any, matrices: Any, shifts: Any, size: int) ->
     return keras_ops.concatenate([turned, shift[..., None]], axis=-1)
 
 
-def _score(number: Any, sums: tuple, squares: tuple, product: Any, whole: Any) -> Any:
-    """NCC times the square root of the share of the smaller field that both show; -1 where that is
-    too little, or shows nothing."""
+def _score(number: Any, sums: tuple, squares: tuple, product: Any, whole: Any, power: float) -> Any:
+    """NCC times a power of the share of the smaller field that both show; -1 where that is too
+    little, or shows nothing."""
     count = keras_ops.maximum(number, 1e-3 * whole)
     spread = [
         square / count - (total / count) * (total / count)
@@ -166,5 +169,5 @@ def _score(number: Any, sums: tuple, squares: tuple, product: Any, whole: Any) -
     )
     share = keras_ops.stop_gradient(number / whole)
     enough = keras_ops.logical_and(share >= _LEAST, keras_ops.minimum(*spread) > _FLAT)
-    value = covariance / scale * keras_ops.sqrt(keras_ops.clip(share, 0.0, 1.0))
+    value = covariance / scale * keras_ops.clip(share, 0.0, 1.0) ** power
     return keras_ops.where(enough, value, -1.0)
