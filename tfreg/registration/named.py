@@ -1,7 +1,8 @@
 """Settings by task: what registers images of one kind, in one place and under one name.
 
-Each was chosen on validation data with noise added, by the table that is named beside it. They are
-settings of :func:`tfreg.registration.register`; what is given beside them counts in their place.
+They are settings of :func:`tfreg.registration.register`; what is given beside them counts in their
+place. The table `engine-choices` compares each with others on validation data with noise added;
+that of ``"ct-mr"`` is provisional, since stiffer maps have not been compared yet.
 """
 
 from collections.abc import Collection, Mapping
@@ -35,7 +36,7 @@ class Task:
     confine: bool = False
 
 
-# The evidence is the table `engine-choices`, a group per task.
+# Compared by the table `engine-choices`, a group per task.
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
         "lung-ct": Task(
