@@ -4,6 +4,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 PEAK = "peak of memory"  # a question that every worker answers
@@ -97,8 +98,14 @@ def held() -> float:
     """MiB that this process, or one that it has waited for, held at most."""
     import resource
 
-    sides = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
-    return max(resource.getrusage(side).ru_maxrss for side in sides) / 1024
+    others = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        own = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+    except (OSError, StopIteration):
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not getrusage of itself first: that knows what the parent held when it began this process.
+    return max(own, others)
 
 
 def serve(pipe: Connection, answer: Callable[[Any], Any]) -> None:

@@ -60,7 +60,7 @@ def test_starts(hearts, one_level):
         ((IMAGE, IMAGE), {"start": "centre"}, "start must be"),
         ((IMAGE, IMAGE), {"similarity": ["ncc"]}, "similarity must be"),
         ((IMAGE, IMAGE), {"progress": True}, "progress"),
-        ((IMAGE, IMAGE), {"transform": None}, "transform"),
+        ((IMAGE, IMAGE), {"transform": 3}, "transform"),
         ((IMAGE, IMAGE), {"pyramid": Level()}, "pyramid must be one of"),
         ((IMAGE, IMAGE), {"samples": 3}, "samples"),
         ((IMAGE, IMAGE), {"samples": float("nan")}, "samples"),
