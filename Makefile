@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-# In two parts: what was compiled stays in the memory of a process, and all of it would fill it.
+# In parts: what was compiled stays in the memory of a process, and all of it would fill it.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not timed"
 
 .PHONY: demo test lint tables clean
@@ -13,7 +13,9 @@ demo: .venv/.demo
 	$(BIN)/python -m benchmarks run dirnet-mnist --pairs 3 --out demo
 
 test: .venv/.dev
-	$(PYTEST) --ignore tests/zoo
+	$(PYTEST) tests/benchmarks tests/features tests/registration
+	$(PYTEST) --ignore tests/benchmarks --ignore tests/features --ignore tests/registration \
+		--ignore tests/zoo
 	$(PYTEST) tests/zoo
 	$(BIN)/python -m pytest -m timed
 
