@@ -107,7 +107,8 @@ def chests(data: str, seed: int = 0, limit: int | None = None, split: str = "tes
     Args:
         data: ``"ct"``, the lung pair; ``"dirlab"``, the cases of DIR-Lab in the folder ``dirlab``
             of the folder that ``TFREG_DATA`` names; with the true displacement ``"phantom"``,
-            thoraxes of code, or ``"deformed"``, one real CT.
+            thoraxes of code, ``"deformed"``, one real CT, or ``"patients"``, that CT moving as the
+            lungs of the split's patients do.
         seed: of what is made.
         limit: how many pairs at most; of what is made ``None`` is 5.
         split: of what is made, ``"test"`` or ``"validation"``.
@@ -120,9 +121,10 @@ def chests(data: str, seed: int = 0, limit: int | None = None, split: str = "tes
         return [of_lungs(dirlab.load(folder, case), f"case {case}") for case in cases]
     from zoo.dlir.train_chest_ct import SHAPE, SPACING
 
-    source = "ct" if data == "deformed" else data
+    source = "phantom" if data == "phantom" else "ct"
+    motion = "copd" if data == "patients" else "drawn"
     made = (
-        breathing.make(split, 1000 * seed + number, source, SHAPE, SPACING)
+        breathing.make(split, 1000 * seed + number, source, SHAPE, SPACING, motion)
         for number in range(limit or MADE)
     )
     extent = breathing.HIGHEST - breathing.LOWEST

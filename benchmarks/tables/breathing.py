@@ -15,7 +15,7 @@ from benchmarks.methods.greedy import greedy
 from benchmarks.methods.instance import AFFINE_FIRST, instances, of_task
 from benchmarks.methods.nothing import Nothing
 from benchmarks.pairs import noisy
-from tfreg.data import breathing
+from tfreg.data import breathing, lung_motion
 
 PAIRS = 3
 NOISE = 50.0  # HU
@@ -80,7 +80,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of this table."""
     declared.add_pairs(parser, PAIRS, "pairs of each group")
     declared.add_data(
-        parser, ("all", "phantom"), "phantoms, and a real CT made to breathe,", "phantoms only"
+        parser,
+        ("all", "phantom"),
+        "phantoms, and a real CT that breathes,",
+        "phantoms only",
     )
 
 
@@ -88,17 +91,20 @@ def run(options: argparse.Namespace) -> Table:
     """Registers the same pairs with every method and collects the rows."""
 
     def there() -> bool:
-        return breathing.available("ct")
+        return breathing.available("ct") and lung_motion.available()
 
     data = declared.source(options, "all", there)
     chosen = pick(options.methods, contenders())
-    sources = ("phantom", "deformed") if data == "all" else ("phantom",)
+    sources = ("phantom", "deformed", "patients") if data == "all" else ("phantom",)
     pairs = [
         noisy(replace(pair, group=source), NOISE, options.seed, LIMITS)
         for source in sources
         for pair in volumes.chests(source, options.seed, options.pairs)
     ]
-    real = ", and a real CT (LIDC-IDRI-0001), made to breathe" * (len(sources) > 1)
+    real = (
+        ", a real CT (LIDC-IDRI-0001) made to breathe, and that CT moved as the lungs of two "
+        "patients of DIR-Lab COPDgene move"
+    ) * (len(sources) > 1)
     table = Table(
         name="breathing",
         data=f"phantom thoraxes{real}, true displacements",
@@ -106,7 +112,8 @@ def run(options: argparse.Namespace) -> Table:
             f"{options.pairs} pairs of each group, "
             f"{'x'.join(map(str, pairs[0].fixed.shape))} voxels of "
             f"{' x '.join(f'{s:.4g}' for s in pairs[0].spacing)} mm, each a breath of the sizes of "
-            f"DIR-Lab 4DCT, with noise of {NOISE:g} HU on both images. Every method gets the mask "
+            "DIR-Lab 4DCT, but for `patients`, with the motion of patients who held their breath, "
+            f"with noise of {NOISE:g} HU on both images. Every method gets the mask "
             "of the fixed lung; `confined`, `tfreg lung-ct` and convexAdam that of the moving one "
             "too. All but `none` register affinely first. The number of a line is the weight of "
             "the bending energy, else 0.1. `error`: distance from the true displacement over the "

@@ -45,3 +45,17 @@ def test_a_mask_of_its_own_is_turned_with_it():
     low = moving.geometry.to_physical(np.array([5.0, 8.0]))
     part = Geometry((32, 15), own.geometry.spacing, tuple(low), own.geometry.direction)
     np.testing.assert_array_equal(inner.moving_mask > 0, shown(inner.moving_grid, part))
+
+
+def test_turned_images_have_boxes_of_few_sizes_for_each_of_which_it_is_compiled():
+    grid, sizes = about_zero(0, (1.0, 1.2)), set()
+    step, shape = np.ceil(0.25 * np.array(grid.shape)), np.array(grid.shape)
+    for angle in np.linspace(0.4, 1.2, 12):
+        inner = prepare(image(grid), image(about_zero(angle)), "geometry").inner
+        low = np.rint(grid.to_index(inner.moving_grid.to_physical(np.zeros(2))))
+        beyond = (-low / step, (low + inner.moving.shape - shape) / step)
+        np.testing.assert_array_equal(beyond, np.clip(np.rint(beyond), None, 1))
+        seen = shown(inner.moving_grid, about_zero(angle))
+        np.testing.assert_array_equal(inner.moving_mask > 0, seen)
+        sizes.add(inner.moving.shape)
+    assert len(sizes) <= 3

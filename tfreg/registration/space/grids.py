@@ -140,7 +140,8 @@ def on_fixed_grid(
     """The fixed image as it is, and the moving image in voxels of the same size and directions.
 
     Where the moving image has such voxels, it is taken as it is; else it is resampled, together
-    with what of it lies within a quarter of the fixed image's size beyond that image.
+    with what of it lies within a quarter of the fixed image's size beyond that image. One that is
+    turned gets a box in steps of that quarter: for each size of the boxes it is compiled anew.
     """
     grid = fixed.geometry
     seen = _pulled_back(moving.geometry, initial) if isinstance(initial, Affine) else None
@@ -155,8 +156,13 @@ def on_fixed_grid(
         low, high = -margin, shape + margin
         if seen is not None:
             corners = grid.to_index(seen.to_physical(_corners(seen)))
-            low = np.maximum(low, np.floor(corners.min(axis=0) + 0.5).astype(int))
-            high = np.minimum(high, np.ceil(corners.max(axis=0) + 0.5).astype(int))
+            ends = np.stack([corners.min(axis=0), corners.max(axis=0)]) + 0.5
+            if not _fills(grid, seen):
+                # From the ends of the fixed image outwards.
+                ends[0] = margin * np.floor(ends[0] / margin)
+                ends[1] = shape + margin * np.ceil((ends[1] - shape) / margin)
+            low = np.maximum(low, np.floor(ends[0]).astype(int))
+            high = np.minimum(high, np.ceil(ends[1]).astype(int))
             high = np.maximum(high, low + 1)
         moving_grid = _extended(grid, low, high)
         array = _onto(moving, moving_grid, initial)
