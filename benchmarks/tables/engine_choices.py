@@ -144,7 +144,7 @@ GROUPS = {
             },
         },
         metric="error",
-        count=9,
+        count=6,
     ),
     "brain-mr": Group(
         _hippocampi,
