@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.methods.tool import Tool
-from benchmarks.pairs import Pair
+from benchmarks.pairs import Pair, confined
 
 ABOUT = (
     "ANTs: SyN, CC of radius 2, 100x70x50 iterations (3-D: 100x70x20), its files included in the "
@@ -19,15 +19,22 @@ ABOUT = (
 INFORMATION = "ANTs MI: SyN, Mattes' mutual information of 32 bins, the same iterations"
 
 
-def ants(affine: bool = False, information: bool = False) -> Tool:
-    """ANTs SyN, after an affine registration or not; by mutual information in place of CC."""
+def ants(affine: bool = False, information: bool = False, within: bool = False) -> Tool:
+    """ANTs SyN, after an affine registration or not; by mutual information in place of CC, or with
+    nothing to see outside of both masks."""
     if information:
         return Tool("ANTs SyN MI", "ants", _information, affine)
+    if within:
+        return Tool("ANTs SyN confined", "ants", _confined, affine)
     return Tool("ANTs SyN", "ants", _ants, affine)
 
 
 def _information(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
     return _ants(pair, affine, threads, {"syn_metric": "mattes", "syn_sampling": 32})
+
+
+def _confined(pair: Pair, affine: bool, threads: int) -> tuple[np.ndarray, float]:
+    return _ants(confined(pair), affine, threads)
 
 
 def _ants(

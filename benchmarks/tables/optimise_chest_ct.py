@@ -26,7 +26,13 @@ CONTENDERS = [
         for spacing, count in ((20, 500), (10, 500), (10, 2000))
     ),
     Elastix("elastix default", Settings(default=True, affine=True)),
+    Elastix(
+        "elastix 10 mm x2000 confined",
+        Settings(2000, 10, levels=4, samples=5000, affine=True),
+        confined=True,
+    ),
     greedy(affine=True),
+    greedy(affine=True, within=True),
     ants(affine=True),
     # As elastix, affine first. With LNCC too, since the density of lungs changes with breathing.
     *instances(*SETTINGS, transform=AFFINE_FIRST),
@@ -64,7 +70,7 @@ def run(options: argparse.Namespace) -> Table:
             + (", starts where the centroids of the lung masks coincide" * (data == "ct"))
             + " (`none` is the start), and registers affinely first; `tfreg lung-ct` is the "
             "setting for this task, which takes the mask of the moving lung too, where there is "
-            "one. `tre`: distance of the "
+            "one; `confined`: with nothing to see outside of both masks. `tre`: distance of the "
             "landmarks in mm, mean ± SD over them, the median, the mean without the worst landmark "
             "(`tre_trimmed`) and the 95th percentile; `folding`: share of the voxels of the lung "
             "where the map folds; `seconds`: one run, warm, on all cores; `compile`: once per size "
