@@ -50,6 +50,8 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run breathing
 	$(BIN)/python -m benchmarks run multimodal
 	$(BIN)/python -m benchmarks run wide-capture
+	$(BIN)/python -m benchmarks run wide-capture --pairs 4 \
+		--out benchmarks/results/wide-capture-few
 	$(BIN)/python -m benchmarks run dirnet-cine
 	$(BIN)/python -m benchmarks run dirnet-cine --pairs 100 --split train \
 		--methods "none,elastix 2x100,dirnet bl,dirnet plus" --out benchmarks/results/dirnet-cine-train

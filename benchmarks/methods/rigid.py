@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from benchmarks.placed import Placed
 
 
+DEGREES = 45.0  # with 90 it takes 40 s of one core for a pair of brains, with 20 many minutes
+
+
 class Moved(NamedTuple):
     """Points of the fixed image where a method takes them, and its seconds."""
 
@@ -78,12 +81,16 @@ class Elsewhere:
         package: that must be installed.
         run: ``run(fixed, moving, points, how)`` answers moved points and seconds.
         how: the tool's own initialiser.
+        most: starts of a kind with which it can be run, since it takes minutes for each; ``None``:
+            any.
     """
 
     ours = False
 
-    def __init__(self, name: str, package: str, run: Callable, how: str) -> None:
-        self.name, self.package = name, package
+    def __init__(
+        self, name: str, package: str, run: Callable, how: str, most: int | None = None
+    ) -> None:
+        self.name, self.package, self.most = name, package, most
         self.worker = Worker(_serve, (run, how), THREADS, timeout=1200.0)
 
     def unavailable(self) -> str | None:
@@ -163,8 +170,8 @@ def ants(fixed: Any, moving: Any, points: np.ndarray, how: str) -> tuple[np.ndar
     Args:
         fixed, moving: the images.
         points: ``(n, 3)`` to be moved.
-        how: ``"mass"`` (its default) or ``"affine_initializer"``: every 20 degrees of the whole
-            circle.
+        how: ``"mass"`` (its default) or ``"affine_initializer"``: every :data:`DEGREES` of the
+            whole circle.
     """
     import ants
 
@@ -184,7 +191,7 @@ def ants(fixed: Any, moving: Any, points: np.ndarray, how: str) -> tuple[np.ndar
         if how == "affine_initializer":
             options["initial_transform"] = ants.affine_initializer(
                 *images,
-                search_factor=20,
+                search_factor=DEGREES,
                 radian_fraction=1.0,
                 txfn=str(Path(folder, "initial.mat")),
             )

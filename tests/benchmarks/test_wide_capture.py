@@ -100,6 +100,19 @@ def test_rows(tmp_path, monkeypatch, pair):
     assert any("right failed on 4" in note and "too far" in note for note in content["notes"])
 
 
+def test_what_takes_minutes_has_few_starts(tmp_path, monkeypatch, pair):
+    monkeypatch.setattr(placed, "brains", lambda data: [pair])
+    monkeypatch.setattr(placed, "chests", lambda data: [pair])
+    monkeypatch.setattr(wide_capture, "CONTENDERS", [*wide_capture.CONTENDERS[:1], Right()])
+    monkeypatch.setattr(Right, "most", 2, raising=False)
+    words = ["run", "wide-capture", "--data", "phantom", "--out", str(tmp_path), "--pairs"]
+    for count, left_out in ((2, False), (3, True)):
+        assert main([*words, str(count)]) == 0
+        content = json.loads((tmp_path / "table.json").read_text())
+        assert any(row["method"] == "right" for row in content["rows"]) != left_out
+        assert any(note.startswith("right: left out") for note in content["notes"]) == left_out
+
+
 @pytest.mark.long
 def test_ours_on_phantoms(tmp_path):
     words = ["run", "wide-capture", "--data", "phantom", "--pairs", "1", "--out", str(tmp_path)]
