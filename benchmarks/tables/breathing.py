@@ -47,7 +47,7 @@ def contenders() -> list[Contender]:
         )
         for count, bending, confined in (
             (500, 0, False),
-            (2000, 0, True),
+            (500, 0, True),
             (500, BENDING, True),
         )
     ]

@@ -15,7 +15,7 @@ from benchmarks.methods.instance import AFFINE_FIRST, Instance, of_task
 from benchmarks.methods.nothing import Nothing
 from tfreg.data import brain_pairs, hippocampus
 
-PAIRS = 12
+PAIRS = 8
 COLUMNS = {
     "error voxels": "mean ± sd",
     "error p95 voxels": "mean",
