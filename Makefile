@@ -50,7 +50,7 @@ tables: .venv/.dev
 	$(BIN)/python -m benchmarks run breathing
 	$(BIN)/python -m benchmarks run multimodal
 	$(BIN)/python -m benchmarks run wide-capture
-	$(BIN)/python -m benchmarks run wide-capture --pairs 4 \
+	$(BIN)/python -m benchmarks run wide-capture --pairs 2 \
 		--out benchmarks/results/wide-capture-few
 	$(BIN)/python -m benchmarks run dirnet-cine
 	$(BIN)/python -m benchmarks run dirnet-cine --pairs 100 --split train \
