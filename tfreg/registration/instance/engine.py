@@ -17,6 +17,7 @@ from tfreg.features import PAIRS
 from tfreg.ops.backend import is_compiling
 from tfreg.registration.answer import LevelReport
 from tfreg.registration.instance import level as levels
+from tfreg.registration.instance import memory
 from tfreg.registration.instance.field_of_view import View
 from tfreg.registration.instance.folding import shortened
 from tfreg.registration.instance.level import Problem, Regulariser
@@ -379,6 +380,7 @@ class Clock:
                 missing.append((known, shapes, function, arguments))
         if not missing:
             return
+        memory.check_maps()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             runs = [pool.submit(function, *arguments) for _, _, function, arguments in missing]
             for run, (known, shapes, _, _) in zip(runs, missing, strict=True):

@@ -16,6 +16,7 @@ _OTHERS = 48
 _OWN = 120  # of a similarity of one's own
 _CHANNEL = 16  # of each channel beyond the first
 _COMPILING = 2**28
+_REGIONS = 4000  # of memory, which one registration may take: MIND and LNCC in a volume
 
 
 def estimate(
@@ -49,6 +50,32 @@ def available() -> int | None:
     except OSError:
         pass
     return None
+
+
+def maps() -> tuple[int, int] | None:
+    """Regions of memory that this process has and may have, or ``None`` where none tells."""
+    try:
+        with open("/proc/sys/vm/max_map_count", encoding="ascii") as file:
+            most = int(file.read())
+        with open("/proc/self/maps", "rb") as file:
+            return sum(1 for _ in file), most
+    except (OSError, ValueError):
+        return None
+
+
+def check_maps() -> None:
+    """Raises ``InputError`` where the system would end this process for compiling once more.
+
+    XLA keeps each kernel of each compiled function in regions of its own, for good: some hundreds
+    for each size of image, each transform and each similarity.
+    """
+    found = maps()
+    if found is not None and found[0] > found[1] - _REGIONS:
+        raise InputError(
+            "This process has compiled for so many sizes and settings that it may not compile once "
+            "more: register the rest in a new one, or raise vm.max_map_count. "
+            f"Received: {found[0]} regions of memory of {found[1]}"
+        )
 
 
 def check_memory(
