@@ -16,7 +16,7 @@ _OTHERS = 48
 _OWN = 120  # of a similarity of one's own
 _CHANNEL = 16  # of each channel beyond the first
 _COMPILING = 2**28
-_REGIONS = 4000  # of memory, which one registration may take: MIND and LNCC in a volume
+_REGIONS = 8000  # of memory: some 4000 are of one volume of four levels, affine and B-splines
 
 
 def estimate(
@@ -66,7 +66,7 @@ def maps() -> tuple[int, int] | None:
 def check_maps() -> None:
     """Raises ``InputError`` where the system would end this process for compiling once more.
 
-    XLA keeps each kernel of each compiled function in regions of its own, for good: some hundreds
+    XLA keeps each kernel of each compiled function in regions of its own, for good: up to thousands
     for each size of image, each transform and each similarity.
     """
     found = maps()
