@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ from shipped import DIGITS as MODEL
 import zoo
 from tfreg import Geometry, Image, io, transforms
 from tfreg.cli import main
+from tfreg.cli.settings import Settings, add_settings
 from tfreg.data import phantoms
 from tfreg.errors import InputWarning
 from tfreg.registration import Refinement, register
+from tfreg.registration.named import optimisation
 
 TURN = ((0.8, -0.6), (0.6, 0.8))
 
@@ -363,3 +366,14 @@ def test_the_lung_pair_of_elastix_from_files(tmp_path, lungs):
         for line in (tmp_path / "outputpoints.txt").read_text().splitlines()
     ]
     np.testing.assert_allclose(theirs, here, atol=1e-3)
+
+
+@pytest.mark.parametrize(("words", "said"), [([], None), (["--no-confine"], False)])
+def test_what_a_task_says_of_confining_can_be_undone(words, said):
+    parser = argparse.ArgumentParser()
+    add_settings(parser)
+    settings = Settings.of(parser.parse_args(["--settings", "lung-ct", *words]))
+    assert settings.optimisation["confine"] is said
+    assert settings.record().get("confine") is said
+    method = optimisation("lung-ct", confine=said, masks=("fixed_mask", "moving_mask"))
+    assert method.confine is (said is None)

@@ -25,7 +25,8 @@ class Settings:
             the task says.
         similarity: the same, or that of the refinement of a network's answer; ``None``: what it is
             by default, or for the task; names and weights as ``lncc=1,mind=0.5``.
-        confine: whether nothing outside both masks is seen, by the same.
+        confine: whether nothing outside both masks is seen, by the same; ``None``: as the task or
+            the preset has it.
         nifti_space: as in ``tfreg.io.read``.
         task: ``settings`` of ``tfreg.registration.register``, or ``None``.
         symmetric: as in ``tfreg.registration.register``.
@@ -37,7 +38,7 @@ class Settings:
     transform: tuple[str, ...] | None
     similarity: str | None
     pyramid: str | None
-    confine: bool = False
+    confine: bool | None = None
     network: dict[str, Any] = field(default_factory=dict)
     nifti_space: str | None = None
     task: str | None = None
@@ -61,7 +62,7 @@ class Settings:
             further = {name: getattr(options, name) for name in _NETWORK}
             further = {name: value for name, value in further.items() if value is not None}
             for name, value in (("similarity", options.similarity), ("confine", options.confine)):
-                if value and not isinstance(options.refine, str):
+                if value is not None and not isinstance(options.refine, str):
                     raise InputError(
                         f"--{name} with --model is of a refinement by fast, default or accurate; "
                         f"name one with --refine. Received: --refine {options.refine}"
@@ -112,17 +113,17 @@ class Settings:
             "transform": self.transform,
             "similarity": similarity_of(self.similarity),
             "pyramid": self.pyramid,
-            "confine": self.confine or None,
+            "confine": self.confine,
             "symmetric": self.symmetric,
         }
 
     def refinement(self, model: Any) -> Any:
         """What the model's ``register`` takes as ``refine``: its own refinement, changed."""
-        if self.similarity is None and not self.confine:
+        if self.similarity is None and self.confine is None:
             return self.refine
         similarity = similarity_of(self.similarity)
         changes = {} if similarity is None else {"similarity": similarity}
-        changes |= {"confine": True} if self.confine else {}
+        changes |= {} if self.confine is None else {"confine": self.confine}
         return replace(model.refinement, pyramid=self.refine, **changes)
 
     def record(self) -> dict[str, Any]:
@@ -134,7 +135,7 @@ class Settings:
             found |= {} if self.transform is None else {"transform": list(self.transform)}
             found["pyramid"] = self.pyramid
         found |= {} if self.similarity is None else {"similarity": self.similarity}
-        found |= {"confine": True} if self.confine else {}
+        found |= {} if self.confine is None else {"confine": self.confine}
         found |= {"symmetric": True} if self.symmetric else {}
         if self.nifti_space is not None:
             found["nifti_space"] = self.nifti_space
@@ -184,8 +185,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--confine",
-        action="store_true",
-        help="the same: see nothing outside both masks, for an organ that slides along its border",
+        action=argparse.BooleanOptionalAction,
+        help="the same: see nothing outside both masks, for an organ that slides along its border "
+        "(default: no, or as the task or the preset has it)",
     )
     parser.add_argument(
         "--symmetric",
