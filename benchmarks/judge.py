@@ -54,7 +54,7 @@ def judge(
     """The figures of one registration; the displacement is all that is looked at.
 
     Where a pair has a mask, nothing outside it counts. Where a label is in neither image there is
-    nothing to measure: NaN.
+    nothing to measure: NaN. Of several labels those count that both images have.
 
     Args:
         pair: the images and what is known of them.
@@ -70,7 +70,10 @@ def judge(
     if labels and pair.fixed_labels is not None:
         moved = evaluate.warp_labels(pair.moving_labels, displacement)
     for metric, label in labels.items() if moved is not None else ():
-        chosen = label if isinstance(label, tuple) else (label,)
+        chosen = [label]
+        if isinstance(label, tuple):
+            there = {*np.unique(pair.fixed_labels)} & {*np.unique(pair.moving_labels)}
+            chosen = [one for one in label if one in there]
         masks = [_both(pair, moved, one, mask) for one in chosen]
         found[metric] = _mean(
             metrics.dice(fixed.astype(int), other.astype(int), [1])[1] for fixed, other in masks
@@ -112,4 +115,5 @@ def _both(
 
 
 def _mean(values) -> list[float]:
-    return [float(np.mean(list(values)))]
+    values = list(values)
+    return [float(np.mean(values)) if values else float("nan")]

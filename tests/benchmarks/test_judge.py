@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,20 @@ def test_labels_outside_the_mask_do_not_count():
     assert found["dice"] == [pytest.approx(2 * 3 / (4 + 3))]
     everywhere = pairs.Pair("p", image, image, (4.0, 1.0, 1.0), labels, labels)
     assert judge(everywhere, up, {"dice": 2})["dice"] == [pytest.approx(0.75)]
-    assert judge(everywhere, 0 * up, {"dice": (1, 2)})["dice"][0] != 1
+
+
+def test_of_several_labels_those_count_that_both_images_have():
+    """Of 66 regions of a brain some are drawn in one person only."""
+    fixed = np.zeros((12, 12), "uint8")
+    fixed[1:4, 1:4], fixed[6:9, 6:9] = 2, 3
+    moving = fixed.copy()
+    moving[8, 6:9], moving[10:, 10:] = 0, 4  # a third of one is not there, another is new
+    pair = pairs.Pair("p", fixed.astype("float32"), moving.astype("float32"), (1.0, 1.0))
+    pair = replace(pair, fixed_labels=fixed, moving_labels=moving)
+    still = np.zeros((12, 12, 2))
+    expected = (1 + 2 * 6 / (9 + 6)) / 2
+    assert judge(pair, still, {"dice": (1, 2, 3, 4)})["dice"] == [pytest.approx(expected)]
+    assert np.isnan(judge(pair, still, {"dice": (1, 4)})["dice"]).all()
 
 
 def test_the_worst_landmark_decides_neither_the_median_nor_the_trimmed_mean():

@@ -189,7 +189,10 @@ def test_a_table_of_phantoms(tmp_path, monkeypatch, capsys):
     found = {row["metric"]: row for row in content["rows"] if row["group"] == "all"}
     assert 0.2 < found["dice"]["mean"] < 1 and found["inverse"]["mean"] == 0
     assert found["sd log J"]["mean"] == found["folding"]["mean"] == 0
-    assert "mean of 8 regions" in content["protocol"] and "| none |" in capsys.readouterr().out
+    assert (
+        "mean of those of 8 regions" in content["protocol"]
+        and "| none |" in capsys.readouterr().out
+    )
 
 
 def test_rows_of_both_splits():
