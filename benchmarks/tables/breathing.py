@@ -107,14 +107,14 @@ def run(options: argparse.Namespace) -> Table:
         for pair in volumes.chests(source, options.seed, options.pairs)
     ]
     real = (
-        ", a real CT (LIDC-IDRI-0001) made to breathe, and that CT moved as the lungs of two "
-        "patients of DIR-Lab COPDgene move"
+        ", of a real CT (LIDC-IDRI-0001) made to breathe (`deformed`), and of that CT moved as the "
+        "lungs of two patients of DIR-Lab COPDgene move (`patients`)"
     ) * (len(sources) > 1)
     table = Table(
         name="breathing",
-        data=f"phantom thoraxes{real}, true displacements",
+        data="thoraxes that breathe, true displacements",
         protocol=(
-            f"{options.pairs} pairs of each group, "
+            f"{options.pairs} pairs of each group, of phantoms{real}: "
             f"{'x'.join(map(str, pairs[0].fixed.shape))} voxels of "
             f"{' x '.join(f'{s:.4g}' for s in pairs[0].spacing)} mm, each a breath of the sizes of "
             "DIR-Lab 4DCT, but for `patients`, with the motion of patients who held their breath, "
