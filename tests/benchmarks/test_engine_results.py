@@ -57,7 +57,8 @@ def test_what_ships_is_what_validation_pairs_asked_for():
     assert gain > 1.5
 
 
-def test_the_setting_for_lungs_is_ahead_of_the_other_tools_on_breathing_thoraxes():
+def test_the_setting_for_lungs_has_the_least_mean_error_on_breathing_thoraxes():
+    """Over all six pairs; on the phantoms alone elastix with a penalty on bending is level."""
     found = rows_of("breathing")
     ours = found["tfreg lung-ct", "all", "error"]
     assert ours["n"] == 6
